@@ -1,0 +1,323 @@
+/* smollm: SmolLM3 and other Llama-architecture GGUF models on ordinary CPUs.
+ *
+ * In short:
+ *
+ *     struct smollm_model *model;
+ *     struct smollm_engine *engine;
+ *     struct smollm_request *request;
+ *     smollm_model_open("model.gguf", NULL, &model, &error);
+ *     smollm_engine_start(model, NULL, &engine, &error);
+ *     smollm_submit(engine, &options, &request, &error);
+ *     while (smollm_next_event(request, -1, &event) == 0 && event.type != SMOLLM_EVENT_FINISH) ...
+ *     smollm_request_close(request);
+ *     smollm_engine_close(engine);
+ *     smollm_model_close(model);
+ *
+ * Functions return 0 or a negative code of smollm_error.h. Nothing here ends the process, prints, or reads the
+ * environment. All text is UTF-8. A struct that is passed in may be freed as soon as the call returns; all zero means
+ * "defaults" for every options struct. Functions on one request may be called from any one thread at a time; functions
+ * on an engine or a model from any thread. */
+#ifndef SMOLLM_H
+#define SMOLLM_H
+
+#include "smollm_error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SMOLLM_API __attribute__((visibility("default")))
+#else
+#define SMOLLM_API
+#endif
+
+/* The program's version, for example "0.1.0". */
+SMOLLM_API char const *smollm_version(void);
+
+/* Bytes with a length; not NUL-terminated. */
+struct smollm_text {
+    char const *data;
+    size_t size;
+};
+
+/* ---- Model: the weights, the tokenizer and the chat format of one GGUF file ---- */
+
+struct smollm_model;
+
+struct smollm_model_options {
+    char const *cpu;          /* "auto" (NULL), "generic", "avx2": the kernels to use; all give the same bits */
+    char const *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
+    int threads;              /* for loading; 0: as many as the process may use */
+    char const *rope_scaling; /* NULL: as the file says; "none", "yarn" */
+    float rope_scale;         /* YaRN factor; 0: 2 */
+    uint32_t yarn_original_context; /* 0: the context length in the file */
+    /* Called while loading with 0 to 1; may be NULL. */
+    void (*progress)(void *user, double fraction);
+    void *progress_user;
+};
+
+SMOLLM_API int smollm_model_open(char const *path, const struct smollm_model_options *options,
+                                 struct smollm_model **model, struct smollm_error *error);
+/* After every engine on it has been closed. Accepts NULL. */
+SMOLLM_API void smollm_model_close(struct smollm_model *model);
+
+struct smollm_model_info {
+    char const *architecture; /* "smollm3", "llama"; strings are borrowed until the model is closed */
+    char const *name;         /* general.name, or the file's name without directory and ending */
+    char const *path;
+    char const *chat_format; /* NULL when the file has none that we know and none was forced */
+    bool chat_format_has_thinking;
+    bool chat_format_has_tools;
+    uint64_t parameters;
+    uint64_t file_bytes;
+    uint64_t weight_bytes;   /* in memory */
+    uint32_t context_length; /* with the RoPE scaling in force */
+    uint32_t vocabulary_size;
+    uint32_t embedding_length;
+    uint32_t layers;
+    uint64_t kv_bytes_per_token;
+    int32_t bos_token; /* -1: none */
+    int32_t eos_token;
+    char const *template_text; /* the file's chat template, or NULL */
+};
+SMOLLM_API void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info);
+
+/* ---- Text and tokens ---- */
+
+struct smollm_tokenize_options {
+    bool add_special;   /* put BOS before where the file asks for it */
+    bool parse_special; /* text such as "<|im_end|>" becomes the special token; otherwise it stays text */
+};
+/* *tokens is freed by the caller with smollm_free. */
+SMOLLM_API int smollm_tokenize(const struct smollm_model *model, struct smollm_text text,
+                               const struct smollm_tokenize_options *options, int32_t **tokens, size_t *count,
+                               struct smollm_error *error);
+/* The bytes of the tokens, special ones by their names. *text.data is freed by the caller with smollm_free. May hold
+ * incomplete UTF-8 where the tokens do. */
+SMOLLM_API int smollm_detokenize(const struct smollm_model *model, int32_t const *tokens, size_t count,
+                                 struct smollm_text *text, struct smollm_error *error);
+SMOLLM_API void smollm_free(void *block);
+
+/* ---- Conversations ---- */
+
+struct smollm_tool_call {
+    struct smollm_text id;
+    struct smollm_text name;
+    struct smollm_text arguments; /* a JSON object as text */
+};
+
+struct smollm_message {
+    struct smollm_text role; /* "system", "user", "assistant", "tool" */
+    struct smollm_text content;
+    struct smollm_text reasoning;              /* of an assistant turn; templates that drop it ignore it */
+    const struct smollm_tool_call *tool_calls; /* of an assistant turn */
+    size_t tool_call_count;
+};
+
+enum smollm_thinking { SMOLLM_THINKING_DEFAULT, SMOLLM_THINKING_ON, SMOLLM_THINKING_OFF };
+
+struct smollm_conversation {
+    const struct smollm_message *messages;
+    size_t message_count;
+    const struct smollm_text *tools; /* each a JSON object as text, offered for <tool_call> answers (xml_tools) */
+    size_t tool_count;
+    const struct smollm_text *python_tools; /* offered for <code> answers; strings or JSON objects as text */
+    size_t python_tool_count;
+    enum smollm_thinking thinking;
+    bool continue_last; /* the last message is an assistant turn to go on with, not to close */
+    char const *date;   /* "23 November 2026", for templates that print one; NULL: today */
+};
+/* The prompt as the model's chat format writes it. text->data is freed by the caller with smollm_free. */
+SMOLLM_API int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
+                                     struct smollm_text *text, struct smollm_error *error);
+
+/* ---- Engine: the KV cache and the thread that runs the model ---- */
+
+struct smollm_engine;
+
+struct smollm_engine_options {
+    uint32_t context;  /* positions per conversation; 0: the model's, at most 8192 */
+    uint32_t parallel; /* conversations open at once; 0: 4 */
+    uint32_t queue;    /* requests that may wait beyond these; 0: 64 */
+    uint32_t threads;  /* 0: as many as the process may use */
+    uint32_t batch;    /* tokens per pass while a prompt is read; 0: 512 */
+};
+
+SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
+                                   struct smollm_engine **engine, struct smollm_error *error);
+/* Ends every open request with an error event (SMOLLM_ECLOSED), then stops the threads and frees all. Requests are
+ * still to be closed, before or after. Accepts NULL. */
+SMOLLM_API void smollm_engine_close(struct smollm_engine *engine);
+/* No new requests (SMOLLM_ECLOSED); those that are open go on. */
+SMOLLM_API void smollm_engine_drain(struct smollm_engine *engine);
+
+struct smollm_engine_info {
+    uint32_t context;
+    uint32_t parallel;
+    uint32_t threads;
+    uint64_t kv_bytes;
+    char const *cpu; /* the kernels in use: "generic", "avx2" */
+};
+SMOLLM_API void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info);
+
+/* What the engine is doing now; reads atomics, never waits. */
+struct smollm_engine_stats {
+    uint32_t requests_running;
+    uint32_t requests_waiting;
+    uint64_t requests_finished;
+    uint64_t prompt_tokens;
+    uint64_t generated_tokens;
+    uint32_t kv_pages_total;
+    uint32_t kv_pages_used;
+};
+SMOLLM_API void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats);
+
+enum smollm_slot_state { SMOLLM_SLOT_IDLE, SMOLLM_SLOT_PREFILL, SMOLLM_SLOT_DECODE };
+struct smollm_slot {
+    enum smollm_slot_state state;
+    uint64_t request_id; /* 0: none */
+    uint32_t prompt_tokens;
+    uint32_t processed_tokens;
+    uint32_t generated_tokens;
+};
+/* Fills at most count slots; returns how many there are. */
+SMOLLM_API size_t smollm_engine_get_slots(const struct smollm_engine *engine, struct smollm_slot *slots, size_t count);
+
+/* ---- Sampling ---- */
+
+struct smollm_logit_bias {
+    int32_t token;
+    float bias; /* added to the logit; -infinity forbids the token */
+};
+
+/* Applied in this order: logit bias, repetition, presence and frequency penalty, temperature, top-k, top-p, min-p,
+ * draw. Unlike the other structs all zero does not mean defaults: start from smollm_sampling_default. */
+struct smollm_sampling {
+    float temperature;         /* 0: greedy, ties to the lowest id */
+    int32_t top_k;             /* 0: off */
+    float top_p;               /* 1: off */
+    float min_p;               /* 0: off */
+    float repetition_penalty;  /* 1: off; over the last repetition_window tokens, prompt included */
+    int32_t repetition_window; /* -1: all */
+    float presence_penalty;    /* over the generated tokens */
+    float frequency_penalty;
+    uint64_t seed; /* same seed, same text on any machine */
+    const struct smollm_logit_bias *logit_bias;
+    size_t logit_bias_count;
+};
+/* temperature 0.6, top_p 0.95, the rest off, seed 0. */
+SMOLLM_API struct smollm_sampling smollm_sampling_default(void);
+
+/* ---- Requests ---- */
+
+struct smollm_request;
+
+struct smollm_request_options {
+    /* Exactly one of these three is the prompt. */
+    const struct smollm_conversation *conversation;
+    struct smollm_text prompt; /* raw text; prompt_options say how it becomes tokens */
+    struct smollm_tokenize_options prompt_options;
+    int32_t const *tokens;
+    size_t token_count;
+
+    const struct smollm_sampling *sampling; /* NULL: smollm_sampling_default() */
+    uint32_t max_tokens;                    /* 0: until the context is full */
+    bool ignore_eos;
+    const struct smollm_text *stop; /* the answer ends before the first of these; never sent and then withdrawn */
+    size_t stop_count;
+    int logprobs; /* -1 or 0 with want_logprobs false: none; with want_logprobs: this many alternatives (0 to 20) */
+    bool want_logprobs;
+    bool want_progress; /* SMOLLM_EVENT_PROGRESS while the prompt is read */
+    /* Called from the engine's thread when events became available after there were none; must return at once (for
+     * example uv_async_send). May be NULL. */
+    void (*notify)(void *user);
+    void *notify_user;
+};
+
+/* Checks everything that can be checked (SMOLLM_ECONTEXT names both numbers) and queues the request; SMOLLM_EBUSY when
+ * the queue is full. */
+SMOLLM_API int smollm_submit(struct smollm_engine *engine, const struct smollm_request_options *options,
+                             struct smollm_request **request, struct smollm_error *error);
+
+enum smollm_event_type {
+    SMOLLM_EVENT_PROGRESS,       /* progress */
+    SMOLLM_EVENT_THINKING,       /* text, tokens */
+    SMOLLM_EVENT_TEXT,           /* text, tokens */
+    SMOLLM_EVENT_TOOL_CALL,      /* a call begins: tool.index, tool.id, tool.name */
+    SMOLLM_EVENT_TOOL_ARGUMENTS, /* the next piece of its arguments: tool.index, text */
+    SMOLLM_EVENT_FINISH,         /* finish: the last event */
+    SMOLLM_EVENT_ERROR           /* error: the last event */
+};
+
+enum smollm_finish_reason {
+    SMOLLM_FINISH_STOP,   /* end of turn, or a stop string */
+    SMOLLM_FINISH_LENGTH, /* max_tokens, or the context is full */
+    SMOLLM_FINISH_TOOL_CALLS,
+    SMOLLM_FINISH_CANCELED
+};
+
+struct smollm_token_logprob {
+    int32_t token;
+    float logprob;            /* natural logarithm, before temperature and filters */
+    struct smollm_text bytes; /* may be incomplete UTF-8 */
+};
+struct smollm_token {
+    struct smollm_token_logprob chosen;
+    const struct smollm_token_logprob *top; /* the best alternatives, best first */
+    size_t top_count;
+};
+
+struct smollm_usage {
+    uint32_t prompt_tokens;
+    uint32_t cached_tokens; /* of the prompt, not computed again */
+    uint32_t completion_tokens;
+    uint32_t reasoning_tokens; /* of these */
+    double queue_ms;
+    double prompt_ms;  /* reading the prompt */
+    double predict_ms; /* from the first token to the last */
+};
+
+struct smollm_event {
+    enum smollm_event_type type;
+    struct smollm_text text; /* borrowed until the next call of smollm_next_event on this request, as is all below */
+    const struct smollm_token *tokens; /* with want_logprobs: the tokens whose text this and preceding events hold */
+    size_t token_count;
+    struct {
+        uint32_t index;
+        struct smollm_text id;
+        struct smollm_text name;
+    } tool;
+    struct {
+        uint32_t total, cached, processed;
+        double ms;
+    } progress;
+    struct {
+        enum smollm_finish_reason reason;
+        struct smollm_text stop; /* the stop string that was met, or empty */
+        struct smollm_usage usage;
+        uint64_t seed;
+    } finish;
+    struct smollm_error error;
+};
+
+/* Waits up to timeout_ms (-1: without limit, 0: not at all) for the next event. 0, or SMOLLM_ETIMEDOUT, or
+ * SMOLLM_ECLOSED after the last event. */
+SMOLLM_API int smollm_next_event(struct smollm_request *request, int timeout_ms, struct smollm_event *event);
+/* Ends the request within one step of the engine; the last event is FINISH with SMOLLM_FINISH_CANCELED. */
+SMOLLM_API void smollm_cancel(struct smollm_request *request);
+/* Cancels if need be and frees the request. Never waits for the engine. Accepts NULL. */
+SMOLLM_API void smollm_request_close(struct smollm_request *request);
+SMOLLM_API uint64_t smollm_request_id(const struct smollm_request *request);
+/* Tokens in the prompt. */
+SMOLLM_API uint32_t smollm_request_prompt_tokens(const struct smollm_request *request);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
