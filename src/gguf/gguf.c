@@ -66,7 +66,7 @@ static int read_exactly(int descriptor, void *data, size_t size, uint64_t offset
 }
 
 /* Makes the next size bytes of the header available; `what` goes into the message. */
-static int reader_need(struct reader *r, uint64_t size, char const *what)
+static int reader_need(struct reader *r, uint64_t size, const char *what)
 {
     struct gguf_file *file = r->file;
     if (size > file->size - r->at)
@@ -96,7 +96,7 @@ static int reader_need(struct reader *r, uint64_t size, char const *what)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read as little-endian memory");
 
-static int take_u32(struct reader *r, char const *what, uint32_t *value)
+static int take_u32(struct reader *r, const char *what, uint32_t *value)
 {
     int code = reader_need(r, 4, what);
     if (code == 0) {
@@ -106,7 +106,7 @@ static int take_u32(struct reader *r, char const *what, uint32_t *value)
     return code;
 }
 
-static int take_u64(struct reader *r, char const *what, uint64_t *value)
+static int take_u64(struct reader *r, const char *what, uint64_t *value)
 {
     int code = reader_need(r, 8, what);
     if (code == 0) {
@@ -116,7 +116,7 @@ static int take_u64(struct reader *r, char const *what, uint64_t *value)
     return code;
 }
 
-static int take_bytes(struct reader *r, char const *what, uint64_t size)
+static int take_bytes(struct reader *r, const char *what, uint64_t size)
 {
     int code = reader_need(r, size, what);
     if (code == 0)
@@ -126,11 +126,11 @@ static int take_bytes(struct reader *r, char const *what, uint64_t size)
 
 static struct smollm_text header_text(const struct gguf_file *file, size_t at, size_t size)
 {
-    return (struct smollm_text){(char const *)file->header + at, size};
+    return (struct smollm_text){(const char *)file->header + at, size};
 }
 
 /* A key or tensor name: length, then bytes that may be shown to a person. */
-static int take_name(struct reader *r, char const *what, uint64_t limit, size_t *at, size_t *size)
+static int take_name(struct reader *r, const char *what, uint64_t limit, size_t *at, size_t *size)
 {
     uint64_t length;
     int code = take_u64(r, what, &length);
@@ -231,7 +231,7 @@ size_t gguf_value_type_size(uint32_t type)
 }
 
 /* Walks over count values of one type. */
-static int take_values(struct reader *r, uint32_t type, uint64_t count, char const *what)
+static int take_values(struct reader *r, uint32_t type, uint64_t count, const char *what)
 {
     if (type == GGUF_VALUE_STRING) {
         for (uint64_t i = 0; i < count; i++) {
@@ -359,7 +359,7 @@ static int tensors_scan(struct reader *r, uint64_t count)
     return 0;
 }
 
-static uint64_t load_u64(unsigned char const *p)
+static uint64_t load_u64(unsigned const char *p)
 {
     uint64_t value;
     memcpy(&value, p, 8);
@@ -452,7 +452,7 @@ static int tensors_read(struct reader *r, uint64_t count)
     return 0;
 }
 
-static int compare_offsets(void const *a, void const *b)
+static int compare_offsets(const void *a, const void *b)
 {
     const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a;
     const struct gguf_tensor *y = *(const struct gguf_tensor *const *)b;
@@ -576,7 +576,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
     return 0;
 }
 
-int gguf_open(char const *path, struct gguf_file **file, struct smollm_error *error)
+int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error)
 {
     *file = NULL;
     /* Not blocking: opening a FIFO would wait for its writer. */
@@ -627,7 +627,7 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf_file *file, size_t in
     return &file->tensors[index];
 }
 
-const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, char const *name)
+const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, const char *name)
 {
     return tensor_find(file, (struct smollm_text){name, strlen(name)});
 }

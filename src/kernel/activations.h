@@ -19,7 +19,8 @@ struct activations {
     struct activations_int8 {
         int8_t *codes; /* [token][columns] */
         float *scales; /* [token][columns / block] */
-        int16_t *sums; /* [token][columns / 16] */
+        int16_t *sums16; /* [token][columns / 16] */
+        int16_t *sums32; /* [token][columns / 32] */
     } int8[2];
 };
 
