@@ -1,0 +1,67 @@
+#include "cli/print.h"
+
+#include "base/utf8.h"
+#include "cli/command.h"
+
+#include <stdarg.h>
+
+int print_error(const struct smollm_error *error)
+{
+    fprintf(stderr, "smollm: %s\n", error->message);
+    return error->code == SMOLLM_ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
+int print_usage_error(char const *command, char const *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "smollm %s: ", command);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, " (smollm %s --help tells more)\n", command);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+static struct size_text scaled(uint64_t value, char const *const units[5], char const *plain)
+{
+    struct size_text out;
+    double scaled = (double)value;
+    int unit = 0;
+    while (scaled >= 999.5 && unit < 4) {
+        scaled /= 1000;
+        unit++;
+    }
+    if (unit == 0)
+        snprintf(out.text, sizeof out.text, "%u%s", (unsigned)value, plain);
+    else
+        snprintf(out.text, sizeof out.text, "%.*f %s",
+                 scaled < 9.995   ? 2
+                 : scaled < 99.95 ? 1
+                                  : 0,
+                 scaled, units[unit]);
+    return out;
+}
+
+struct size_text size_text(uint64_t bytes)
+{
+    return scaled(bytes, (char const *const[]){"", "kB", "MB", "GB", "TB"}, " bytes");
+}
+
+struct size_text count_text(uint64_t count)
+{
+    return scaled(count, (char const *const[]){"", "k", "M", "B", "T"}, "");
+}
+
+void print_foreign(FILE *out, struct smollm_text text)
+{
+    for (size_t i = 0; i < text.size;) {
+        uint32_t c;
+        size_t n = utf8_decode(text.data + i, text.size - i, &c);
+        /* C0, DEL and C1 controls: terminals act on them. */
+        if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+            fputc('?', out);
+        else
+            fwrite(text.data + i, 1, n, out);
+        i += n == 0 ? 1 : n;
+    }
+}

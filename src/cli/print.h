@@ -1,0 +1,26 @@
+/* What all commands print alike: errors, sizes, text from outside. */
+#ifndef CLI_PRINT_H
+#define CLI_PRINT_H
+
+#include "smollm.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* "smollm: message" on stderr; returns the exit code that goes with the error (1, or 130 for SMOLLM_ECANCELED). */
+int print_error(const struct smollm_error *error);
+/* "smollm NAME: message" and where to find help; returns 2. */
+int print_usage_error(char const *command, char const *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* "1.92 GB", "98.4 MB", "512 bytes": powers of ten, three digits. */
+struct size_text {
+    char text[24];
+};
+struct size_text size_text(uint64_t bytes);
+/* "134 M", "3.08 B". */
+struct size_text count_text(uint64_t count);
+
+/* Text from a file: control characters and bytes that are no UTF-8 become '?'. */
+void print_foreign(FILE *out, struct smollm_text text);
+
+#endif
