@@ -75,16 +75,21 @@ int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct m
                    struct smollm_error *error)
 {
     RETURN_ERROR_IF(word.size > INT32_MAX, error, SMOLLM_ELIMIT, "tokenizer: a word of %zu bytes", word.size);
-    int32_t count = (int32_t)word.size;
     if (workspace_reserve(w, word.size) != 0)
         return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for a word of %zu bytes", word.size);
     struct merge_symbol *symbols = w->symbols;
-    for (int32_t i = 0; i < count; i++) {
-        unsigned char byte = (unsigned char)word.data[i];
-        symbols[i] = (struct merge_symbol){v->byte_tokens[byte], i - 1, i + 1 < count ? i + 1 : -1};
-        RETURN_ERROR_IF(symbols[i].token < 0, error, SMOLLM_EUNSUPPORTED,
-                        "tokenizer: the vocabulary has no token for the byte 0x%02x", byte);
+    int32_t count = 0;
+    for (size_t i = 0; i < word.size; i++) {
+        int32_t token = v->byte_tokens[(unsigned char)word.data[i]];
+        if (token < 0)
+            continue;
+        symbols[count] = (struct merge_symbol){token, count - 1, count + 1};
+        count++;
     }
+    if (count == 0)
+        return 0;
+    symbols[count - 1].next = -1;
+
     size_t heap_size = 0;
     for (int32_t i = 0; i + 1 < count; i++) {
         const struct merge_entry *merge = vocabulary_find_merge(v, symbols[i].token, symbols[i + 1].token);

@@ -21,8 +21,9 @@ struct merge_workspace {
 void merge_workspace_free(struct merge_workspace *workspace);
 
 /* Merges the bytes of a word until no rule applies: the pair with the lowest rank first, of equal ones the leftmost.
- * O(n log n). The tokens are the list of workspace->symbols. word.size >= 1. Returns the number of tokens, or a
- * negative code: SMOLLM_ENOMEM, SMOLLM_ELIMIT (a word of 2 GiB), SMOLLM_EUNSUPPORTED (a byte without a token). */
+ * Bytes that the vocabulary has no token for are left out beforehand, as HF tokenizers leaves them out (SmolLM2 has
+ * none for some control characters). O(n log n). The tokens are the list of workspace->symbols. Returns the number of
+ * tokens, 0 with no list, or a negative code: SMOLLM_ENOMEM, SMOLLM_ELIMIT (a word of 2 GiB). */
 int64_t merge_word(const struct vocabulary *vocabulary, struct smollm_text word, struct merge_workspace *workspace,
                    struct smollm_error *error);
 

@@ -155,8 +155,10 @@ static int encode_word(const struct tokenizer *t, struct smollm_text word, struc
     if (count < 0)
         return (int)count;
     if (reach == REACH_UNKNOWN)
-        atomic_store_explicit(&t->reach[id], count == 1 ? REACH_WHOLE : REACH_PARTS, memory_order_relaxed);
-    for (int32_t i = 0; i >= 0; i = workspace->symbols[i].next) {
+        atomic_store_explicit(&t->reach[id],
+                              count == 1 && workspace->symbols[0].token == id ? REACH_WHOLE : REACH_PARTS,
+                              memory_order_relaxed);
+    for (int32_t i = count > 0 ? 0 : -1; i >= 0; i = workspace->symbols[i].next) {
         int result = append_id(out, workspace->symbols[i].token, error);
         if (result != 0)
             return result;

@@ -2,7 +2,9 @@
  * tokenizers.
  *
  * A tokenizer does not change once created and may be used from any number of threads. Bytes that are not UTF-8 are
- * encoded as they are, byte by byte, and come back as they were; HF tokenizers never sees such bytes. */
+ * encoded as they are, byte by byte, and come back as they were; HF tokenizers never sees such bytes. Bytes that the
+ * vocabulary has no token for are left out, as HF tokenizers does: SmolLM2 lacks some control characters and bytes that
+ * only rare characters are made of. */
 #ifndef TOKENIZER_TOKENIZER_H
 #define TOKENIZER_TOKENIZER_H
 
