@@ -12,6 +12,7 @@ static const struct {
 } commands[] = {
     {"inspect", command_inspect, "show what a model file holds"},
     {"quantize", command_quantize, "write a model with smaller weights"},
+    {"perplexity", command_perplexity, "how well a model predicts a text"},
     {"pull", command_pull, "download a model"},
 };
 

@@ -17,8 +17,8 @@ struct activations {
     float *values; /* [token][columns] */
     /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind. */
     struct activations_int8 {
-        int8_t *codes; /* [token][columns] */
-        float *scales; /* [token][columns / block] */
+        int8_t *codes;   /* [token][columns] */
+        float *scales;   /* [token][columns / block] */
         int16_t *sums16; /* [token][columns / 16] */
         int16_t *sums32; /* [token][columns / 32] */
     } int8[2];

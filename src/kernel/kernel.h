@@ -81,19 +81,31 @@ struct swiglu_args {
     uint32_t size;
 };
 
+/* out[i] = exp(x[i] - maximum) (out may be NULL or x), *sum = their sum: sixteen partial sums in double, then a tree.
+ */
+struct exponentials_args {
+    const float *x;
+    float *out;
+    double *sum;
+    uint32_t size;
+    float maximum;
+};
+
 #define KERNEL_LIST(X)                                                                                                 \
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
-    X(swiglu)
+    X(swiglu)                                                                                                          \
+    X(exponentials)
 
 #define KERNEL_AVX2_LIST(X)                                                                                            \
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
-    X(swiglu)
+    X(swiglu)                                                                                                          \
+    X(exponentials)
 
 struct kernel_table {
     enum cpu_tier tier;

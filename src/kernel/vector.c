@@ -54,3 +54,18 @@ void swiglu_generic(const struct swiglu_args *args)
         args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
     }
 }
+
+void exponentials_generic(const struct exponentials_args *args)
+{
+    double sum[16] = {0};
+    for (uint32_t i = 0; i < args->size; i++) {
+        float value = float_exp(args->x[i] - args->maximum);
+        if (args->out)
+            args->out[i] = value;
+        sum[i % 16] += (double)value;
+    }
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    *args->sum = sum[0];
+}

@@ -219,6 +219,14 @@ static void vectors_equal_reference(void **state)
             swiglu.out = (float *)have;
             tested.swiglu(&swiglu);
             check("swiglu", want, have, size * 4);
+            double sums[2];
+            struct exponentials_args exponentials = {x, (float *)want, &sums[0], size, 2.5f};
+            reference.exponentials(&exponentials);
+            exponentials.out = (float *)have;
+            exponentials.sum = &sums[1];
+            tested.exponentials(&exponentials);
+            check("exponentials", want, have, size * 4);
+            check("sum of exponentials", &sums[0], &sums[1], sizeof sums[0]);
             guarded_free(want, size * 4);
             guarded_free(have, size * 4);
             free(x);

@@ -93,3 +93,31 @@ void swiglu_avx2(const struct swiglu_args *args)
         args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
     }
 }
+
+void exponentials_avx2(const struct exponentials_args *args)
+{
+    const __m256 maximum = _mm256_set1_ps(args->maximum);
+    __m256d part[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+    const uint32_t whole = args->size / 16 * 16;
+    for (uint32_t i = 0; i < whole; i += 16)
+        for (uint32_t half = 0; half < 2; half++) {
+            __m256 value = exp_avx2(_mm256_sub_ps(_mm256_loadu_ps(args->x + i + half * 8), maximum));
+            if (args->out)
+                _mm256_storeu_ps(args->out + i + half * 8, value);
+            part[half * 2] = _mm256_add_pd(part[half * 2], _mm256_cvtps_pd(_mm256_castps256_ps128(value)));
+            part[half * 2 + 1] = _mm256_add_pd(part[half * 2 + 1], _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1)));
+        }
+    double sum[16];
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_pd(sum + i * 4, part[i]);
+    for (uint32_t i = whole; i < args->size; i++) {
+        float value = float_exp(args->x[i] - args->maximum);
+        if (args->out)
+            args->out[i] = value;
+        sum[i - whole] += (double)value;
+    }
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    *args->sum = sum[0];
+}
