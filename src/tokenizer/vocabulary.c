@@ -12,7 +12,7 @@ enum { MAX_TOKENS = 1 << 24, MAX_MERGES = 1 << 25, MAX_TOKEN_BYTES = 1 << 16 };
 
 /* Eight bytes at a time: words are short, and a hash by bytes would be most of a look-up. The table is not guarded
  * against chosen collisions: its keys come from the model file alone, and a run of equal hashes only costs time. */
-static inline uint32_t text_hash(const char *data, size_t size)
+static inline uint32_t text_hash(char const *data, size_t size)
 {
     uint64_t h = size * 0x9e3779b97f4a7c15ULL;
     for (; size >= 8; size -= 8, data += 8) {
@@ -69,34 +69,47 @@ static size_t alphabet_decode(const int16_t byte_of[0x144], struct smollm_text t
     return count;
 }
 
-int32_t vocabulary_find(const struct vocabulary *v, const char *data, size_t size)
+static int32_t find_hashed(const struct vocabulary *v, char const *data, size_t size, uint32_t hash)
+{
+    for (size_t i = hash & v->place_mask;; i = (i + 1) & v->place_mask) {
+        const struct token_place *place = &v->places[i];
+        if (place->id < 0)
+            return -1;
+        if (place->hash == hash && place->size == size && memcmp(v->bytes + place->offset, data, size) == 0)
+            return place->id;
+    }
+}
+
+int32_t vocabulary_find(const struct vocabulary *v, char const *data, size_t size)
 {
     if (size == 0 || size > v->longest)
         return -1;
-    uint32_t hash = text_hash(data, size);
-    for (size_t i = hash & v->place_mask;; i = (i + 1) & v->place_mask) {
-        int32_t id = v->places[i];
-        if (id < 0)
-            return -1;
-        if (v->place_hashes[i] != hash)
-            continue;
-        uint32_t start = v->offsets[id];
-        if (v->offsets[id + 1] - start == size && memcmp(v->bytes + start, data, size) == 0)
-            return id;
-    }
+    return find_hashed(v, data, size, text_hash(data, size));
 }
 
 static void place_token(struct vocabulary *v, int32_t id)
 {
     struct smollm_text text = vocabulary_text(v, id);
-    if (text.size == 0 || vocabulary_find(v, text.data, text.size) >= 0)
-        return;
     uint32_t hash = text_hash(text.data, text.size);
+    if (text.size == 0 || find_hashed(v, text.data, text.size, hash) >= 0)
+        return;
     size_t i = hash & v->place_mask;
-    while (v->places[i] >= 0)
+    while (v->places[i].id >= 0)
         i = (i + 1) & v->place_mask;
-    v->places[i] = id;
-    v->place_hashes[i] = hash;
+    v->places[i] = (struct token_place){hash, id, v->offsets[id], (uint32_t)text.size};
+}
+
+static void place_tokens(struct vocabulary *v, bool normal)
+{
+    enum { AHEAD = 16 };
+    for (int32_t i = 0; i < v->token_count; i++) {
+        if (i + AHEAD < v->token_count) {
+            struct smollm_text later = vocabulary_text(v, i + AHEAD);
+            __builtin_prefetch(&v->places[text_hash(later.data, later.size) & v->place_mask], 1);
+        }
+        if ((v->types[i] == TOKEN_NORMAL) == normal)
+            place_token(v, i);
+    }
 }
 
 static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, int32_t const *types,
@@ -116,11 +129,11 @@ static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, i
     v->offsets = array_allocate(count + 1, sizeof *v->offsets);
     v->types = array_allocate(count, 1);
     v->places = array_allocate(places, sizeof *v->places);
-    v->place_hashes = array_allocate(places, sizeof *v->place_hashes);
-    if (!v->bytes || !v->offsets || !v->types || !v->places || !v->place_hashes)
+    if (!v->bytes || !v->offsets || !v->types || !v->places)
         return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for %d tokens", v->token_count);
     v->place_mask = places - 1;
-    memset(v->places, 0xff, places * sizeof *v->places);
+    for (size_t i = 0; i < places; i++)
+        v->places[i].id = -1;
 
     uint32_t offset = 0;
     for (int32_t i = 0; i < v->token_count; i++) {
@@ -143,17 +156,92 @@ static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, i
     }
     v->offsets[count] = offset;
     /* Ordinary tokens first: text is never a special token by its bytes alone, but merges may name one. */
-    for (int32_t i = 0; i < v->token_count; i++)
-        if (v->types[i] == TOKEN_NORMAL)
-            place_token(v, i);
-    for (int32_t i = 0; i < v->token_count; i++)
-        if (v->types[i] != TOKEN_NORMAL)
-            place_token(v, i);
+    place_tokens(v, true);
+    place_tokens(v, false);
     for (int b = 0; b < 256; b++) {
         char byte = (char)b;
         int32_t id = vocabulary_find(v, &byte, 1);
         v->byte_tokens[b] = id >= 0 && (v->types[id] == TOKEN_NORMAL || v->types[id] == TOKEN_BYTE) ? id : -1;
     }
+    return 0;
+}
+
+/* Merges are loaded in batches: their hundreds of thousands of look-ups would spend nearly all their time waiting for
+ * memory one after the other, and a batch lets these waits overlap. */
+enum { BATCH = 64, BATCH_BYTES = 2 * MAX_TOKEN_BYTES };
+
+struct merge_batch {
+    size_t count;
+    size_t used; /* of bytes */
+    struct {
+        uint32_t start, left_size, size; /* both tokens, joined, in bytes */
+        uint32_t left_hash, right_hash, hash;
+        int32_t left, right, whole;
+    } merge[BATCH];
+    char bytes[BATCH_BYTES];
+};
+
+static int merge_error(size_t rank, struct smollm_text text, char const *what, struct smollm_error *error)
+{
+    return error_set(error, SMOLLM_EFORMAT, "tokenizer: merge %zu %s: %.*s", rank, what,
+                     (int)(text.size < 100 ? text.size : 100), text.size > 0 ? text.data : "");
+}
+
+/* Takes the merge into the batch, which has room for its bytes. */
+static int batch_add(struct merge_batch *batch, const struct vocabulary *v, size_t rank, struct smollm_text text,
+                     const int16_t byte_of[0x144], struct smollm_error *error)
+{
+    char const *space = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
+    size_t left_size = space ? (size_t)(space - text.data) : 0;
+    size_t right_size = space ? text.size - left_size - 1 : 0;
+    if (left_size == 0 || right_size == 0)
+        return merge_error(rank, text, "is not two tokens with a space between", error);
+    char *joined = batch->bytes + batch->used;
+    size_t a = alphabet_decode(byte_of, (struct smollm_text){text.data, left_size}, joined);
+    size_t b = a == SIZE_MAX ? a : alphabet_decode(byte_of, (struct smollm_text){space + 1, right_size}, joined + a);
+    if (b == SIZE_MAX)
+        return merge_error(rank, text, "names what is not a token", error);
+    size_t i = batch->count++;
+    batch->merge[i].start = (uint32_t)batch->used;
+    batch->merge[i].left_size = (uint32_t)a;
+    batch->merge[i].size = (uint32_t)(a + b);
+    batch->merge[i].left_hash = text_hash(joined, a);
+    batch->merge[i].right_hash = text_hash(joined + a, b);
+    batch->merge[i].hash = text_hash(joined, a + b);
+    __builtin_prefetch(&v->places[batch->merge[i].left_hash & v->place_mask]);
+    __builtin_prefetch(&v->places[batch->merge[i].right_hash & v->place_mask]);
+    __builtin_prefetch(&v->places[batch->merge[i].hash & v->place_mask]);
+    batch->used += a + b;
+    return 0;
+}
+
+/* Puts the merges of the batch, of ranks from first_rank on, into the table. */
+static int batch_finish(struct merge_batch *batch, struct vocabulary *v, const struct smollm_text *merges,
+                        size_t first_rank, struct smollm_error *error)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        char const *joined = batch->bytes + batch->merge[i].start;
+        size_t a = batch->merge[i].left_size, size = batch->merge[i].size;
+        int32_t left = find_hashed(v, joined, a, batch->merge[i].left_hash);
+        int32_t right = find_hashed(v, joined + a, size - a, batch->merge[i].right_hash);
+        int32_t whole = find_hashed(v, joined, size, batch->merge[i].hash);
+        if (left < 0 || right < 0 || whole < 0)
+            return merge_error(first_rank + i, merges[first_rank + i], "names what is not a token", error);
+        batch->merge[i].left = left;
+        batch->merge[i].right = right;
+        batch->merge[i].whole = whole;
+        __builtin_prefetch(&v->merges[merge_place(v, (uint64_t)(uint32_t)left << 32 | (uint32_t)right)], 1);
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        uint64_t pair = (uint64_t)(uint32_t)batch->merge[i].left << 32 | (uint32_t)batch->merge[i].right;
+        v->merge_results[first_rank + i] = batch->merge[i].whole;
+        size_t place = merge_place(v, pair);
+        while (v->merges[place].result >= 0 && v->merges[place].pair != pair)
+            place = (place + 1) & v->merge_mask;
+        if (v->merges[place].result < 0)
+            v->merges[place] = (struct merge_entry){pair, (uint32_t)(first_rank + i), batch->merge[i].whole};
+    }
+    batch->count = batch->used = 0;
     return 0;
 }
 
@@ -163,51 +251,27 @@ static int load_merges(struct vocabulary *v, const struct smollm_text *merges, c
     size_t places = table_size(v->merge_count);
     v->merges = array_allocate(places, sizeof *v->merges);
     v->merge_results = array_allocate(v->merge_count, sizeof *v->merge_results);
-    char *joined = malloc(2 * MAX_TOKEN_BYTES);
-    if (!v->merges || !v->merge_results || !joined) {
-        free(joined);
+    struct merge_batch *batch = malloc(sizeof *batch);
+    if (!v->merges || !v->merge_results || !batch) {
+        free(batch);
         return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for %zu merges", v->merge_count);
     }
     v->merge_mask = places - 1;
     for (size_t i = 0; i < places; i++)
         v->merges[i].result = -1;
+    batch->count = batch->used = 0;
     int result = 0;
-    for (size_t rank = 0; rank < v->merge_count; rank++) {
-        struct smollm_text text = merges[rank];
-        const char *space = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
-        size_t left_size = space ? (size_t)(space - text.data) : 0;
-        size_t right_size = space ? text.size - left_size - 1 : 0;
-        if (left_size == 0 || right_size == 0 || text.size > MAX_TOKEN_BYTES) {
-            result =
-                error_set(error, SMOLLM_EFORMAT, "tokenizer: merge %zu is not two tokens with a space between: %.*s",
-                          rank, (int)(text.size < 100 ? text.size : 100), text.size > 0 ? text.data : "");
-            break;
-        }
-        size_t a = alphabet_decode(byte_of, (struct smollm_text){text.data, left_size}, joined);
-        size_t b = SIZE_MAX;
-        if (a != SIZE_MAX)
-            b = alphabet_decode(byte_of, (struct smollm_text){space + 1, right_size}, joined + a);
-        int32_t left = -1, right = -1, whole = -1;
-        if (b != SIZE_MAX) {
-            left = vocabulary_find(v, joined, a);
-            right = vocabulary_find(v, joined + a, b);
-            whole = vocabulary_find(v, joined, a + b);
-        }
-        if (left < 0 || right < 0 || whole < 0) {
-            result = error_set(error, SMOLLM_EFORMAT, "tokenizer: merge %zu names what is not a token: %.*s", rank,
-                               (int)(text.size < 100 ? text.size : 100), text.data);
-            break;
-        }
-        v->merge_results[rank] = whole;
-        if (vocabulary_find_merge(v, left, right))
-            continue;
-        uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-        size_t i = (size_t)(pair * 0x9e3779b97f4a7c15ULL >> 20) & v->merge_mask;
-        while (v->merges[i].result >= 0)
-            i = (i + 1) & v->merge_mask;
-        v->merges[i] = (struct merge_entry){pair, (uint32_t)rank, whole};
+    for (size_t rank = 0; rank < v->merge_count && result == 0; rank++) {
+        if (merges[rank].size > MAX_TOKEN_BYTES)
+            result = merge_error(rank, merges[rank], "is too long", error);
+        else if (batch->count == BATCH || merges[rank].size > BATCH_BYTES - batch->used)
+            result = batch_finish(batch, v, merges, rank - batch->count, error);
+        if (result == 0)
+            result = batch_add(batch, v, rank, merges[rank], byte_of, error);
     }
-    free(joined);
+    if (result == 0)
+        result = batch_finish(batch, v, merges, v->merge_count - batch->count, error);
+    free(batch);
     return result;
 }
 
@@ -239,7 +303,6 @@ void vocabulary_free(struct vocabulary *v)
     free(v->offsets);
     free(v->types);
     free(v->places);
-    free(v->place_hashes);
     free(v->merges);
     free(v->merge_results);
     *v = (struct vocabulary){0};

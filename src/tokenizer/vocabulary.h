@@ -21,6 +21,14 @@ enum token_type {
     TOKEN_BYTE = 6
 };
 
+/* All that a look-up wants to know before it compares bytes, in one cache line. */
+struct token_place {
+    uint32_t hash;
+    int32_t id; /* -1: empty */
+    uint32_t offset;
+    uint32_t size;
+};
+
 struct merge_entry {
     uint64_t pair; /* left << 32 | right */
     uint32_t rank;
@@ -34,8 +42,7 @@ struct vocabulary {
     uint8_t *types;    /* enum token_type */
     size_t longest;    /* bytes of the longest token */
 
-    int32_t *places; /* hash table of ids, -1: empty */
-    uint32_t *place_hashes;
+    struct token_place *places; /* hash table by bytes */
     size_t place_mask;
 
     struct merge_entry *merges;
@@ -58,13 +65,17 @@ void vocabulary_free(struct vocabulary *vocabulary);
 /* The token with exactly these bytes, or -1. */
 int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *data, size_t size);
 
+static inline size_t merge_place(const struct vocabulary *vocabulary, uint64_t pair)
+{
+    return (size_t)(pair * 0x9e3779b97f4a7c15ULL >> 20) & vocabulary->merge_mask;
+}
+
 /* The merge of two tokens, or NULL. */
 static inline const struct merge_entry *vocabulary_find_merge(const struct vocabulary *vocabulary, int32_t left,
                                                               int32_t right)
 {
     uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-    uint64_t hash = pair * 0x9e3779b97f4a7c15ULL;
-    for (size_t i = (size_t)(hash >> 20) & vocabulary->merge_mask;; i = (i + 1) & vocabulary->merge_mask) {
+    for (size_t i = merge_place(vocabulary, pair);; i = (i + 1) & vocabulary->merge_mask) {
         const struct merge_entry *entry = &vocabulary->merges[i];
         if (entry->result < 0)
             return NULL;
