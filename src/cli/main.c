@@ -13,6 +13,8 @@ static const struct {
     {"run", command_run, "one prompt, one answer on stdout"},
     {"inspect", command_inspect, "show what a model file holds"},
     {"quantize", command_quantize, "write a model with smaller weights"},
+    {"bench", command_bench, "how fast a model is here"},
+    {"tokenize", command_tokenize, "text to token ids and back"},
     {"perplexity", command_perplexity, "how well a model predicts a text"},
     {"pull", command_pull, "download a model"},
 };

@@ -4,11 +4,10 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
-#include "cli/options.h"
+#include "cli/pass.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "kernel/arithmetic.h"
-#include "model/forward.h"
 #include "model/reference.h"
 #include "sampling/sampler.h"
 #include "tokenizer/tokenizer_gguf.h"
@@ -68,60 +67,12 @@ static int score_reference(struct scoring *s, const struct gguf_file *file, cons
     return status;
 }
 
-/* The machinery of one sequence that is read from beginning to end. */
-struct pass {
-    struct thread_pool *pool;
-    struct weights weights;
-    struct kv_cache cache;
-    struct forward forward;
-    uint32_t *pages;
-    struct batch_token *tokens;
-    float *logits;
-};
-
-static void pass_destroy(struct pass *p)
-{
-    free(p->pages);
-    free(p->tokens);
-    free(p->logits);
-    forward_destroy(&p->forward);
-    kv_cache_destroy(&p->cache);
-    weights_free(&p->weights);
-    thread_pool_destroy(p->pool);
-}
-
-static int pass_create(struct pass *p, const struct gguf_file *file, const struct model_config *config,
-                       const struct options *options, uint32_t count, struct smollm_error *error)
-{
-    enum cpu_tier tier;
-    uint32_t chunk = options->ubatch_size, page_count = count / KV_PAGE_POSITIONS + 1;
-    int status = cpu_tier_parse(options->cpu, &tier, error);
-    if (status == 0)
-        status = thread_pool_create(options->threads ? options->threads : processors_available(), &p->pool, error);
-    if (status == 0)
-        status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
-    if (status == 0)
-        status = kv_cache_create(&p->cache, config, page_count, error);
-    if (status == 0)
-        status = forward_create(&p->forward, &p->weights, &p->cache, p->pool, tier, chunk, error);
-    if (status < 0)
-        return status;
-    p->pages = array_allocate(page_count, sizeof *p->pages);
-    p->tokens = array_allocate(chunk, sizeof *p->tokens);
-    p->logits = array_allocate((size_t)chunk * config->vocabulary, sizeof *p->logits);
-    RETURN_ERROR_IF(!p->pages || !p->tokens || !p->logits, error, SMOLLM_ENOMEM, "out of memory for logits");
-    /* Not in order, so that nothing can rely on pages lying side by side. */
-    for (uint32_t i = 0; i < page_count; i++)
-        p->pages[i] = page_count - 1 - i;
-    return 0;
-}
-
 static int score_pass(struct scoring *s, const struct gguf_file *file, const struct model_config *config,
                       struct smollm_error *error)
 {
     struct pass p = {0};
     uint32_t count = (uint32_t)s->ids.count, chunk = s->options->ubatch_size;
-    int status = pass_create(&p, file, config, s->options, count, error);
+    int status = pass_create(&p, file, config, s->options, count, chunk, error);
     for (uint32_t first = 0; first + 1 < count && status == 0; first += chunk) {
         uint32_t size = count - 1 - first < chunk ? count - 1 - first : chunk;
         for (uint32_t i = 0; i < size; i++)
