@@ -51,13 +51,13 @@ struct transfer {
 
 /* ---- Headers ---- */
 
-static bool header_is(char const *line, size_t size, char const *name, struct smollm_text *value)
+static bool header_is(const char *line, size_t size, const char *name, struct smollm_text *value)
 {
     size_t n = strlen(name);
     if (size <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
         return false;
-    char const *begin = line + n + 1;
-    char const *end = line + size;
+    const char *begin = line + n + 1;
+    const char *end = line + size;
     while (begin < end && (*begin == ' ' || *begin == '\t'))
         begin++;
     while (end > begin && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
@@ -88,7 +88,7 @@ static void content_range_read(struct transfer *t, struct smollm_text value)
     value.data += 6;
     value.size -= 6;
     t->range_begin = number_take(&value);
-    char const *slash = memchr(value.data, '/', value.size);
+    const char *slash = memchr(value.data, '/', value.size);
     if (slash) {
         struct smollm_text total = {slash + 1, value.size - (size_t)(slash + 1 - value.data)};
         t->range_total = number_take(&total);
@@ -333,7 +333,7 @@ static void curl_prepare(struct transfer *t, struct curl_slist *headers)
 }
 
 /* Whether another attempt may help, with the sentence for a person in *t->error. */
-static bool curl_failure_passes(struct transfer *t, CURLcode result, char const *reason)
+static bool curl_failure_passes(struct transfer *t, CURLcode result, const char *reason)
 {
     int code = SMOLLM_EIO;
     error_set(t->error, code, "%s: %s", t->download->url, reason[0] ? reason : curl_easy_strerror(result));

@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 struct download {
-    char const *url;        /* http or https; from https no redirect leads to http */
-    char const *path;       /* where the file ends up; its directory exists */
+    const char *url;        /* http or https; from https no redirect leads to http */
+    const char *path;       /* where the file ends up; its directory exists */
     uint32_t attempts;      /* without progress in between, until it gives up */
     double pause_seconds;   /* before the second attempt; doubles each time */
     uint32_t stall_seconds; /* slower than 1 kB/s for this long counts as broken */
@@ -25,7 +25,7 @@ struct download {
     /* Called often; false ends the download with SMOLLM_ECANCELED. total is 0 while not known. */
     bool (*progress)(void *user, bool checking, uint64_t done, uint64_t total);
     /* Judges the complete file before it gets its name. May be NULL. */
-    int (*check)(void *user, char const *path, struct smollm_error *error);
+    int (*check)(void *user, const char *path, struct smollm_error *error);
     void *user;
 };
 

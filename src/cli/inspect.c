@@ -44,7 +44,7 @@ struct summary {
 
 /* ---- Gathering ---- */
 
-static struct smollm_text text_get(const struct gguf_file *file, char const *key)
+static struct smollm_text text_get(const struct gguf_file *file, const char *key)
 {
     struct smollm_text text = {"", 0};
     gguf_get_text(file, key, &text, NULL);
@@ -52,7 +52,7 @@ static struct smollm_text text_get(const struct gguf_file *file, char const *key
 }
 
 /* A number of the model's own architecture, "llama.block_count"; the first of an array with one number per layer. */
-static uint32_t number_get(const struct gguf_file *file, struct smollm_text architecture, char const *key)
+static uint32_t number_get(const struct gguf_file *file, struct smollm_text architecture, const char *key)
 {
     char full[160];
     int size = snprintf(full, sizeof full, "%.*s.%s", (int)(architecture.size < 64 ? architecture.size : 64),
@@ -69,7 +69,7 @@ static uint32_t number_get(const struct gguf_file *file, struct smollm_text arch
     return value;
 }
 
-static int compare_shares(void const *a, void const *b)
+static int compare_shares(const void *a, const void *b)
 {
     const struct type_share *x = a;
     const struct type_share *y = b;
@@ -145,19 +145,19 @@ static void summary_fill(const struct gguf_file *file, uint32_t context, struct 
 }
 
 /* What smollm makes of the file's chat template; the one place that says so, for text and JSON. */
-static char const *template_text(const struct summary *summary)
+static const char *template_text(const struct summary *summary)
 {
     return summary->chat_template.size > 0 ? "present" : "none";
 }
 
 /* ---- As text ---- */
 
-static void print_label(char const *label)
+static void print_label(const char *label)
 {
     printf("%-14s ", label);
 }
 
-static void print_text(char const *label, struct smollm_text text)
+static void print_text(const char *label, struct smollm_text text)
 {
     print_label(label);
     print_foreign(stdout, text.size > 0 ? text : text_of("(not in the file)"));
@@ -308,7 +308,7 @@ static json_t *json_tensors(const struct gguf_file *file)
 static json_t *summary_json(const struct gguf_file *file, const struct summary *s)
 {
     const struct {
-        char const *key;
+        const char *key;
         uint64_t value;
     } numbers[] = {
         {"file_bytes", gguf_size(file)},
@@ -362,7 +362,7 @@ static char const help[] = "usage: smollm inspect [MODEL] [options]\n"
                            "      --json        as JSON\n";
 
 struct inspect_options {
-    char const *model;
+    const char *model;
     uint32_t context;
     bool json;
     bool tensors;

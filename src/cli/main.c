@@ -6,12 +6,13 @@
 #include <string.h>
 
 static const struct {
-    char const *name;
+    const char *name;
     int (*run)(int argc, char **argv);
-    char const *summary;
+    const char *summary;
 } commands[] = {
     {"inspect", command_inspect, "show what a model file holds"},
     {"quantize", command_quantize, "write a model with smaller weights"},
+    {"perplexity", command_perplexity, "how well a model predicts a text"},
     {"pull", command_pull, "download a model"},
 };
 

@@ -23,7 +23,7 @@ static const struct known_model known_models[] = {
 #undef KNOWN_MODEL
 };
 
-const struct known_model *known_model_find(char const *name)
+const struct known_model *known_model_find(const char *name)
 {
     for (size_t i = 0; i < sizeof known_models / sizeof known_models[0]; i++)
         if (strcmp(known_models[i].name, name) == 0)
@@ -31,7 +31,7 @@ const struct known_model *known_model_find(char const *name)
     return NULL;
 }
 
-char const *known_model_names(void)
+const char *known_model_names(void)
 {
     /* The first separator is skipped. */
 #define KNOWN_MODEL_NAME(name, url, file) ", " name
@@ -39,7 +39,7 @@ char const *known_model_names(void)
 #undef KNOWN_MODEL_NAME
 }
 
-static int path_join(char const *directory, char const *name, char const *ending, char **path,
+static int path_join(const char *directory, const char *name, const char *ending, char **path,
                      struct smollm_error *error)
 {
     if (asprintf(path, "%s/%s%s", directory, name, ending) >= 0)
@@ -51,8 +51,8 @@ static int path_join(char const *directory, char const *name, char const *ending
 int cache_directory(char **path, struct smollm_error *error)
 {
     *path = NULL;
-    char const *cache = getenv("XDG_CACHE_HOME");
-    char const *home = getenv("HOME");
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
     /* The XDG base directory specification: relative paths are to be ignored. */
     if (cache && cache[0] == '/')
         return path_join(cache, "smollm", "", path, error);
@@ -61,7 +61,7 @@ int cache_directory(char **path, struct smollm_error *error)
     return path_join(home, ".cache/smollm", "", path, error);
 }
 
-int cache_directory_create(char const *path, struct smollm_error *error)
+int cache_directory_create(const char *path, struct smollm_error *error)
 {
     char *copy = strdup(path);
     RETURN_ERROR_IF(!copy, error, SMOLLM_ENOMEM, "out of memory");
@@ -84,20 +84,20 @@ int cache_directory_create(char const *path, struct smollm_error *error)
     return code;
 }
 
-static bool is_model_name(char const *name)
+static bool is_model_name(const char *name)
 {
     size_t size = strlen(name);
     return size > 5 && name[0] != '.' && strcmp(name + size - 5, ".gguf") == 0;
 }
 
-static int compare_names(void const *a, void const *b)
+static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
 /* The names of the models in the cache, sorted; each and the array are freed by the caller. A directory that does not
  * exist is empty. */
-static int cache_list(char const *directory, char ***names, size_t *count, struct smollm_error *error)
+static int cache_list(const char *directory, char ***names, size_t *count, struct smollm_error *error)
 {
     *names = NULL;
     *count = 0;
@@ -127,7 +127,7 @@ static int cache_list(char const *directory, char ***names, size_t *count, struc
     return code;
 }
 
-static int only_model_find(char const *directory, char **path, struct smollm_error *error)
+static int only_model_find(const char *directory, char **path, struct smollm_error *error)
 {
     char **names;
     size_t count;
@@ -152,7 +152,7 @@ static int only_model_find(char const *directory, char **path, struct smollm_err
 }
 
 /* Whether directory/name+ending is there; *path is set when it is. */
-static int cached_find(char const *directory, char const *name, char const *ending, char **path,
+static int cached_find(const char *directory, const char *name, const char *ending, char **path,
                        struct smollm_error *error)
 {
     int code = path_join(directory, name, ending, path, error);
@@ -171,7 +171,7 @@ static int cached_find(char const *directory, char const *name, char const *endi
     return reason == ENOENT ? SMOLLM_ENOTFOUND : SMOLLM_EIO;
 }
 
-int model_path_find(char const *argument, char **path, struct smollm_error *error)
+int model_path_find(const char *argument, char **path, struct smollm_error *error)
 {
     *path = NULL;
     struct stat status;

@@ -11,7 +11,7 @@ int print_error(const struct smollm_error *error)
     return error->code == SMOLLM_ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
-int print_usage_error(char const *command, char const *format, ...)
+int print_usage_error(const char *command, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -22,7 +22,7 @@ int print_usage_error(char const *command, char const *format, ...)
     return EXIT_USAGE;
 }
 
-static struct size_text scaled(uint64_t value, char const *const units[5], char const *plain)
+static struct size_text scaled(uint64_t value, const char *const units[5], const char *plain)
 {
     struct size_text out;
     double scaled = (double)value;
@@ -44,12 +44,12 @@ static struct size_text scaled(uint64_t value, char const *const units[5], char 
 
 struct size_text size_text(uint64_t bytes)
 {
-    return scaled(bytes, (char const *const[]){"", "kB", "MB", "GB", "TB"}, " bytes");
+    return scaled(bytes, (const char *const[]){"", "kB", "MB", "GB", "TB"}, " bytes");
 }
 
 struct size_text count_text(uint64_t count)
 {
-    return scaled(count, (char const *const[]){"", "k", "M", "B", "T"}, "");
+    return scaled(count, (const char *const[]){"", "k", "M", "B", "T"}, "");
 }
 
 void print_foreign(FILE *out, struct smollm_text text)

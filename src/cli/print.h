@@ -10,7 +10,7 @@
 /* "smollm: message" on stderr; returns the exit code that goes with the error (1, or 130 for SMOLLM_ECANCELED). */
 int print_error(const struct smollm_error *error);
 /* "smollm NAME: message" and where to find help; returns 2. */
-int print_usage_error(char const *command, char const *format, ...) __attribute__((format(printf, 2, 3)));
+int print_usage_error(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "1.92 GB", "98.4 MB", "512 bytes": powers of ten, three digits. */
 struct size_text {

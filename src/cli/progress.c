@@ -10,9 +10,9 @@
 
 enum { BAR = 24 };
 
-void progress_begin(struct progress *progress, char const *label)
+void progress_begin(struct progress *progress, const char *label)
 {
-    char const *terminal = getenv("TERM");
+    const char *terminal = getenv("TERM");
     bool plain = terminal && strcmp(terminal, "dumb") == 0;
     *progress = (struct progress){.on = isatty(STDERR_FILENO) && !plain, .label = label, .begin = -1};
 }

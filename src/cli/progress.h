@@ -7,7 +7,7 @@
 
 struct progress {
     bool on;
-    char const *label; /* borrowed */
+    const char *label; /* borrowed */
     uint64_t total;    /* bytes; 0: not known */
     uint64_t first;    /* done when it began, for the speed */
     double begin;      /* seconds */
@@ -15,7 +15,7 @@ struct progress {
 };
 
 /* Nothing is shown before the first update. */
-void progress_begin(struct progress *progress, char const *label);
+void progress_begin(struct progress *progress, const char *label);
 /* done bytes of total; draws at most ten times a second, and at the end. */
 void progress_update(struct progress *progress, uint64_t done, uint64_t total);
 /* Removes the bar. */

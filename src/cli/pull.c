@@ -36,7 +36,7 @@ static bool on_progress(void *user, bool checking, uint64_t done, uint64_t total
 }
 
 /* A page that says "log in first" must not be kept as a model. */
-static int on_check(void *user, char const *path, struct smollm_error *error)
+static int on_check(void *user, const char *path, struct smollm_error *error)
 {
     struct gguf_file *file;
     int code = gguf_open(path, &file, error);
@@ -47,14 +47,14 @@ static int on_check(void *user, char const *path, struct smollm_error *error)
 }
 
 /* The last part of the address's path, made safe: letters, digits, '-', '_', '.'; it ends in ".gguf". */
-static int file_name_choose(char const *url, struct buffer *name, struct smollm_error *error)
+static int file_name_choose(const char *url, struct buffer *name, struct smollm_error *error)
 {
     CURLU *parsed = curl_url();
     char *path = NULL;
     bool good = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
                 curl_url_get(parsed, CURLUPART_PATH, &path, CURLU_URLDECODE) == CURLUE_OK;
-    char const *slash = good ? strrchr(path, '/') : NULL;
-    char const *last = slash ? slash + 1 : "";
+    const char *slash = good ? strrchr(path, '/') : NULL;
+    const char *last = slash ? slash + 1 : "";
     while (*last == '.')
         last++;
     for (; *last != '\0' && name->size < 200; last++) {
@@ -70,13 +70,13 @@ static int file_name_choose(char const *url, struct buffer *name, struct smollm_
     return 0;
 }
 
-static bool is_url(char const *argument)
+static bool is_url(const char *argument)
 {
     return strncasecmp(argument, "http://", 7) == 0 || strncasecmp(argument, "https://", 8) == 0;
 }
 
 /* Where a NAME or URL comes from and goes to. */
-static int target_find(char const *argument, char const **url, struct buffer *path, struct smollm_error *error)
+static int target_find(const char *argument, const char **url, struct buffer *path, struct smollm_error *error)
 {
     const struct known_model *known = known_model_find(argument);
     struct buffer name = {0};
@@ -104,7 +104,7 @@ static int target_find(char const *argument, char const **url, struct buffer *pa
 }
 
 struct pull_options {
-    char const *what;
+    const char *what;
     uint32_t attempts;
     double pause_seconds;
     uint32_t stall_seconds;
@@ -112,7 +112,7 @@ struct pull_options {
 
 static int pull_run(const struct pull_options *options, struct buffer *path, struct smollm_error *error)
 {
-    char const *url;
+    const char *url;
     int code = target_find(options->what, &url, path, error);
     if (code != 0)
         return code;

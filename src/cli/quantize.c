@@ -25,8 +25,8 @@ static const struct {
 static const size_t PIECE = 1 << 20;
 
 struct job {
-    char const *in_path;
-    char const *out_path;
+    const char *in_path;
+    const char *out_path;
     uint32_t type;
     uint32_t file_type;
 
@@ -48,7 +48,7 @@ static uint32_t target_type(const struct job *job, const struct gguf_tensor *ten
 {
     if (tensor->n_dims == 1)
         return tensor->type;
-    char const *output = gguf_tensor_find(job->in, "output.weight") ? "output.weight" : "token_embd.weight";
+    const char *output = gguf_tensor_find(job->in, "output.weight") ? "output.weight" : "token_embd.weight";
     uint32_t type = job->type == GGUF_Q4_0 && text_is(tensor->name, output) ? (uint32_t)GGUF_Q8_0 : job->type;
     return tensor->dims[0] % gguf_type_find(type)->block_columns == 0 ? type : (uint32_t)GGUF_F16;
 }
@@ -168,7 +168,7 @@ static void job_free(struct job *job)
     free(job->packed);
 }
 
-static bool target_find(char const *name, struct job *job)
+static bool target_find(const char *name, struct job *job)
 {
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
         if (strcasecmp(gguf_type_name(targets[i].type), name) == 0) {

@@ -104,7 +104,7 @@ size_t gguf_value_type_size(uint32_t type)
 }
 
 /* Walks over count values of one type. */
-static int take_values(struct gguf_reader *r, uint32_t type, uint64_t count, char const *what)
+static int take_values(struct gguf_reader *r, uint32_t type, uint64_t count, const char *what)
 {
     if (type == GGUF_VALUE_STRING) {
         for (uint64_t i = 0; i < count; i++) {
@@ -233,7 +233,7 @@ static int tensors_scan(struct gguf_reader *r, uint64_t count)
     return 0;
 }
 
-static uint64_t load_u64(unsigned char const *p)
+static uint64_t load_u64(const unsigned char *p)
 {
     uint64_t value;
     memcpy(&value, p, 8);
@@ -326,7 +326,7 @@ static int tensors_read(struct gguf_reader *r, uint64_t count)
     return 0;
 }
 
-static int compare_offsets(void const *a, void const *b)
+static int compare_offsets(const void *a, const void *b)
 {
     const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a;
     const struct gguf_tensor *y = *(const struct gguf_tensor *const *)b;
@@ -450,7 +450,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
     return 0;
 }
 
-int gguf_open(char const *path, struct gguf_file **file, struct smollm_error *error)
+int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error)
 {
     *file = NULL;
     /* Not blocking: opening a FIFO would wait for its writer. */
@@ -501,7 +501,7 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf_file *file, size_t in
     return &file->tensors[index];
 }
 
-const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, char const *name)
+const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, const char *name)
 {
     return tensor_find(file, (struct smollm_text){name, strlen(name)});
 }

@@ -40,7 +40,7 @@ int gguf_read_exactly(int descriptor, void *data, size_t size, uint64_t offset, 
     return 0;
 }
 
-int gguf_reader_need(struct gguf_reader *r, uint64_t size, char const *what)
+int gguf_reader_need(struct gguf_reader *r, uint64_t size, const char *what)
 {
     struct gguf_file *file = r->file;
     if (size > file->size - r->at)
@@ -68,7 +68,7 @@ int gguf_reader_need(struct gguf_reader *r, uint64_t size, char const *what)
     return code;
 }
 
-int gguf_reader_take_u32(struct gguf_reader *r, char const *what, uint32_t *value)
+int gguf_reader_take_u32(struct gguf_reader *r, const char *what, uint32_t *value)
 {
     int code = gguf_reader_need(r, 4, what);
     if (code == 0) {
@@ -78,7 +78,7 @@ int gguf_reader_take_u32(struct gguf_reader *r, char const *what, uint32_t *valu
     return code;
 }
 
-int gguf_reader_take_u64(struct gguf_reader *r, char const *what, uint64_t *value)
+int gguf_reader_take_u64(struct gguf_reader *r, const char *what, uint64_t *value)
 {
     int code = gguf_reader_need(r, 8, what);
     if (code == 0) {
@@ -88,7 +88,7 @@ int gguf_reader_take_u64(struct gguf_reader *r, char const *what, uint64_t *valu
     return code;
 }
 
-int gguf_reader_take_bytes(struct gguf_reader *r, char const *what, uint64_t size)
+int gguf_reader_take_bytes(struct gguf_reader *r, const char *what, uint64_t size)
 {
     int code = gguf_reader_need(r, size, what);
     if (code == 0)
@@ -98,10 +98,10 @@ int gguf_reader_take_bytes(struct gguf_reader *r, char const *what, uint64_t siz
 
 struct smollm_text gguf_header_text(const struct gguf_file *file, size_t at, size_t size)
 {
-    return (struct smollm_text){(char const *)file->header + at, size};
+    return (struct smollm_text){(const char *)file->header + at, size};
 }
 
-int gguf_reader_take_name(struct gguf_reader *r, char const *what, uint64_t limit, size_t *at, size_t *size)
+int gguf_reader_take_name(struct gguf_reader *r, const char *what, uint64_t limit, size_t *at, size_t *size)
 {
     uint64_t length;
     int code = gguf_reader_take_u64(r, what, &length);

@@ -23,12 +23,12 @@ int gguf_read_exactly(int descriptor, void *data, size_t size, uint64_t offset, 
 /* In all of these `what` names the thing in messages. */
 
 /* Makes the next size bytes available in file->header without taking them. */
-int gguf_reader_need(struct gguf_reader *reader, uint64_t size, char const *what);
-int gguf_reader_take_u32(struct gguf_reader *reader, char const *what, uint32_t *value);
-int gguf_reader_take_u64(struct gguf_reader *reader, char const *what, uint64_t *value);
-int gguf_reader_take_bytes(struct gguf_reader *reader, char const *what, uint64_t size);
+int gguf_reader_need(struct gguf_reader *reader, uint64_t size, const char *what);
+int gguf_reader_take_u32(struct gguf_reader *reader, const char *what, uint32_t *value);
+int gguf_reader_take_u64(struct gguf_reader *reader, const char *what, uint64_t *value);
+int gguf_reader_take_bytes(struct gguf_reader *reader, const char *what, uint64_t size);
 /* A key or tensor name: a length from 1 to limit, then printable UTF-8 at *at. */
-int gguf_reader_take_name(struct gguf_reader *reader, char const *what, uint64_t limit, size_t *at, size_t *size);
+int gguf_reader_take_name(struct gguf_reader *reader, const char *what, uint64_t limit, size_t *at, size_t *size);
 /* Bytes of the header that have been read. */
 struct smollm_text gguf_header_text(const struct gguf_file *file, size_t at, size_t size);
 

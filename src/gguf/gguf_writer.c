@@ -52,7 +52,7 @@ static int writer_create_file(struct gguf_writer *writer, struct smollm_error *e
     return error_set(error, code, "cannot create %s: %s", writer->temporary_path, strerror(errno));
 }
 
-int gguf_writer_open(char const *path, struct gguf_writer **writer, struct smollm_error *error)
+int gguf_writer_open(const char *path, struct gguf_writer **writer, struct smollm_error *error)
 {
     *writer = NULL;
     struct gguf_writer *w = calloc(1, sizeof *w);
@@ -85,9 +85,9 @@ void gguf_writer_close(struct gguf_writer *writer)
     free(writer);
 }
 
-static int write_all(struct gguf_writer *writer, void const *data, size_t size, struct smollm_error *error)
+static int write_all(struct gguf_writer *writer, const void *data, size_t size, struct smollm_error *error)
 {
-    char const *p = data;
+    const char *p = data;
     while (size > 0) {
         ssize_t done = write(writer->descriptor, p, size);
         if (done < 0 && errno == EINTR)
@@ -125,55 +125,55 @@ static void put_key(struct gguf_writer *writer, struct smollm_text key, enum ggu
     writer->entry_count++;
 }
 
-static void put_scalar(struct gguf_writer *writer, char const *key, enum gguf_value_type type, void const *value,
+static void put_scalar(struct gguf_writer *writer, const char *key, enum gguf_value_type type, const void *value,
                        size_t size)
 {
     put_key(writer, text_of(key), type);
     buffer_append(&writer->metadata, value, size);
 }
 
-static void put_array(struct gguf_writer *writer, char const *key, enum gguf_value_type element_type, size_t count)
+static void put_array(struct gguf_writer *writer, const char *key, enum gguf_value_type element_type, size_t count)
 {
     put_key(writer, text_of(key), GGUF_VALUE_ARRAY);
     append_u32(&writer->metadata, (uint32_t)element_type);
     append_u64(&writer->metadata, count);
 }
 
-void gguf_writer_put_u32(struct gguf_writer *writer, char const *key, uint32_t value)
+void gguf_writer_put_u32(struct gguf_writer *writer, const char *key, uint32_t value)
 {
     put_scalar(writer, key, GGUF_VALUE_U32, &value, sizeof value);
 }
 
-void gguf_writer_put_f32(struct gguf_writer *writer, char const *key, float value)
+void gguf_writer_put_f32(struct gguf_writer *writer, const char *key, float value)
 {
     put_scalar(writer, key, GGUF_VALUE_F32, &value, sizeof value);
 }
 
-void gguf_writer_put_bool(struct gguf_writer *writer, char const *key, bool value)
+void gguf_writer_put_bool(struct gguf_writer *writer, const char *key, bool value)
 {
     put_scalar(writer, key, GGUF_VALUE_BOOL, &(uint8_t){value}, 1);
 }
 
-void gguf_writer_put_text(struct gguf_writer *writer, char const *key, struct smollm_text value)
+void gguf_writer_put_text(struct gguf_writer *writer, const char *key, struct smollm_text value)
 {
     put_key(writer, text_of(key), GGUF_VALUE_STRING);
     append_sized(&writer->metadata, value);
 }
 
-void gguf_writer_put_texts(struct gguf_writer *writer, char const *key, const struct smollm_text *values, size_t count)
+void gguf_writer_put_texts(struct gguf_writer *writer, const char *key, const struct smollm_text *values, size_t count)
 {
     put_array(writer, key, GGUF_VALUE_STRING, count);
     for (size_t i = 0; i < count; i++)
         append_sized(&writer->metadata, values[i]);
 }
 
-void gguf_writer_put_i32s(struct gguf_writer *writer, char const *key, int32_t const *values, size_t count)
+void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, int32_t const *values, size_t count)
 {
     put_array(writer, key, GGUF_VALUE_I32, count);
     buffer_append(&writer->metadata, values, count * sizeof *values);
 }
 
-void gguf_writer_put_f32s(struct gguf_writer *writer, char const *key, float const *values, size_t count)
+void gguf_writer_put_f32s(struct gguf_writer *writer, const char *key, const float *values, size_t count)
 {
     put_array(writer, key, GGUF_VALUE_F32, count);
     buffer_append(&writer->metadata, values, count * sizeof *values);
@@ -252,7 +252,7 @@ static uint64_t tensor_size(const struct gguf_writer *writer, uint64_t tensor)
     return size;
 }
 
-int gguf_writer_write(struct gguf_writer *writer, void const *data, size_t size, struct smollm_error *error)
+int gguf_writer_write(struct gguf_writer *writer, const void *data, size_t size, struct smollm_error *error)
 {
     static char const zeros[ALIGNMENT];
     RETURN_ERROR_IF(writer->tensor == writer->tensor_count, error, SMOLLM_EINVAL, "more bytes than tensors");

@@ -18,16 +18,16 @@
 
 struct gguf_writer;
 
-int gguf_writer_open(char const *path, struct gguf_writer **writer, struct smollm_error *error);
+int gguf_writer_open(const char *path, struct gguf_writer **writer, struct smollm_error *error);
 
 /* Metadata. Keys must not repeat. The alignment is 32: general.alignment is not to be put. */
-void gguf_writer_put_u32(struct gguf_writer *writer, char const *key, uint32_t value);
-void gguf_writer_put_f32(struct gguf_writer *writer, char const *key, float value);
-void gguf_writer_put_bool(struct gguf_writer *writer, char const *key, bool value);
-void gguf_writer_put_text(struct gguf_writer *writer, char const *key, struct smollm_text value);
-void gguf_writer_put_texts(struct gguf_writer *writer, char const *key, const struct smollm_text *values, size_t count);
-void gguf_writer_put_i32s(struct gguf_writer *writer, char const *key, int32_t const *values, size_t count);
-void gguf_writer_put_f32s(struct gguf_writer *writer, char const *key, float const *values, size_t count);
+void gguf_writer_put_u32(struct gguf_writer *writer, const char *key, uint32_t value);
+void gguf_writer_put_f32(struct gguf_writer *writer, const char *key, float value);
+void gguf_writer_put_bool(struct gguf_writer *writer, const char *key, bool value);
+void gguf_writer_put_text(struct gguf_writer *writer, const char *key, struct smollm_text value);
+void gguf_writer_put_texts(struct gguf_writer *writer, const char *key, const struct smollm_text *values, size_t count);
+void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, int32_t const *values, size_t count);
+void gguf_writer_put_f32s(struct gguf_writer *writer, const char *key, const float *values, size_t count);
 /* As it stands in another file. */
 void gguf_writer_put_value(struct gguf_writer *writer, const struct gguf_value *value);
 
@@ -39,7 +39,7 @@ void gguf_writer_add_tensor(struct gguf_writer *writer, struct smollm_text name,
 int gguf_writer_begin_data(struct gguf_writer *writer, struct smollm_error *error);
 /* The next bytes of the tensors, in pieces of any size that does not cross the end of a tensor; padding between
  * tensors is added here. */
-int gguf_writer_write(struct gguf_writer *writer, void const *data, size_t size, struct smollm_error *error);
+int gguf_writer_write(struct gguf_writer *writer, const void *data, size_t size, struct smollm_error *error);
 /* SMOLLM_EINVAL when tensors are not complete; otherwise the file is on the disk under its name. */
 int gguf_writer_finish(struct gguf_writer *writer, struct smollm_error *error);
 /* Accepts NULL. */

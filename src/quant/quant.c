@@ -215,7 +215,7 @@ static void unpack_32(uint32_t type, uint8_t const *p, struct quant_block *b)
     }
 }
 
-void quant_block_unpack(const struct quant_layout *layout, void const *bytes, struct quant_block *block)
+void quant_block_unpack(const struct quant_layout *layout, const void *bytes, struct quant_block *block)
 {
     block->dmin_bits = 0;
     memset(block->mins, 0, sizeof block->mins);
@@ -259,7 +259,7 @@ void quant_block_decode(const struct quant_layout *layout, const struct quant_bl
     }
 }
 
-int quant_row_decode(uint32_t type, void const *blocks, float *out, size_t columns)
+int quant_row_decode(uint32_t type, const void *blocks, float *out, size_t columns)
 {
     const struct gguf_type_info *info = gguf_type_find(type);
     const struct quant_layout *layout = quant_layout_find(type);

@@ -144,7 +144,7 @@ static void written_files_read_back(void **state)
 }
 
 /* Writes one entry, reads it back as u32, u64, i32 array. */
-static void check_integer(enum gguf_value_type type, void const *bytes, size_t size, int code, uint32_t expected)
+static void check_integer(enum gguf_value_type type, const void *bytes, size_t size, int code, uint32_t expected)
 {
     struct smollm_error error = {0};
     struct gguf_writer *writer;
@@ -218,7 +218,7 @@ static void u64(struct image *image, uint64_t value)
 {
     buffer_append(&image->bytes, &value, 8);
 }
-static void name(struct image *image, char const *text)
+static void name(struct image *image, const char *text)
 {
     u64(image, strlen(text));
     buffer_append_string(&image->bytes, text);
@@ -278,7 +278,7 @@ static int image_open(const struct image *image, struct gguf_file **file, struct
     return gguf_open_descriptor(descriptor, file, error);
 }
 
-static void expect_error(const struct image *image, int code, char const *part)
+static void expect_error(const struct image *image, int code, const char *part)
 {
     struct gguf_file *file;
     struct smollm_error error = {0};
@@ -289,7 +289,7 @@ static void expect_error(const struct image *image, int code, char const *part)
 }
 
 /* Opens the image with `size` bytes at a mark (plus `skip`) replaced. */
-static void expect_refusal(int at, size_t skip, uint64_t value, size_t size, int code, char const *part)
+static void expect_refusal(int at, size_t skip, uint64_t value, size_t size, int code, const char *part)
 {
     struct image image = image_create();
     memcpy(image.bytes.data + image.marks[at] + skip, &value, size);
@@ -344,7 +344,7 @@ static void every_rule_is_enforced(void **state)
 }
 
 /* Replaces a run of bytes of the same length. */
-static void image_rename(struct image *image, char const *from, char const *to)
+static void image_rename(struct image *image, const char *from, const char *to)
 {
     char *place = memmem(image->bytes.data, image->bytes.size, from, strlen(from));
     assert_non_null(place);
@@ -402,7 +402,7 @@ static void other_things_are_no_models(void **state)
 
 /* Opens a sparse file of 1 TiB that begins with the image, under a small address space: what a header claims must not
  * buy memory. (Not limited under ASan, whose shadow is larger than any limit.) */
-static void expect_refusal_without_memory(int at, uint64_t value, int code, char const *part)
+static void expect_refusal_without_memory(int at, uint64_t value, int code, const char *part)
 {
     struct image image = image_create();
     memcpy(image.bytes.data + image.marks[at], &value, 8);

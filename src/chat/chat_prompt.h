@@ -1,0 +1,47 @@
+/* Writing a prompt: used by the formats, one file each. */
+#ifndef CHAT_CHAT_PROMPT_H
+#define CHAT_CHAT_PROMPT_H
+
+#include "chat/chat_format.h"
+
+struct chat_format {
+    char const *name;
+    bool has_thinking;
+    bool has_tools;
+    int (*render)(const struct smollm_conversation *conversation, const struct chat_options *options,
+                  struct chat_prompt *out, struct smollm_error *error);
+};
+
+int smollm3_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                   struct chat_prompt *out, struct smollm_error *error);
+int chatml_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                  struct chat_prompt *out, struct smollm_error *error);
+/* ChatML without a default system message. */
+int chatml_plain_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                        struct chat_prompt *out, struct smollm_error *error);
+int llama3_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                  struct chat_prompt *out, struct smollm_error *error);
+
+/* Text of the format, where special tokens may be recognised. */
+void prompt_append_format(struct chat_prompt *prompt, char const *string);
+/* Text of the conversation, where none is. */
+void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text);
+
+/* Python's str.isspace, str.strip and str.rstrip, and what is left of text without leading line breaks. */
+bool python_is_space(uint32_t code_point);
+struct smollm_text python_strip(struct smollm_text text);
+struct smollm_text python_rstrip(struct smollm_text text);
+struct smollm_text strip_leading_newlines(struct smollm_text text);
+/* Replaces every occurrence of what by nothing, from the left, in place. */
+void buffer_remove_all(struct buffer *buffer, char const *what);
+
+/* JSON string with quotes, as Python's json.dumps(ensure_ascii=False) writes it. */
+void prompt_append_json_string(struct chat_prompt *prompt, struct smollm_text text);
+
+/* Whether message i is the one that continue_last speaks of. */
+static inline bool is_continued(const struct smollm_conversation *conversation, size_t i)
+{
+    return conversation->continue_last && i + 1 == conversation->message_count;
+}
+
+#endif

@@ -1,0 +1,478 @@
+#include "chat/python_repr.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "chat/python_printable.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind { KIND_NULL, KIND_FALSE, KIND_TRUE, KIND_INTEGER, KIND_FLOAT, KIND_STRING, KIND_ARRAY, KIND_OBJECT };
+
+struct value {
+    enum kind kind;
+    struct smollm_text text; /* a number's characters; a string decoded, half surrogates in three bytes */
+    struct value *first;     /* of an array or object */
+    struct value *next;      /* in the array or object that this is in */
+    struct smollm_text key;  /* of a member */
+    size_t place;            /* among its siblings */
+    size_t count;            /* of an array or object */
+};
+
+struct reader {
+    char const *data;
+    size_t size;
+    size_t at;
+    unsigned depth;
+    struct arena arena;
+    struct smollm_error *error;
+};
+
+static int malformed(struct reader *r, char const *what)
+{
+    return error_set(r->error, SMOLLM_EFORMAT, "JSON: %s at byte %zu", what, r->at);
+}
+
+static int no_memory(struct reader *r)
+{
+    return error_set(r->error, SMOLLM_ENOMEM, "JSON: no memory for a document of %zu bytes", r->size);
+}
+
+static void skip_space(struct reader *r)
+{
+    while (r->at < r->size && memchr(" \t\n\r", r->data[r->at], 4))
+        r->at++;
+}
+
+static int peek(const struct reader *r)
+{
+    return r->at < r->size ? (unsigned char)r->data[r->at] : -1;
+}
+
+static bool is_digit(int c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int read_hex(struct reader *r, uint32_t *unit)
+{
+    *unit = 0;
+    for (int i = 0; i < 4; i++, r->at++) {
+        int c = peek(r);
+        int lower = c | 0x20;
+        if (is_digit(c))
+            *unit = *unit * 16 + (uint32_t)(c - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            *unit = *unit * 16 + (uint32_t)(lower - 'a' + 10);
+        else
+            return malformed(r, "four hexadecimal digits are wanted");
+    }
+    return 0;
+}
+
+/* Half surrogates are written like any character of their size: a Python string may hold them. */
+static size_t encode_code_point(uint32_t c, char out[4])
+{
+    if (c < 0xd800 || c >= 0xe000)
+        return utf8_encode(c, out);
+    out[0] = (char)(0xe0 | c >> 12);
+    out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+    out[2] = (char)(0x80 | (c & 0x3f));
+    return 3;
+}
+
+/* After the backslash. */
+static int read_escape(struct reader *r, char *out, size_t *size)
+{
+    static char const letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    int c = peek(r);
+    char const *letter = c > 0 ? strchr(letters, c) : NULL;
+    if (letter) {
+        r->at++;
+        out[0] = meanings[letter - letters];
+        *size = 1;
+        return 0;
+    }
+    if (c != 'u')
+        return malformed(r, "an unknown escape");
+    r->at++;
+    uint32_t unit, low;
+    int result = read_hex(r, &unit);
+    if (result != 0)
+        return result;
+    if (unit >= 0xd800 && unit < 0xdc00 && r->size - r->at >= 6 && r->data[r->at] == '\\' &&
+        r->data[r->at + 1] == 'u') {
+        size_t before = r->at;
+        r->at += 2;
+        result = read_hex(r, &low);
+        if (result != 0)
+            return result;
+        if (low >= 0xdc00 && low < 0xe000)
+            unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        else
+            r->at = before;
+    }
+    *size = encode_code_point(unit, out);
+    return 0;
+}
+
+static int read_string(struct reader *r, struct smollm_text *text)
+{
+    if (peek(r) != '"')
+        return malformed(r, "a string is wanted");
+    r->at++;
+    char const *end = r->data + r->at;
+    char const *stop = r->data + r->size;
+    while (end < stop && *end != '"')
+        end += *end == '\\' && end + 1 < stop ? 2 : 1;
+    /* What is decoded is never longer than what is written. */
+    char *out = arena_allocate(&r->arena, (size_t)(end - r->data) - r->at + 4);
+    if (!out)
+        return no_memory(r);
+    size_t count = 0;
+    for (;;) {
+        int c = peek(r);
+        if (c < 0)
+            return malformed(r, "a string does not end");
+        if (c == '"')
+            break;
+        if (c < 0x20)
+            return malformed(r, "a control character in a string");
+        size_t length = 1;
+        uint32_t code_point;
+        if (c == '\\') {
+            r->at++;
+            int result = read_escape(r, out + count, &length);
+            if (result != 0)
+                return result;
+        } else {
+            length = utf8_decode(r->data + r->at, r->size - r->at, &code_point);
+            if (length == 0)
+                return malformed(r, "a byte that is not UTF-8");
+            memcpy(out + count, r->data + r->at, length);
+            r->at += length;
+        }
+        count += length;
+    }
+    r->at++;
+    *text = (struct smollm_text){out, count};
+    return 0;
+}
+
+static int read_number(struct reader *r, struct value *value)
+{
+    size_t start = r->at;
+    value->kind = KIND_INTEGER;
+    if (peek(r) == '-')
+        r->at++;
+    if (!is_digit(peek(r)))
+        return malformed(r, "a value is wanted");
+    if (peek(r) == '0')
+        r->at++;
+    else
+        while (is_digit(peek(r)))
+            r->at++;
+    if (peek(r) == '.') {
+        value->kind = KIND_FLOAT;
+        r->at++;
+        if (!is_digit(peek(r)))
+            return malformed(r, "a digit is wanted");
+        while (is_digit(peek(r)))
+            r->at++;
+    }
+    if (peek(r) == 'e' || peek(r) == 'E') {
+        value->kind = KIND_FLOAT;
+        r->at++;
+        if (peek(r) == '+' || peek(r) == '-')
+            r->at++;
+        if (!is_digit(peek(r)))
+            return malformed(r, "a digit is wanted");
+        while (is_digit(peek(r)))
+            r->at++;
+    }
+    value->text = (struct smollm_text){r->data + start, r->at - start};
+    return 0;
+}
+
+static int compare_members(void const *a, void const *b)
+{
+    const struct value *x = *(struct value *const *)a, *y = *(struct value *const *)b;
+    size_t size = x->key.size < y->key.size ? x->key.size : y->key.size;
+    int order = size > 0 ? memcmp(x->key.data, y->key.data, size) : 0;
+    if (order == 0)
+        order = (x->key.size > y->key.size) - (x->key.size < y->key.size);
+    return order != 0 ? order : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Leaves one member of each name: the first place, the last value. Sorting keeps this from being quadratic. */
+static int remove_duplicates(struct reader *r, struct value *object)
+{
+    if (object->count < 2)
+        return 0;
+    struct value **sorted = malloc(object->count * sizeof *sorted);
+    if (!sorted)
+        return no_memory(r);
+    size_t count = 0;
+    for (struct value *member = object->first; member; member = member->next)
+        sorted[count++] = member;
+    qsort(sorted, count, sizeof *sorted, compare_members);
+    bool any = false;
+    for (size_t i = 0; i < count;) {
+        size_t end = i + 1;
+        while (end < count && text_equal(sorted[i]->key, sorted[end]->key))
+            end++;
+        struct value *last = sorted[end - 1];
+        if (last != sorted[i]) {
+            sorted[i]->kind = last->kind;
+            sorted[i]->text = last->text;
+            sorted[i]->first = last->first;
+            for (size_t k = i + 1; k < end; k++)
+                sorted[k]->place = SIZE_MAX; /* to be removed */
+            any = true;
+        }
+        i = end;
+    }
+    free(sorted);
+    for (struct value **link = &object->first; any && *link;) {
+        if ((*link)->place == SIZE_MAX)
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+    }
+    return 0;
+}
+
+static int read_value(struct reader *r, struct value *value);
+
+/* An array or an object, up to its closing bracket. */
+static int read_items(struct reader *r, struct value *parent)
+{
+    bool object = parent->kind == KIND_OBJECT;
+    int close = object ? '}' : ']';
+    if (++r->depth > PYTHON_REPR_MAX_DEPTH)
+        return error_set(r->error, SMOLLM_ELIMIT, "JSON: nested more than %d deep at byte %zu", PYTHON_REPR_MAX_DEPTH,
+                         r->at);
+    r->at++;
+    skip_space(r);
+    struct value **link = &parent->first;
+    while (peek(r) != close || link != &parent->first) {
+        struct value *item = arena_allocate(&r->arena, sizeof *item);
+        if (!item)
+            return no_memory(r);
+        int result = 0;
+        if (object) {
+            result = read_string(r, &item->key);
+            if (result != 0)
+                return result;
+            skip_space(r);
+            if (peek(r) != ':')
+                return malformed(r, "a colon is wanted");
+            r->at++;
+            skip_space(r);
+        }
+        result = read_value(r, item);
+        if (result != 0)
+            return result;
+        item->place = parent->count++;
+        *link = item;
+        link = &item->next;
+        skip_space(r);
+        if (peek(r) == close)
+            break;
+        if (peek(r) != ',')
+            return malformed(r, object ? "a comma or } is wanted" : "a comma or ] is wanted");
+        r->at++;
+        skip_space(r);
+    }
+    r->at++;
+    r->depth--;
+    return object ? remove_duplicates(r, parent) : 0;
+}
+
+static int read_value(struct reader *r, struct value *value)
+{
+    static const struct {
+        char const *word;
+        enum kind kind;
+    } words[] = {{"null", KIND_NULL}, {"false", KIND_FALSE}, {"true", KIND_TRUE}};
+    int c = peek(r);
+    if (c == '{' || c == '[') {
+        value->kind = c == '{' ? KIND_OBJECT : KIND_ARRAY;
+        return read_items(r, value);
+    }
+    if (c == '"') {
+        value->kind = KIND_STRING;
+        return read_string(r, &value->text);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct smollm_text rest = {r->data + r->at, r->size - r->at};
+        if (text_starts_with(rest, words[i].word)) {
+            value->kind = words[i].kind;
+            r->at += strlen(words[i].word);
+            return 0;
+        }
+    }
+    return read_number(r, value);
+}
+
+static void write_string(struct buffer *out, struct smollm_text text)
+{
+    bool has_single = text.size > 0 && memchr(text.data, '\'', text.size);
+    bool has_double = text.size > 0 && memchr(text.data, '"', text.size);
+    char quote = has_single && !has_double ? '"' : '\'';
+    buffer_append_char(out, quote);
+    for (size_t i = 0; i < text.size;) {
+        uint32_t c;
+        size_t length = utf8_decode(text.data + i, text.size - i, &c);
+        if (length == 0) { /* half a surrogate pair */
+            c = 0xd000 | ((uint32_t)text.data[i + 1] & 0x3fu) << 6 | ((uint32_t)text.data[i + 2] & 0x3fu);
+            length = 3;
+        }
+        if (c == (unsigned char)quote || c == '\\')
+            buffer_printf(out, "\\%c", (char)c);
+        else if (c == '\n')
+            buffer_append_string(out, "\\n");
+        else if (c == '\r')
+            buffer_append_string(out, "\\r");
+        else if (c == '\t')
+            buffer_append_string(out, "\\t");
+        else if (python_is_printable(c))
+            buffer_append(out, text.data + i, length);
+        else if (c < 0x100)
+            buffer_printf(out, "\\x%02x", c);
+        else if (c < 0x10000)
+            buffer_printf(out, "\\u%04x", c);
+        else
+            buffer_printf(out, "\\U%08x", c);
+        i += length;
+    }
+    buffer_append_char(out, quote);
+}
+
+/* The shortest digits that read back as the same number; an exponent below -4 or above 15, as float.__repr__ does. */
+static void write_float(struct buffer *out, struct smollm_text text)
+{
+    char stack[64];
+    char *copy = text.size < sizeof stack ? stack : malloc(text.size + 1);
+    if (!copy) {
+        out->failed = true;
+        return;
+    }
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    double number = strtod(copy, NULL);
+    if (copy != stack)
+        free(copy);
+    if (number - number != 0) { /* beyond the range of a double */
+        buffer_append_string(out, number < 0 ? "-inf" : "inf");
+        return;
+    }
+    char digits[40];
+    for (int precision = 0; precision <= 16; precision++) {
+        snprintf(digits, sizeof digits, "%.*e", precision, number);
+        if (strtod(digits, NULL) == number)
+            break;
+    }
+    char *e = strchr(digits, 'e');
+    int exponent = atoi(e + 1);
+    *e = '\0';
+    if (digits[0] == '-')
+        buffer_append_char(out, '-');
+    char plain[32];
+    size_t count = 0;
+    for (char const *p = digits; *p; p++)
+        if (is_digit(*p))
+            plain[count++] = *p;
+    if (exponent < -4 || exponent >= 16) {
+        buffer_append_char(out, plain[0]);
+        if (count > 1)
+            buffer_append_char(out, '.');
+        buffer_append(out, plain + 1, count - 1);
+        buffer_printf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+        return;
+    }
+    if (exponent < 0) {
+        buffer_append_string(out, "0.");
+        for (int i = -1; i > exponent; i--)
+            buffer_append_char(out, '0');
+        buffer_append(out, plain, count);
+        return;
+    }
+    for (int i = 0; i <= exponent; i++)
+        buffer_append_char(out, (size_t)i < count ? plain[i] : '0');
+    buffer_append_char(out, '.');
+    if (count <= (size_t)exponent + 1)
+        buffer_append_char(out, '0');
+    else
+        buffer_append(out, plain + exponent + 1, count - (size_t)exponent - 1);
+}
+
+/* Recursion is as deep as the reader let it be. */
+static void write_value(struct buffer *out, const struct value *value)
+{
+    switch (value->kind) {
+    case KIND_NULL:
+        buffer_append_string(out, "None");
+        break;
+    case KIND_FALSE:
+        buffer_append_string(out, "False");
+        break;
+    case KIND_TRUE:
+        buffer_append_string(out, "True");
+        break;
+    case KIND_INTEGER:
+        if (text_is(value->text, "-0"))
+            buffer_append_char(out, '0');
+        else
+            buffer_append_text(out, value->text);
+        break;
+    case KIND_FLOAT:
+        write_float(out, value->text);
+        break;
+    case KIND_STRING:
+        write_string(out, value->text);
+        break;
+    case KIND_ARRAY:
+    case KIND_OBJECT:
+        buffer_append_char(out, value->kind == KIND_OBJECT ? '{' : '[');
+        for (const struct value *item = value->first; item; item = item->next) {
+            if (item != value->first)
+                buffer_append_string(out, ", ");
+            if (value->kind == KIND_OBJECT) {
+                write_string(out, item->key);
+                buffer_append_string(out, ": ");
+            }
+            write_value(out, item);
+        }
+        buffer_append_char(out, value->kind == KIND_OBJECT ? '}' : ']');
+        break;
+    }
+}
+
+int python_repr_object(struct smollm_text json, struct buffer *out, struct smollm_error *error)
+{
+    struct reader r = {.data = json.data, .size = json.size, .error = error};
+    struct value value = {0};
+    skip_space(&r);
+    int result = peek(&r) == '{' ? read_value(&r, &value) : malformed(&r, "an object is wanted");
+    skip_space(&r);
+    if (result == 0 && r.at < r.size)
+        result = malformed(&r, "more text after the object");
+    if (result == 0) {
+        /* strtod and printf write the decimal point of the thread's locale. */
+        locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+        locale_t before = c_locale ? uselocale(c_locale) : (locale_t)0;
+        write_value(out, &value);
+        if (c_locale) {
+            uselocale(before);
+            freelocale(c_locale);
+        }
+        if (out->failed)
+            result = no_memory(&r);
+    }
+    arena_free(&r.arena);
+    return result;
+}
