@@ -58,7 +58,7 @@ struct integer {
     bool negative;
 };
 
-static bool load_integer(enum gguf_value_type type, unsigned const char *p, struct integer *value)
+static bool load_integer(enum gguf_value_type type, const unsigned char *p, struct integer *value)
 {
     int64_t i;
     switch (type) {
@@ -120,7 +120,7 @@ int gguf_get_u64(const struct gguf_file *file, const char *key, uint64_t *value,
     return get_unsigned(file, key, UINT64_MAX, value, error);
 }
 
-static bool load_float(enum gguf_value_type type, unsigned const char *p, float *value)
+static bool load_float(enum gguf_value_type type, const unsigned char *p, float *value)
 {
     double wide;
     if (type == GGUF_VALUE_F32) {

@@ -34,13 +34,13 @@ static void integer(struct image *image, uint64_t value, size_t size)
     buffer_append(&image->bytes, &value, size);
 }
 
-static void name(struct image *image, char const *text)
+static void name(struct image *image, const char *text)
 {
     integer(image, strlen(text), 8);
     buffer_append_string(&image->bytes, text);
 }
 
-static void key(struct image *image, char const *text, uint32_t type)
+static void key(struct image *image, const char *text, uint32_t type)
 {
     name(image, text);
     integer(image, type, 4);
@@ -101,7 +101,7 @@ static struct image image_create(void)
 static unsigned long tried;
 
 /* A copy of exactly the size, so that a sanitizer sees every byte beyond. */
-static void attempt(char const *data, size_t size)
+static void attempt(const char *data, size_t size)
 {
     uint8_t *copy = malloc(size > 0 ? size : 1);
     memcpy(copy, data, size);

@@ -31,7 +31,7 @@ static uint32_t crc32_update(uint32_t crc, const void *data, size_t size)
                 c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
             table[i] = c;
         }
-    unsigned const char *p = data;
+    const unsigned char *p = data;
     crc = ~crc;
     for (size_t i = 0; i < size; i++)
         crc = table[(crc ^ p[i]) & 255] ^ crc >> 8;
@@ -55,7 +55,7 @@ static void read_golden(void *data, size_t size, FILE *file)
         fail_msg("%s is cut short", goldens_path);
 }
 
-static void check_shown_blocks(const struct golden *g, unsigned const char *blocks, const float *expected)
+static void check_shown_blocks(const struct golden *g, const unsigned char *blocks, const float *expected)
 {
     for (uint32_t b = 0; b < g->n_blocks; b++) {
         float out[QUANT_COLUMNS_MAX];
