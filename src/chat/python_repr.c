@@ -356,7 +356,7 @@ static void write_string(struct buffer *out, struct smollm_text text)
 static void shortest_digits(double number, char plain[32], int *exponent)
 {
     char text[64];
-    double size = number < 0 ? -number : number;
+    double size = __builtin_fabs(number);
     for (int precision = 0; precision <= 16; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, size);
         char *e = strchr(text, 'e');
