@@ -352,6 +352,31 @@ static void write_string(struct buffer *out, struct smollm_text text)
     buffer_append_char(out, quote);
 }
 
+/* The fewest digits that read back as the same number (not negative or infinite), and the exponent of the first. */
+static void shortest_digits(double number, char plain[32], int *exponent)
+{
+    char text[64];
+    double size = __builtin_fabs(number);
+    for (int precision = 0; precision <= 16; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, size);
+        char *e = strchr(text, 'e');
+        *exponent = atoi(e + 1);
+        plain[0] = text[0];
+        memcpy(plain + 1, text + 2, (size_t)precision);
+        plain[precision + 1] = '\0';
+        if (strtod(text, NULL) == size)
+            return;
+        /* Below a power of two numbers lie twice as close, so the digits next above may do where the nearest, which are
+         * below, do not. */
+        unsigned long long next = strtoull(plain, NULL, 10) + 1;
+        snprintf(text, sizeof text, "%llue%d", next, *exponent - precision);
+        if (strtod(text, NULL) == size) {
+            snprintf(plain, 32, "%llu", next);
+            return;
+        }
+    }
+}
+
 /* The shortest digits that read back as the same number; an exponent below -4 or above 15, as float.__repr__ does. */
 static void write_float(struct buffer *out, struct smollm_text text)
 {
@@ -370,22 +395,12 @@ static void write_float(struct buffer *out, struct smollm_text text)
         buffer_append_string(out, number < 0 ? "-inf" : "inf");
         return;
     }
-    char digits[40];
-    for (int precision = 0; precision <= 16; precision++) {
-        snprintf(digits, sizeof digits, "%.*e", precision, number);
-        if (strtod(digits, NULL) == number)
-            break;
-    }
-    char *e = strchr(digits, 'e');
-    int exponent = atoi(e + 1);
-    *e = '\0';
-    if (digits[0] == '-')
-        buffer_append_char(out, '-');
     char plain[32];
-    size_t count = 0;
-    for (char const *p = digits; *p; p++)
-        if (is_digit(*p))
-            plain[count++] = *p;
+    int exponent;
+    shortest_digits(number, plain, &exponent);
+    size_t count = strlen(plain);
+    if (number < 0 || (number == 0 && *text.data == '-'))
+        buffer_append_char(out, '-');
     if (exponent < -4 || exponent >= 16) {
         buffer_append_char(out, plain[0]);
         if (count > 1)

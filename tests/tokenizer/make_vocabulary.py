@@ -28,7 +28,8 @@ def texts(key, values):
     return entry(key, ARRAY, struct.pack("<IQ", STRING, len(values)) + b"".join(map(text, values)))
 
 
-def write_vocabulary(folder, path, pre="llama-bpe"):
+def write_vocabulary(folder, path, pre="llama-bpe", names=None):
+    """names: special tokens by id that are to be called otherwise."""
     folder = pathlib.Path(folder)
     source = json.loads((folder / "tokenizer.json").read_text())
     config = json.loads((folder / "tokenizer_config.json").read_text())
@@ -39,7 +40,7 @@ def write_vocabulary(folder, path, pre="llama-bpe"):
     for token, i in vocab.items():
         tokens[i], types[i] = token, NORMAL
     for i, token in added.items():
-        tokens[i], types[i] = token["content"], CONTROL if token["special"] else USER_DEFINED
+        tokens[i], types[i] = (names or {}).get(i, token["content"]), CONTROL if token["special"] else USER_DEFINED
     merges = [m if isinstance(m, str) else " ".join(m) for m in source["model"]["merges"]]
     ids = {t["content"]: i for i, t in added.items()}
     values = [

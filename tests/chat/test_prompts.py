@@ -1,0 +1,151 @@
+"""Prompts against Jinja2's, ids of prompts against HF tokenizers', tools against Python's str(): goldens.json has what
+they gave. The ids need SMOLLM_TEST_MODEL (SmolLM2's GGUF file) and SMOLLM_LLAMA3_TOKENIZER (folder with Llama 3's)."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokenizer"))
+from conversations import CHAT, DATE, HELLO, MALFORMED, SEARCH, all_cases, ids_cases, repr_cases, turns  # noqa: E402
+from make_goldens import SMOLLM3_TOKENS  # noqa: E402
+from make_vocabulary import write_vocabulary  # noqa: E402
+from records import BUILD, encode  # noqa: E402
+
+GOLDENS = json.loads(pathlib.Path(__file__).with_name("goldens.json").read_text())
+ENOTFOUND, EINVAL, EFORMAT, EUNSUPPORTED, ELIMIT = -4, -2, -5, -6, -7
+
+
+def ask(requests):
+    data = "".join(json.dumps(r) + "\n" for r in requests).encode()
+    answer = subprocess.run([BUILD / "tests" / "chat" / "render_prompts"], input=data, stdout=subprocess.PIPE, check=True)
+    answers = [json.loads(line) for line in answer.stdout.decode().split("\n")[:-1]]
+    assert len(answers) == len(requests)
+    return answers
+
+
+def test_prompts_equal_jinja():
+    cases = list(all_cases())
+    assert len(cases) == len(GOLDENS["prompts"]) > 200
+    for case, got, want in zip(cases, ask(cases), GOLDENS["prompts"]):
+        assert got.get("text") == want, (case, got)
+
+
+def test_marks_hold_no_text_of_the_conversation():
+    """Outside the spans is what the conversation says, and only that."""
+    cases = list(ids_cases())
+    for case, got in zip(cases, ask(cases)):
+        data, at, outside = got["text"].encode(), 0, []
+        for offset, size in got["spans"]:
+            assert size > 0 and offset >= at
+            outside.append(data[at:offset].decode())
+            at = offset + size
+        outside.append(data[at:].decode())
+        for message in case["messages"]:
+            assert message["content"] in outside or case["format"] == "smollm3" and message["role"] == "system"
+
+
+@pytest.mark.parametrize("name", ["smollm3", "chatml", "llama3"])
+def test_ids_of_prompts_equal_hf(name, tmp_path):
+    if name == "chatml":
+        vocabulary = os.environ["SMOLLM_TEST_MODEL"]
+    else:
+        vocabulary = tmp_path / "vocabulary.gguf"
+        write_vocabulary(os.environ["SMOLLM_LLAMA3_TOKENIZER"], vocabulary, *(
+            ("smaug-bpe", SMOLLM3_TOKENS) if name == "smollm3" else ()))
+    cases, goldens = zip(*((c, g) for c, g in zip(ids_cases(), GOLDENS["ids"]) if c["format"] == name))
+    assert len(cases) > 30
+    prompts = ask(cases)
+    got = encode(vocabulary, [p["text"] for p in prompts], [p["spans"] for p in prompts])
+    for case, ids, want in zip(cases, got, goldens):
+        assert ids == want, case
+
+
+def test_tools_are_written_as_python_does():
+    cases = list(repr_cases())
+    assert len(cases) == len(GOLDENS["reprs"])
+    for case, got, want in zip(cases, ask([{"repr": c} for c in cases]), GOLDENS["reprs"]):
+        assert got.get("text") == want, (case, got)
+
+
+def test_json_that_is_none_is_refused():
+    for case, got in zip(MALFORMED, ask([{"repr": c} for c in MALFORMED])):
+        assert got.get("code") == EFORMAT, (case, got)
+    deep = '{"d": ' + "[" * 128 + "]" * 128 + "}"
+    long = "{" + "[" * 100000
+    assert ask([{"repr": deep}])[0]["code"] == ELIMIT
+    assert ask([{"repr": '{"d":' * 1000}])[0]["code"] == ELIMIT
+    assert ask([{"repr": long}])[0]["code"] == EFORMAT
+
+
+def test_continuing_the_last_message():
+    """The prompt without its end: what the template closes the turn with."""
+    chat = turns(("user", "Hi"), ("assistant", "\nHello, I"))
+    for extra in ({"format": "smollm3", "date": DATE}, {"format": "smollm3", "date": DATE, "thinking": False},
+                  {"format": "chatml"}, {"format": "llama3"}):
+        whole, part = ask([{"messages": chat, "no_generation_prompt": True, **extra},
+                           {"messages": chat, "continue": True, **extra}])
+        assert part["text"].endswith("Hello, I")
+        assert whole["text"] in (part["text"] + "<|im_end|>\n", part["text"] + "<|eot_id|>")
+        refused, empty = ask([{"messages": HELLO, "continue": True, **extra}, {"messages": [], "continue": True, **extra}])
+        assert refused["code"] == empty["code"] == EINVAL
+
+
+def test_tool_calls_of_earlier_turns():
+    """Left out as the template does, or written as the model writes them."""
+    call = {"name": "f\"\n", "arguments": '{"x": 1}'}
+    chat = [*HELLO, {"role": "assistant", "content": "Hm.", "tool_calls": [call, call]}]
+    case = {"format": "smollm3", "date": DATE, "messages": chat, "no_generation_prompt": True}
+    out, written = ask([case, {**case, "render_tool_calls": True}])
+    assert out["text"].endswith("assistant\nHm.<|im_end|>\n")
+    one = '\n<tool_call>\n{"name": "f\\"\\n", "arguments": {"x": 1}}\n</tool_call>'
+    assert written["text"].endswith("assistant\nHm." + one + one + "<|im_end|>\n")
+
+
+def test_what_is_refused():
+    smollm3 = {"format": "smollm3", "date": DATE}
+    got = ask([
+        {**smollm3, "messages": []},
+        {**smollm3, "messages": turns(("user", "x"), ("developer", "y"))},
+        {**smollm3, "messages": HELLO, "tools": [SEARCH, "{"]},
+        {**smollm3, "messages": HELLO, "tools": ["[]"]},
+        {"format": "chatml", "messages": HELLO, "tools": [SEARCH]},
+        {"format": "llama3", "messages": HELLO, "python_tools": ["f"]},
+    ])
+    assert [g.get("code") for g in got] == [EINVAL] * 4 + [EUNSUPPORTED] * 2
+    assert "message 1 has the role 'developer'" in got[1]["error"]
+    assert "tool 1" in got[2]["error"]
+
+
+def test_today_is_printed_where_no_date_is_given():
+    text = ask([{"format": "smollm3", "messages": CHAT}])[0]["text"]
+    import datetime
+    days = [datetime.date.today() + datetime.timedelta(days=d) for d in (-1, 0)]
+    months = "January February March April May June July August September October November December".split()
+    assert any("Today Date: %02d %s %d\n" % (d.day, months[d.month - 1], d.year) in text for d in days)
+
+
+CHATML = "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nYou are " \
+         "a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + " \
+         "message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ " \
+         "'<|im_start|>assistant\n' }}{% endif %}"
+
+
+def test_recognising_templates():
+    llama3 = json.loads((pathlib.Path(os.environ["SMOLLM_LLAMA3_TOKENIZER"]) / "tokenizer_config.json").read_text())
+    llama3 = llama3["chat_template"]
+    known = [(CHATML, "chatml"), (CHATML.replace("'", '"'), "chatml"), (CHATML.replace("\n", "\\n"), "chatml"),
+             (llama3, "llama3"), (llama3.replace("'", '"'), "llama3"), (llama3.replace("\n", "\\n"), "llama3")]
+    for template, name in known:
+        assert ask([{"template": template, "architecture": "llama"}])[0].get("text") == name, template
+    unknown = [CHATML.replace("SmolLM", "Other"), CHATML.replace("assistant\n", "bot\n"), CHATML.replace("'\n' + m", "' ' + m"),
+               CHATML + "{% if tools %}x{% endif %}", llama3.replace("trim", "upper"), llama3 + "{{ strftime_now('%d') }}",
+               "{{ ''.__class__.__mro__ }}", "<|im_start|>", "x" * 100000]
+    for template in unknown:
+        got = ask([{"template": template, "architecture": "smollm3"}])[0]
+        assert got.get("code") == EUNSUPPORTED, template
+        assert "smollm3, chatml, llama3" in got["error"]
+    assert ask([{"template": "", "architecture": "smollm3"}])[0].get("text") == "smollm3"
+    assert ask([{"template": "", "architecture": "llama"}])[0].get("code") == ENOTFOUND
