@@ -37,11 +37,11 @@ extern "C" {
 #endif
 
 /* The program's version, for example "0.1.0". */
-SMOLLM_API char const *smollm_version(void);
+SMOLLM_API const char *smollm_version(void);
 
 /* Bytes with a length; not NUL-terminated. */
 struct smollm_text {
-    char const *data;
+    const char *data;
     size_t size;
 };
 
@@ -50,10 +50,10 @@ struct smollm_text {
 struct smollm_model;
 
 struct smollm_model_options {
-    char const *cpu;          /* "auto" (NULL), "generic", "avx2": the kernels to use; all give the same bits */
-    char const *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
+    const char *cpu;          /* "auto" (NULL), "generic", "avx2": the kernels to use; all give the same bits */
+    const char *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
     int threads;              /* for loading; 0: as many as the process may use */
-    char const *rope_scaling; /* NULL: as the file says; "none", "yarn" */
+    const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */
     float rope_scale;         /* YaRN factor; 0: 2 */
     uint32_t yarn_original_context; /* 0: the context length in the file */
     /* Called while loading with 0 to 1; may be NULL. */
@@ -61,16 +61,16 @@ struct smollm_model_options {
     void *progress_user;
 };
 
-SMOLLM_API int smollm_model_open(char const *path, const struct smollm_model_options *options,
+SMOLLM_API int smollm_model_open(const char *path, const struct smollm_model_options *options,
                                  struct smollm_model **model, struct smollm_error *error);
 /* After every engine on it has been closed. Accepts NULL. */
 SMOLLM_API void smollm_model_close(struct smollm_model *model);
 
 struct smollm_model_info {
-    char const *architecture; /* "smollm3", "llama"; strings are borrowed until the model is closed */
-    char const *name;         /* general.name, or the file's name without directory and ending */
-    char const *path;
-    char const *chat_format; /* NULL when the file has none that we know and none was forced */
+    const char *architecture; /* "smollm3", "llama"; strings are borrowed until the model is closed */
+    const char *name;         /* general.name, or the file's name without directory and ending */
+    const char *path;
+    const char *chat_format; /* NULL when the file has none that we know and none was forced */
     bool chat_format_has_thinking;
     bool chat_format_has_tools;
     uint64_t parameters;
@@ -83,7 +83,7 @@ struct smollm_model_info {
     uint64_t kv_bytes_per_token;
     int32_t bos_token; /* -1: none */
     int32_t eos_token;
-    char const *template_text; /* the file's chat template, or NULL */
+    const char *template_text; /* the file's chat template, or NULL */
 };
 SMOLLM_API void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info);
 
@@ -130,7 +130,7 @@ struct smollm_conversation {
     size_t python_tool_count;
     enum smollm_thinking thinking;
     bool continue_last; /* the last message is an assistant turn to go on with, not to close */
-    char const *date;   /* "23 November 2026", for templates that print one; NULL: today */
+    const char *date;   /* "23 November 2026", for templates that print one; NULL: today */
 };
 /* The prompt as the model's chat format writes it. text->data is freed by the caller with smollm_free. */
 SMOLLM_API int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
@@ -161,7 +161,7 @@ struct smollm_engine_info {
     uint32_t parallel;
     uint32_t threads;
     uint64_t kv_bytes;
-    char const *cpu; /* the kernels in use: "generic", "avx2" */
+    const char *cpu; /* the kernels in use: "generic", "avx2" */
 };
 SMOLLM_API void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info);
 

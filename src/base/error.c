@@ -24,7 +24,7 @@ static void clean(char *text)
         text[tail - 1] = '\0';
 }
 
-int error_set(struct smollm_error *error, int code, char const *format, ...)
+int error_set(struct smollm_error *error, int code, const char *format, ...)
 {
     if (error) {
         va_list args;
@@ -37,7 +37,7 @@ int error_set(struct smollm_error *error, int code, char const *format, ...)
     return code;
 }
 
-int error_prefix(struct smollm_error *error, char const *format, ...)
+int error_prefix(struct smollm_error *error, const char *format, ...)
 {
     if (!error)
         return 0;
@@ -53,7 +53,7 @@ int error_prefix(struct smollm_error *error, char const *format, ...)
     return error->code;
 }
 
-char const *error_name(int code)
+const char *error_name(int code)
 {
     switch (code) {
 #define CASE(name, value, text)                                                                                        \
@@ -66,7 +66,7 @@ char const *error_name(int code)
     }
 }
 
-char const *error_text(int code)
+const char *error_text(int code)
 {
     switch (code) {
 #define CASE(name, value, text)                                                                                        \

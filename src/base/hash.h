@@ -14,9 +14,9 @@ static inline uint64_t hash_mix(uint64_t h)
     return h ^ h >> 33;
 }
 
-static inline uint64_t hash_bytes(void const *data, size_t size, uint64_t seed)
+static inline uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
-    unsigned char const *s = data;
+    unsigned const char *s = data;
     uint64_t h = 0xcbf29ce484222325ULL ^ seed;
     for (size_t i = 0; i < size; i++)
         h = (h ^ s[i]) * 0x100000001b3ULL;

@@ -80,7 +80,7 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
     return size_multiply(count, size, &total) ? arena_allocate(arena, total) : NULL;
 }
 
-char *arena_copy(struct arena *arena, void const *data, size_t size)
+char *arena_copy(struct arena *arena, const void *data, size_t size)
 {
     if (size == SIZE_MAX)
         return NULL;

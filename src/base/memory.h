@@ -38,7 +38,7 @@ struct arena {
 void *arena_allocate(struct arena *arena, size_t size);
 void *arena_array(struct arena *arena, size_t count, size_t size);
 /* Copies size bytes and adds a final NUL. */
-char *arena_copy(struct arena *arena, void const *data, size_t size);
+char *arena_copy(struct arena *arena, const void *data, size_t size);
 void arena_free(struct arena *arena);
 
 #endif

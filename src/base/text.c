@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct smollm_text text_of(char const *string)
+struct smollm_text text_of(const char *string)
 {
     return (struct smollm_text){string, string ? strlen(string) : 0};
 }
@@ -16,18 +16,18 @@ bool text_equal(struct smollm_text a, struct smollm_text b)
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-bool text_is(struct smollm_text a, char const *string)
+bool text_is(struct smollm_text a, const char *string)
 {
     return text_equal(a, text_of(string));
 }
 
-bool text_starts_with(struct smollm_text a, char const *prefix)
+bool text_starts_with(struct smollm_text a, const char *prefix)
 {
     size_t size = strlen(prefix);
     return a.size >= size && memcmp(a.data, prefix, size) == 0;
 }
 
-bool text_contains(struct smollm_text a, char const *needle)
+bool text_contains(struct smollm_text a, const char *needle)
 {
     return a.size > 0 && memmem(a.data, a.size, needle, strlen(needle)) != NULL;
 }
@@ -56,7 +56,7 @@ void buffer_reserve(struct buffer *buffer, size_t size)
     buffer->capacity = capacity;
 }
 
-void buffer_append(struct buffer *buffer, void const *data, size_t size)
+void buffer_append(struct buffer *buffer, const void *data, size_t size)
 {
     buffer_reserve(buffer, size);
     if (buffer->failed)
@@ -72,7 +72,7 @@ void buffer_append_text(struct buffer *buffer, struct smollm_text text)
     buffer_append(buffer, text.data, text.size);
 }
 
-void buffer_append_string(struct buffer *buffer, char const *string)
+void buffer_append_string(struct buffer *buffer, const char *string)
 {
     buffer_append(buffer, string, strlen(string));
 }
@@ -82,7 +82,7 @@ void buffer_append_char(struct buffer *buffer, char c)
     buffer_append(buffer, &c, 1);
 }
 
-void buffer_printf(struct buffer *buffer, char const *format, ...)
+void buffer_printf(struct buffer *buffer, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

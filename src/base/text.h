@@ -9,11 +9,11 @@
 #include <stddef.h>
 
 /* A struct smollm_text of a NUL-terminated string (borrowed). */
-struct smollm_text text_of(char const *string);
+struct smollm_text text_of(const char *string);
 bool text_equal(struct smollm_text a, struct smollm_text b);
-bool text_is(struct smollm_text a, char const *string);
-bool text_starts_with(struct smollm_text a, char const *prefix);
-bool text_contains(struct smollm_text a, char const *needle);
+bool text_is(struct smollm_text a, const char *string);
+bool text_starts_with(struct smollm_text a, const char *prefix);
+bool text_contains(struct smollm_text a, const char *needle);
 
 /* Bytes that grow. A zeroed struct is empty. Once an allocation has failed `failed` is set and further appends do
  * nothing, so that a writer checks once at its end. data is NUL-terminated whenever it is not NULL. */
@@ -23,11 +23,11 @@ struct buffer {
     size_t capacity;
     bool failed;
 };
-void buffer_append(struct buffer *buffer, void const *data, size_t size);
+void buffer_append(struct buffer *buffer, const void *data, size_t size);
 void buffer_append_text(struct buffer *buffer, struct smollm_text text);
-void buffer_append_string(struct buffer *buffer, char const *string);
+void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_char(struct buffer *buffer, char c);
-void buffer_printf(struct buffer *buffer, char const *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Makes room for size more bytes without changing what is there. */
 void buffer_reserve(struct buffer *buffer, size_t size);
 /* Removes the first size bytes. */

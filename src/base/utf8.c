@@ -1,8 +1,8 @@
 #include "base/utf8.h"
 
-size_t utf8_decode(char const *data, size_t size, uint32_t *code_point)
+size_t utf8_decode(const char *data, size_t size, uint32_t *code_point)
 {
-    unsigned char const *s = (unsigned char const *)data;
+    unsigned const char *s = (unsigned const char *)data;
     if (s[0] < 0x80) {
         *code_point = s[0];
         return 1;
@@ -47,7 +47,7 @@ size_t utf8_encode(uint32_t c, char out[4])
     return 4;
 }
 
-bool utf8_is_valid(char const *data, size_t size)
+bool utf8_is_valid(const char *data, size_t size)
 {
     uint32_t code_point;
     for (size_t i = 0; i < size;) {
@@ -59,9 +59,9 @@ bool utf8_is_valid(char const *data, size_t size)
     return true;
 }
 
-size_t utf8_incomplete_tail(char const *data, size_t size)
+size_t utf8_incomplete_tail(const char *data, size_t size)
 {
-    unsigned char const *s = (unsigned char const *)data;
+    unsigned const char *s = (unsigned const char *)data;
     for (size_t back = 1; back <= 3 && back <= size; back++) {
         unsigned char c = s[size - back];
         if ((c & 0xc0) == 0x80)

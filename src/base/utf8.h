@@ -8,14 +8,14 @@
 
 /* Decodes the character at data; returns its length in bytes, or 0 when the bytes are not well-formed UTF-8 (overlong,
  * surrogate, beyond U+10FFFF, or cut short). size must be at least 1. */
-size_t utf8_decode(char const *data, size_t size, uint32_t *code_point);
+size_t utf8_decode(const char *data, size_t size, uint32_t *code_point);
 
 /* Writes code_point (must be a Unicode scalar value) to out, returns 1 to 4. */
 size_t utf8_encode(uint32_t code_point, char out[4]);
 
-bool utf8_is_valid(char const *data, size_t size);
+bool utf8_is_valid(const char *data, size_t size);
 
 /* How many bytes at the end of data are the beginning of a character that further bytes may complete (0 to 3). */
-size_t utf8_incomplete_tail(char const *data, size_t size);
+size_t utf8_incomplete_tail(const char *data, size_t size);
 
 #endif

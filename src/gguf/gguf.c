@@ -5,8 +5,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "base/utf8.h"
-#include "gguf/gguf_file.h"
+#include "gguf/gguf_reader.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The vocabulary of SmolLM3 makes a header of 8 MiB; nothing sensible comes near these. */
-static const size_t HEADER_LIMIT = (size_t)256 << 20;
+/* Nothing sensible comes near these. */
 static const uint64_t ENTRY_LIMIT = 65536;
 static const uint64_t TENSOR_LIMIT = 1 << 20;
 static const uint64_t NAME_LIMIT = 255;  /* the specification says 64 */
@@ -27,131 +25,6 @@ static const uint64_t KEY_LIMIT = 65535; /* as the specification says */
  * tensor of one dimension with a name of one byte. */
 static const uint64_t ENTRY_BYTES_MIN = 8 + 1 + 4 + 1;
 static const uint64_t TENSOR_BYTES_MIN = 8 + 1 + 4 + 8 + 4 + 8;
-
-/* How much of a name goes into a message: all, unless absurdly long, and never half a character. */
-static int shown_size(struct smollm_text text)
-{
-    size_t size = text.size < 100 ? text.size : 100;
-    return (int)(size - utf8_incomplete_tail(text.data, size));
-}
-#define TEXT_ARGUMENTS(text) shown_size(text), (text).data
-
-/* ---- Reading the header from the front ---- */
-
-struct reader {
-    struct gguf_file *file;
-    size_t at;
-    struct smollm_error *error;
-};
-
-static int read_exactly(int descriptor, void *data, size_t size, uint64_t offset, struct smollm_error *error)
-{
-    char *out = data;
-    while (size > 0) {
-        ssize_t got = pread(descriptor, out, size, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_set(error, SMOLLM_EIO, "cannot read %zu bytes at offset %llu: %s", size,
-                             (unsigned long long)offset, strerror(errno));
-        if (got == 0)
-            return error_set(error, SMOLLM_EIO,
-                             "the file has become shorter while it was open: it now ends before %llu",
-                             (unsigned long long)(offset + size));
-        out += got;
-        size -= (size_t)got;
-        offset += (uint64_t)got;
-    }
-    return 0;
-}
-
-/* Makes the next size bytes of the header available; `what` goes into the message. */
-static int reader_need(struct reader *r, uint64_t size, char const *what)
-{
-    struct gguf_file *file = r->file;
-    if (size > file->size - r->at)
-        return error_set(r->error, SMOLLM_EFORMAT, "%s needs %llu bytes at offset %zu, file ends at %llu%s", what,
-                         (unsigned long long)size, r->at, (unsigned long long)file->size,
-                         size < file->size ? " (truncated download?)" : "");
-    size_t end = r->at + (size_t)size;
-    if (end <= file->header_size)
-        return 0;
-    RETURN_ERROR_IF(end > HEADER_LIMIT, r->error, SMOLLM_ELIMIT,
-                    "the header is larger than %zu bytes (%s at offset %zu)", HEADER_LIMIT, what, r->at);
-    /* Doubling keeps the number of reads and moves small; never more than the file has. */
-    size_t want = file->header_size * 2 > 65536 ? file->header_size * 2 : 65536;
-    if (want < end)
-        want = end;
-    if (want > file->size)
-        want = (size_t)file->size;
-    unsigned char *grown = realloc(file->header, want);
-    RETURN_ERROR_IF(!grown, r->error, SMOLLM_ENOMEM, "out of memory for a header of %zu bytes", want);
-    file->header = grown;
-    int code = read_exactly(file->descriptor, grown + file->header_size, want - file->header_size, file->header_size,
-                            r->error);
-    if (code == 0)
-        file->header_size = want;
-    return code;
-}
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read as little-endian memory");
-
-static int take_u32(struct reader *r, char const *what, uint32_t *value)
-{
-    int code = reader_need(r, 4, what);
-    if (code == 0) {
-        memcpy(value, r->file->header + r->at, 4);
-        r->at += 4;
-    }
-    return code;
-}
-
-static int take_u64(struct reader *r, char const *what, uint64_t *value)
-{
-    int code = reader_need(r, 8, what);
-    if (code == 0) {
-        memcpy(value, r->file->header + r->at, 8);
-        r->at += 8;
-    }
-    return code;
-}
-
-static int take_bytes(struct reader *r, char const *what, uint64_t size)
-{
-    int code = reader_need(r, size, what);
-    if (code == 0)
-        r->at += (size_t)size;
-    return code;
-}
-
-static struct smollm_text header_text(const struct gguf_file *file, size_t at, size_t size)
-{
-    return (struct smollm_text){(char const *)file->header + at, size};
-}
-
-/* A key or tensor name: length, then bytes that may be shown to a person. */
-static int take_name(struct reader *r, char const *what, uint64_t limit, size_t *at, size_t *size)
-{
-    uint64_t length;
-    int code = take_u64(r, what, &length);
-    if (code != 0)
-        return code;
-    size_t start = r->at;
-    RETURN_ERROR_IF(length == 0 || length > limit, r->error, SMOLLM_EFORMAT,
-                    "%s at offset %zu has a length of %llu, allowed is 1 to %llu", what, start,
-                    (unsigned long long)length, (unsigned long long)limit);
-    code = take_bytes(r, what, length);
-    if (code != 0)
-        return code;
-    struct smollm_text text = header_text(r->file, start, (size_t)length);
-    bool shown = utf8_is_valid(text.data, text.size);
-    for (size_t i = 0; i < text.size && shown; i++)
-        shown = (unsigned char)text.data[i] >= 0x20 && text.data[i] != 0x7f;
-    RETURN_ERROR_IF(!shown, r->error, SMOLLM_EFORMAT, "%s at offset %zu is not printable UTF-8", what, start);
-    *at = start;
-    *size = text.size;
-    return 0;
-}
 
 /* ---- Tables by name ---- */
 
@@ -180,7 +53,7 @@ const struct gguf_entry *gguf_entry_find(const struct gguf_file *file, struct sm
     const struct gguf_table *table = &file->entry_table;
     for (size_t i = table_start(table, key, file->hash_seed); table->places[i] != 0; i = (i + 1) & table->mask) {
         const struct gguf_entry *entry = &file->entries[table->places[i] - 1];
-        if (same_text(header_text(file, entry->key_at, entry->key_size), key))
+        if (same_text(gguf_header_text(file, entry->key_at, entry->key_size), key))
             return entry;
     }
     return NULL;
@@ -231,14 +104,14 @@ size_t gguf_value_type_size(uint32_t type)
 }
 
 /* Walks over count values of one type. */
-static int take_values(struct reader *r, uint32_t type, uint64_t count, char const *what)
+static int take_values(struct gguf_reader *r, uint32_t type, uint64_t count, const char *what)
 {
     if (type == GGUF_VALUE_STRING) {
         for (uint64_t i = 0; i < count; i++) {
             uint64_t length;
-            int code = take_u64(r, what, &length);
+            int code = gguf_reader_take_u64(r, what, &length);
             if (code == 0)
-                code = take_bytes(r, what, length);
+                code = gguf_reader_take_bytes(r, what, length);
             if (code != 0)
                 return code;
         }
@@ -248,7 +121,7 @@ static int take_values(struct reader *r, uint32_t type, uint64_t count, char con
     RETURN_ERROR_IF(__builtin_mul_overflow(count, (uint64_t)gguf_value_type_size(type), &bytes), r->error,
                     SMOLLM_EFORMAT, "%s has %llu elements, which no file can hold", what, (unsigned long long)count);
     size_t start = r->at;
-    int code = take_bytes(r, what, bytes);
+    int code = gguf_reader_take_bytes(r, what, bytes);
     if (code != 0)
         return code;
     for (uint64_t i = 0; type == GGUF_VALUE_BOOL && i < count; i++)
@@ -257,26 +130,26 @@ static int take_values(struct reader *r, uint32_t type, uint64_t count, char con
     return 0;
 }
 
-static int entry_read(struct reader *r, struct gguf_entry *entry)
+static int entry_read(struct gguf_reader *r, struct gguf_entry *entry)
 {
-    int code = take_name(r, "a metadata key", KEY_LIMIT, &entry->key_at, &entry->key_size);
+    int code = gguf_reader_take_name(r, "a metadata key", KEY_LIMIT, &entry->key_at, &entry->key_size);
     if (code != 0)
         return code;
     char what[128];
-    struct smollm_text key = header_text(r->file, entry->key_at, entry->key_size);
+    struct smollm_text key = gguf_header_text(r->file, entry->key_at, entry->key_size);
     snprintf(what, sizeof what, "metadata %.*s", TEXT_ARGUMENTS(key));
     uint32_t type;
     uint32_t element_type = 0;
     uint64_t count = 1;
-    code = take_u32(r, what, &type);
+    code = gguf_reader_take_u32(r, what, &type);
     if (code != 0)
         return code;
     RETURN_ERROR_IF(type > GGUF_VALUE_F64, r->error, SMOLLM_EFORMAT, "%s has the unknown value type %u", what, type);
     entry->type = (enum gguf_value_type)type;
     if (type == GGUF_VALUE_ARRAY) {
-        code = take_u32(r, what, &element_type);
+        code = gguf_reader_take_u32(r, what, &element_type);
         if (code == 0)
-            code = take_u64(r, what, &count);
+            code = gguf_reader_take_u64(r, what, &count);
         if (code != 0)
             return code;
         RETURN_ERROR_IF(element_type == GGUF_VALUE_ARRAY, r->error, SMOLLM_EUNSUPPORTED, "%s is an array of arrays",
@@ -284,9 +157,10 @@ static int entry_read(struct reader *r, struct gguf_entry *entry)
         RETURN_ERROR_IF(element_type > GGUF_VALUE_F64, r->error, SMOLLM_EFORMAT,
                         "%s is an array of the unknown value type %u", what, element_type);
         size_t least = element_type == GGUF_VALUE_STRING ? 8 : gguf_value_type_size(element_type);
-        RETURN_ERROR_IF(count > (r->file->size - r->at) / least, r->error, SMOLLM_EFORMAT,
-                        "%s has %llu elements at offset %zu, more than the file of %llu bytes can hold", what,
-                        (unsigned long long)count, r->at, (unsigned long long)r->file->size);
+        RETURN_ERROR_IF(
+            count > (r->file->size - r->at) / least, r->error, SMOLLM_EFORMAT,
+            "%s has %llu elements at offset %zu, more than the file of %llu bytes can hold (truncated download?)", what,
+            (unsigned long long)count, r->at, (unsigned long long)r->file->size);
         type = element_type;
     }
     entry->element_type = (enum gguf_value_type)element_type;
@@ -306,7 +180,7 @@ static void *array_grow(void *array, size_t count, size_t size)
     return full ? realloc(array, count * 2 * size) : array;
 }
 
-static int entries_read(struct reader *r, uint64_t count)
+static int entries_read(struct gguf_reader *r, uint64_t count)
 {
     struct gguf_file *file = r->file;
     for (uint64_t i = 0; i < count; i++) {
@@ -321,13 +195,13 @@ static int entries_read(struct reader *r, uint64_t count)
     return 0;
 }
 
-static int entries_index(struct reader *r)
+static int entries_index(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
     RETURN_ERROR_IF(table_create(&file->entry_table, file->entry_count) != 0, r->error, SMOLLM_ENOMEM,
                     "out of memory for metadata");
     for (size_t i = 0; i < file->entry_count; i++) {
-        struct smollm_text key = header_text(file, file->entries[i].key_at, file->entries[i].key_size);
+        struct smollm_text key = gguf_header_text(file, file->entries[i].key_at, file->entries[i].key_size);
         RETURN_ERROR_IF(gguf_entry_find(file, key), r->error, SMOLLM_EFORMAT, "metadata %.*s is there twice",
                         TEXT_ARGUMENTS(key));
         table_insert(&file->entry_table, key, file->hash_seed, i);
@@ -338,28 +212,28 @@ static int entries_index(struct reader *r)
 /* ---- Tensors ---- */
 
 /* Walks over the descriptions so that the whole header is in memory and moves no more. */
-static int tensors_scan(struct reader *r, uint64_t count)
+static int tensors_scan(struct gguf_reader *r, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
         size_t at;
         size_t size;
         uint32_t n_dims;
-        int code = take_name(r, "a tensor name", NAME_LIMIT, &at, &size);
+        int code = gguf_reader_take_name(r, "a tensor name", NAME_LIMIT, &at, &size);
         if (code == 0)
-            code = take_u32(r, "a tensor description", &n_dims);
+            code = gguf_reader_take_u32(r, "a tensor description", &n_dims);
         if (code != 0)
             return code;
-        struct smollm_text name = header_text(r->file, at, size);
+        struct smollm_text name = gguf_header_text(r->file, at, size);
         RETURN_ERROR_IF(n_dims < 1 || n_dims > 4, r->error, SMOLLM_EFORMAT,
                         "tensor %.*s has %u dimensions, allowed is 1 to 4", TEXT_ARGUMENTS(name), n_dims);
-        code = take_bytes(r, "a tensor description", 8 * (uint64_t)n_dims + 4 + 8);
+        code = gguf_reader_take_bytes(r, "a tensor description", 8 * (uint64_t)n_dims + 4 + 8);
         if (code != 0)
             return code;
     }
     return 0;
 }
 
-static uint64_t load_u64(unsigned char const *p)
+static uint64_t load_u64(const unsigned char *p)
 {
     uint64_t value;
     memcpy(&value, p, 8);
@@ -367,18 +241,18 @@ static uint64_t load_u64(unsigned char const *p)
 }
 
 /* Reads and checks one description that tensors_scan has passed; the offset is still relative to the data. */
-static int tensor_read(struct reader *r, struct gguf_tensor *tensor)
+static int tensor_read(struct gguf_reader *r, struct gguf_tensor *tensor)
 {
     size_t at;
     size_t size;
-    int code = take_name(r, "a tensor name", NAME_LIMIT, &at, &size);
+    int code = gguf_reader_take_name(r, "a tensor name", NAME_LIMIT, &at, &size);
     if (code == 0)
-        code = take_u32(r, "a tensor description", &tensor->n_dims);
+        code = gguf_reader_take_u32(r, "a tensor description", &tensor->n_dims);
     if (code == 0)
-        code = reader_need(r, 8 * (uint64_t)tensor->n_dims + 4 + 8, "a tensor description");
+        code = gguf_reader_need(r, 8 * (uint64_t)tensor->n_dims + 4 + 8, "a tensor description");
     if (code != 0)
         return code;
-    tensor->name = header_text(r->file, at, size);
+    tensor->name = gguf_header_text(r->file, at, size);
     tensor->elements = 1;
     for (uint32_t d = 0; d < 4; d++) {
         tensor->dims[d] = 1;
@@ -392,9 +266,9 @@ static int tensor_read(struct reader *r, struct gguf_tensor *tensor)
                         SMOLLM_EFORMAT, "tensor %.*s has more elements than any file can hold",
                         TEXT_ARGUMENTS(tensor->name));
     }
-    code = take_u32(r, "a tensor description", &tensor->type);
+    code = gguf_reader_take_u32(r, "a tensor description", &tensor->type);
     if (code == 0)
-        code = take_u64(r, "a tensor description", &tensor->offset);
+        code = gguf_reader_take_u64(r, "a tensor description", &tensor->offset);
     if (code != 0)
         return code;
     const struct gguf_type_info *type = gguf_type_find(tensor->type);
@@ -410,7 +284,7 @@ static int tensor_read(struct reader *r, struct gguf_tensor *tensor)
 }
 
 /* Makes the offset absolute and checks that the tensor lies inside the file. */
-static int tensor_place(struct reader *r, struct gguf_tensor *tensor, uint64_t data_start)
+static int tensor_place(struct gguf_reader *r, struct gguf_tensor *tensor, uint64_t data_start)
 {
     struct gguf_file *file = r->file;
     RETURN_ERROR_IF(tensor->offset % file->alignment != 0, r->error, SMOLLM_EFORMAT,
@@ -426,7 +300,7 @@ static int tensor_place(struct reader *r, struct gguf_tensor *tensor, uint64_t d
     return 0;
 }
 
-static int tensors_read(struct reader *r, uint64_t count)
+static int tensors_read(struct gguf_reader *r, uint64_t count)
 {
     struct gguf_file *file = r->file;
     file->tensors = array_allocate((size_t)count, sizeof *file->tensors);
@@ -452,14 +326,14 @@ static int tensors_read(struct reader *r, uint64_t count)
     return 0;
 }
 
-static int compare_offsets(void const *a, void const *b)
+static int compare_offsets(const void *a, const void *b)
 {
     const struct gguf_tensor *x = *(const struct gguf_tensor *const *)a;
     const struct gguf_tensor *y = *(const struct gguf_tensor *const *)b;
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static int tensors_check_overlap(struct reader *r)
+static int tensors_check_overlap(struct gguf_reader *r)
 {
     const struct gguf_file *file = r->file;
     const struct gguf_tensor **sorted = array_allocate(file->tensor_count, sizeof *sorted);
@@ -481,7 +355,7 @@ static int tensors_check_overlap(struct reader *r)
 
 /* ---- Opening ---- */
 
-static int alignment_read(struct reader *r)
+static int alignment_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
     file->alignment = 32;
@@ -494,28 +368,28 @@ static int alignment_read(struct reader *r)
     return 0;
 }
 
-static int header_read(struct reader *r)
+static int header_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
     uint64_t tensor_count;
     uint64_t entry_count;
-    int code = reader_need(r, 4, "a GGUF file");
+    int code = gguf_reader_need(r, 4, "a GGUF file");
     if (code != 0)
         return code;
     RETURN_ERROR_IF(memcmp(file->header, "GGUF", 4) != 0, r->error, SMOLLM_EFORMAT,
                     "not a GGUF file (it begins with bytes %02x %02x %02x %02x)", file->header[0], file->header[1],
                     file->header[2], file->header[3]);
     r->at = 4;
-    code = take_u32(r, "the GGUF version", &file->version);
+    code = gguf_reader_take_u32(r, "the GGUF version", &file->version);
     if (code != 0)
         return code;
     RETURN_ERROR_IF(file->version != 0 && (file->version & 0xffff) == 0, r->error, SMOLLM_EUNSUPPORTED,
                     "a big-endian GGUF file; smollm reads little-endian ones");
     RETURN_ERROR_IF(file->version != 2 && file->version != 3, r->error, SMOLLM_EUNSUPPORTED,
                     "GGUF version %u; smollm reads versions 2 and 3", file->version);
-    code = take_u64(r, "the number of tensors", &tensor_count);
+    code = gguf_reader_take_u64(r, "the number of tensors", &tensor_count);
     if (code == 0)
-        code = take_u64(r, "the number of metadata entries", &entry_count);
+        code = gguf_reader_take_u64(r, "the number of metadata entries", &entry_count);
     if (code != 0)
         return code;
     uint64_t left = file->size - r->at;
@@ -565,7 +439,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
         opened->size = (uint64_t)status.st_size;
         /* Nobody who writes a file knows how its names will fall into the tables. */
         opened->hash_seed = hash_mix(clock_nanoseconds() ^ (uint64_t)(uintptr_t)opened);
-        struct reader reader = {.file = opened, .error = error};
+        struct gguf_reader reader = {.file = opened, .error = error};
         code = header_read(&reader);
     }
     if (code != 0) {
@@ -576,7 +450,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
     return 0;
 }
 
-int gguf_open(char const *path, struct gguf_file **file, struct smollm_error *error)
+int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error)
 {
     *file = NULL;
     /* Not blocking: opening a FIFO would wait for its writer. */
@@ -627,7 +501,7 @@ const struct gguf_tensor *gguf_tensor_at(const struct gguf_file *file, size_t in
     return &file->tensors[index];
 }
 
-const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, char const *name)
+const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, const char *name)
 {
     return tensor_find(file, (struct smollm_text){name, strlen(name)});
 }
@@ -638,7 +512,7 @@ int gguf_tensor_read(const struct gguf_file *file, const struct gguf_tensor *ten
     RETURN_ERROR_IF(offset > tensor->size || size > tensor->size - offset, error, SMOLLM_EINVAL,
                     "tensor %.*s has %llu bytes, not %zu at %llu", TEXT_ARGUMENTS(tensor->name),
                     (unsigned long long)tensor->size, size, (unsigned long long)offset);
-    int code = read_exactly(file->descriptor, data, size, tensor->offset + offset, error);
+    int code = gguf_read_exactly(file->descriptor, data, size, tensor->offset + offset, error);
     if (code != 0)
         error_prefix(error, "tensor %.*s", TEXT_ARGUMENTS(tensor->name));
     return code;

@@ -55,7 +55,7 @@ struct gguf_tensor {
 
 /* Opens and checks the header. Errors: SMOLLM_ENOTFOUND (no such file), SMOLLM_EIO, SMOLLM_EFORMAT,
  * SMOLLM_EUNSUPPORTED (version, byte order, tensor type), SMOLLM_ELIMIT (a header beyond 256 MiB), SMOLLM_ENOMEM. */
-int gguf_open(char const *path, struct gguf_file **file, struct smollm_error *error);
+int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error);
 /* The same on an open descriptor of a regular file, which the gguf_file owns from then on, also on failure. */
 int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_error *error);
 /* Accepts NULL. Everything borrowed from the file is gone. */
@@ -71,7 +71,7 @@ size_t gguf_tensor_count(const struct gguf_file *file);
 /* index < gguf_tensor_count, in the order of the file. */
 const struct gguf_tensor *gguf_tensor_at(const struct gguf_file *file, size_t index);
 /* NULL when there is none. */
-const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, char const *name);
+const struct gguf_tensor *gguf_tensor_find(const struct gguf_file *file, const char *name);
 /* Copies size bytes from `offset` bytes into the tensor; SMOLLM_EIO when the file has been cut or cannot be read,
  * SMOLLM_EINVAL when the range leaves the tensor. */
 int gguf_tensor_read(const struct gguf_file *file, const struct gguf_tensor *tensor, uint64_t offset, size_t size,
@@ -88,25 +88,25 @@ struct gguf_value {
 };
 size_t gguf_value_count(const struct gguf_file *file);
 struct gguf_value gguf_value_at(const struct gguf_file *file, size_t index);
-bool gguf_has(const struct gguf_file *file, char const *key);
+bool gguf_has(const struct gguf_file *file, const char *key);
 
 /* Getters. A missing key is SMOLLM_ENOTFOUND, a value of another type or out of range SMOLLM_EFORMAT; *value is written
  * on success only, so that a default may stand in it before. Integers are taken from any integer type whose value
  * fits, floats from F32 and F64. */
-int gguf_get_u32(const struct gguf_file *file, char const *key, uint32_t *value, struct smollm_error *error);
-int gguf_get_u64(const struct gguf_file *file, char const *key, uint64_t *value, struct smollm_error *error);
-int gguf_get_f32(const struct gguf_file *file, char const *key, float *value, struct smollm_error *error);
-int gguf_get_bool(const struct gguf_file *file, char const *key, bool *value, struct smollm_error *error);
+int gguf_get_u32(const struct gguf_file *file, const char *key, uint32_t *value, struct smollm_error *error);
+int gguf_get_u64(const struct gguf_file *file, const char *key, uint64_t *value, struct smollm_error *error);
+int gguf_get_f32(const struct gguf_file *file, const char *key, float *value, struct smollm_error *error);
+int gguf_get_bool(const struct gguf_file *file, const char *key, bool *value, struct smollm_error *error);
 /* Borrowed from the file, may hold any bytes. */
-int gguf_get_text(const struct gguf_file *file, char const *key, struct smollm_text *value, struct smollm_error *error);
+int gguf_get_text(const struct gguf_file *file, const char *key, struct smollm_text *value, struct smollm_error *error);
 
 /* Arrays. *values has *count elements and is freed by the caller with free(); the bytes of texts are borrowed from the
  * file. An empty array gives a block that can be freed and count 0. */
-int gguf_get_texts(const struct gguf_file *file, char const *key, struct smollm_text **values, size_t *count,
+int gguf_get_texts(const struct gguf_file *file, const char *key, struct smollm_text **values, size_t *count,
                    struct smollm_error *error);
-int gguf_get_i32s(const struct gguf_file *file, char const *key, int32_t **values, size_t *count,
+int gguf_get_i32s(const struct gguf_file *file, const char *key, int32_t **values, size_t *count,
                   struct smollm_error *error);
-int gguf_get_f32s(const struct gguf_file *file, char const *key, float **values, size_t *count,
+int gguf_get_f32s(const struct gguf_file *file, const char *key, float **values, size_t *count,
                   struct smollm_error *error);
 
 #endif

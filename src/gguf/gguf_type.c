@@ -11,7 +11,7 @@ static const struct gguf_type_info types[] = {
 
 /* Named only so that a refusal can say what the file holds. */
 static const struct {
-    char const *name;
+    const char *name;
     uint32_t number;
 } other_types[] = {
     {"Q8_1", 9},   {"Q8_K", 15},  {"IQ2_XXS", 16}, {"IQ2_XS", 17}, {"IQ3_XXS", 18}, {"IQ1_S", 19},
@@ -27,7 +27,7 @@ const struct gguf_type_info *gguf_type_find(uint32_t number)
     return NULL;
 }
 
-const struct gguf_type_info *gguf_type_find_name(char const *name)
+const struct gguf_type_info *gguf_type_find_name(const char *name)
 {
     for (size_t i = 0; i < TYPE_COUNT; i++)
         if (strcasecmp(types[i].name, name) == 0)
@@ -35,7 +35,7 @@ const struct gguf_type_info *gguf_type_find_name(char const *name)
     return NULL;
 }
 
-char const *gguf_type_name(uint32_t number)
+const char *gguf_type_name(uint32_t number)
 {
     const struct gguf_type_info *type = gguf_type_find(number);
     if (type)

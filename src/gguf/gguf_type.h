@@ -33,7 +33,7 @@ enum gguf_type {
 };
 
 struct gguf_type_info {
-    char const *name;
+    const char *name;
     uint32_t number;
     uint32_t block_columns;
     uint32_t block_bytes;
@@ -42,9 +42,9 @@ struct gguf_type_info {
 /* NULL for a number that is not in the table. */
 const struct gguf_type_info *gguf_type_find(uint32_t number);
 /* By name, in any case of letters ("q8_0"); NULL when there is none. */
-const struct gguf_type_info *gguf_type_find_name(char const *name);
+const struct gguf_type_info *gguf_type_find_name(const char *name);
 /* "Q4_K"; for types of the specification that smollm does not read their name too, "unknown" for the rest. */
-char const *gguf_type_name(uint32_t number);
+const char *gguf_type_name(uint32_t number);
 
 /* Bytes of a row of `columns` values: 0 when the type is unknown, the columns do not fill whole blocks, or the size
  * does not fit. */

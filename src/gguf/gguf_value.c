@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char const *const type_names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+static const char *const type_names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                          "bool", "string", "array", "u64", "i64", "f64"};
 
 size_t gguf_value_count(const struct gguf_file *file)
@@ -17,7 +17,7 @@ size_t gguf_value_count(const struct gguf_file *file)
 struct gguf_value gguf_value_at(const struct gguf_file *file, size_t index)
 {
     const struct gguf_entry *entry = &file->entries[index];
-    char const *header = (char const *)file->header;
+    const char *header = (const char *)file->header;
     return (struct gguf_value){
         .key = {header + entry->key_at, entry->key_size},
         .type = entry->type,
@@ -27,17 +27,17 @@ struct gguf_value gguf_value_at(const struct gguf_file *file, size_t index)
     };
 }
 
-static const struct gguf_entry *find(const struct gguf_file *file, char const *key)
+static const struct gguf_entry *find(const struct gguf_file *file, const char *key)
 {
     return gguf_entry_find(file, (struct smollm_text){key, strlen(key)});
 }
 
-bool gguf_has(const struct gguf_file *file, char const *key)
+bool gguf_has(const struct gguf_file *file, const char *key)
 {
     return find(file, key) != NULL;
 }
 
-static int require(const struct gguf_file *file, char const *key, const struct gguf_entry **entry,
+static int require(const struct gguf_file *file, const char *key, const struct gguf_entry **entry,
                    struct smollm_error *error)
 {
     *entry = find(file, key);
@@ -45,7 +45,7 @@ static int require(const struct gguf_file *file, char const *key, const struct g
     return 0;
 }
 
-static int wrong_type(char const *key, const struct gguf_entry *entry, char const *wanted, struct smollm_error *error)
+static int wrong_type(const char *key, const struct gguf_entry *entry, const char *wanted, struct smollm_error *error)
 {
     bool array = entry->type == GGUF_VALUE_ARRAY;
     return error_set(error, SMOLLM_EFORMAT, "metadata %s is %s%s, expected %s", key, array ? "an array of " : "",
@@ -58,7 +58,7 @@ struct integer {
     bool negative;
 };
 
-static bool load_integer(enum gguf_value_type type, unsigned char const *p, struct integer *value)
+static bool load_integer(enum gguf_value_type type, const unsigned char *p, struct integer *value)
 {
     int64_t i;
     switch (type) {
@@ -89,7 +89,7 @@ static bool load_integer(enum gguf_value_type type, unsigned char const *p, stru
     return true;
 }
 
-static int get_unsigned(const struct gguf_file *file, char const *key, uint64_t limit, uint64_t *value,
+static int get_unsigned(const struct gguf_file *file, const char *key, uint64_t limit, uint64_t *value,
                         struct smollm_error *error)
 {
     const struct gguf_entry *entry;
@@ -106,7 +106,7 @@ static int get_unsigned(const struct gguf_file *file, char const *key, uint64_t 
     return 0;
 }
 
-int gguf_get_u32(const struct gguf_file *file, char const *key, uint32_t *value, struct smollm_error *error)
+int gguf_get_u32(const struct gguf_file *file, const char *key, uint32_t *value, struct smollm_error *error)
 {
     uint64_t wide = 0;
     int code = get_unsigned(file, key, UINT32_MAX, &wide, error);
@@ -115,12 +115,12 @@ int gguf_get_u32(const struct gguf_file *file, char const *key, uint32_t *value,
     return code;
 }
 
-int gguf_get_u64(const struct gguf_file *file, char const *key, uint64_t *value, struct smollm_error *error)
+int gguf_get_u64(const struct gguf_file *file, const char *key, uint64_t *value, struct smollm_error *error)
 {
     return get_unsigned(file, key, UINT64_MAX, value, error);
 }
 
-static bool load_float(enum gguf_value_type type, unsigned char const *p, float *value)
+static bool load_float(enum gguf_value_type type, const unsigned char *p, float *value)
 {
     double wide;
     if (type == GGUF_VALUE_F32) {
@@ -134,7 +134,7 @@ static bool load_float(enum gguf_value_type type, unsigned char const *p, float 
     return true;
 }
 
-int gguf_get_f32(const struct gguf_file *file, char const *key, float *value, struct smollm_error *error)
+int gguf_get_f32(const struct gguf_file *file, const char *key, float *value, struct smollm_error *error)
 {
     const struct gguf_entry *entry;
     int code = require(file, key, &entry, error);
@@ -144,7 +144,7 @@ int gguf_get_f32(const struct gguf_file *file, char const *key, float *value, st
                                                                           : wrong_type(key, entry, "a float", error);
 }
 
-int gguf_get_bool(const struct gguf_file *file, char const *key, bool *value, struct smollm_error *error)
+int gguf_get_bool(const struct gguf_file *file, const char *key, bool *value, struct smollm_error *error)
 {
     const struct gguf_entry *entry;
     int code = require(file, key, &entry, error);
@@ -161,11 +161,11 @@ static size_t load_text(const struct gguf_file *file, size_t at, struct smollm_t
 {
     uint64_t size;
     memcpy(&size, file->header + at, 8);
-    *text = (struct smollm_text){(char const *)file->header + at + 8, (size_t)size};
+    *text = (struct smollm_text){(const char *)file->header + at + 8, (size_t)size};
     return at + 8 + (size_t)size;
 }
 
-int gguf_get_text(const struct gguf_file *file, char const *key, struct smollm_text *value, struct smollm_error *error)
+int gguf_get_text(const struct gguf_file *file, const char *key, struct smollm_text *value, struct smollm_error *error)
 {
     const struct gguf_entry *entry;
     int code = require(file, key, &entry, error);
@@ -178,7 +178,7 @@ int gguf_get_text(const struct gguf_file *file, char const *key, struct smollm_t
 }
 
 /* Finds an array and makes room for its elements; count is bounded by the header that holds them. */
-static int array_open(const struct gguf_file *file, char const *key, char const *wanted, size_t element_size,
+static int array_open(const struct gguf_file *file, const char *key, const char *wanted, size_t element_size,
                       const struct gguf_entry **entry, void **values, struct smollm_error *error)
 {
     int code = require(file, key, entry, error);
@@ -191,7 +191,7 @@ static int array_open(const struct gguf_file *file, char const *key, char const 
     return 0;
 }
 
-int gguf_get_texts(const struct gguf_file *file, char const *key, struct smollm_text **values, size_t *count,
+int gguf_get_texts(const struct gguf_file *file, const char *key, struct smollm_text **values, size_t *count,
                    struct smollm_error *error)
 {
     const struct gguf_entry *entry;
@@ -211,7 +211,7 @@ int gguf_get_texts(const struct gguf_file *file, char const *key, struct smollm_
     return 0;
 }
 
-int gguf_get_i32s(const struct gguf_file *file, char const *key, int32_t **values, size_t *count,
+int gguf_get_i32s(const struct gguf_file *file, const char *key, int32_t **values, size_t *count,
                   struct smollm_error *error)
 {
     const struct gguf_entry *entry;
@@ -239,7 +239,7 @@ int gguf_get_i32s(const struct gguf_file *file, char const *key, int32_t **value
     return 0;
 }
 
-int gguf_get_f32s(const struct gguf_file *file, char const *key, float **values, size_t *count,
+int gguf_get_f32s(const struct gguf_file *file, const char *key, float **values, size_t *count,
                   struct smollm_error *error)
 {
     const struct gguf_entry *entry;

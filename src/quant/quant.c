@@ -87,8 +87,8 @@ static void unpack_scales_mins_6(uint8_t const *p, int8_t *scales, uint8_t *mins
 static void unpack_scales_3(uint8_t const *p, int8_t *scales)
 {
     for (unsigned i = 0; i < 16; i++) {
-        unsigned low = i < 8 ? p[i] & 15u : p[i - 8] >> 4;
-        unsigned high = p[8 + i % 4] >> (i / 4 * 2) & 3u;
+        unsigned low = i < 8 ? p[i] & 15u : (unsigned)p[i - 8] >> 4;
+        unsigned high = ((unsigned)p[8 + i % 4] >> (i / 4 * 2)) & 3u;
         scales[i] = (int8_t)((int)(low | high << 4) - 32);
     }
 }
@@ -172,8 +172,8 @@ static void unpack_iq4_xs(uint8_t const *p, struct quant_block *b)
 {
     uint16_t scales_high = load_u16(p + 2);
     for (unsigned i = 0; i < 8; i++) {
-        unsigned low = p[4 + i / 2] >> (i % 2 * 4) & 15u;
-        unsigned high = scales_high >> (2 * i) & 3u;
+        unsigned low = ((unsigned)p[4 + i / 2] >> (i % 2 * 4)) & 15u;
+        unsigned high = ((unsigned)scales_high >> (2 * i)) & 3u;
         b->scales[i] = (int8_t)((int)(low | high << 4) - 32);
         unpack_nibbles(p + 8 + 16 * i, 16, b->codes + 32 * i);
     }
@@ -215,7 +215,7 @@ static void unpack_32(uint32_t type, uint8_t const *p, struct quant_block *b)
     }
 }
 
-void quant_block_unpack(const struct quant_layout *layout, void const *bytes, struct quant_block *block)
+void quant_block_unpack(const struct quant_layout *layout, const void *bytes, struct quant_block *block)
 {
     block->dmin_bits = 0;
     memset(block->mins, 0, sizeof block->mins);
@@ -259,7 +259,7 @@ void quant_block_decode(const struct quant_layout *layout, const struct quant_bl
     }
 }
 
-int quant_row_decode(uint32_t type, void const *blocks, float *out, size_t columns)
+int quant_row_decode(uint32_t type, const void *blocks, float *out, size_t columns)
 {
     const struct gguf_type_info *info = gguf_type_find(type);
     const struct quant_layout *layout = quant_layout_find(type);

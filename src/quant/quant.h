@@ -52,18 +52,18 @@ struct quant_block {
 const struct quant_layout *quant_layout_find(uint32_t type);
 
 /* Reads layout->bytes bytes; any bytes are a valid block. */
-void quant_block_unpack(const struct quant_layout *layout, void const *bytes, struct quant_block *block);
+void quant_block_unpack(const struct quant_layout *layout, const void *bytes, struct quant_block *block);
 /* The formula above: layout->columns floats. */
 void quant_block_decode(const struct quant_layout *layout, const struct quant_block *block, float *out);
 
 /* Decodes `columns` values that begin at a block. 0, or SMOLLM_EINVAL when the type is unknown or the columns are no
  * whole blocks. `blocks` needs no alignment. */
-int quant_row_decode(uint32_t type, void const *blocks, float *out, size_t columns);
+int quant_row_decode(uint32_t type, const void *blocks, float *out, size_t columns);
 
 /* Whether quant_row_encode writes this type: F32, F16, BF16, Q8_0, Q4_0. */
 bool quant_can_encode(uint32_t type);
 /* The way back. Values beyond the range of F16 saturate. The sum of squared errors of every block is at most that of
  * ggml's reference method. SMOLLM_EINVAL as above, SMOLLM_ENUMERIC when a value is not finite. */
-int quant_row_encode(uint32_t type, float const *values, void *blocks, size_t columns);
+int quant_row_encode(uint32_t type, const float *values, void *blocks, size_t columns);
 
 #endif

@@ -29,7 +29,7 @@ struct trial {
 
 /* Codes nearest to x / d within the grid; the sum has eight fixed partial sums, so that it vectorises and its result
  * does not depend on the compiler. */
-static float codes_choose(const struct grid *grid, float d, float const *x, float *codes)
+static float codes_choose(const struct grid *grid, float d, const float *x, float *codes)
 {
     float partial[8] = {0};
     float inverse = d != 0 ? 1 / d : 0;
@@ -48,7 +48,7 @@ static float codes_choose(const struct grid *grid, float d, float const *x, floa
            ((partial[2] + partial[6]) + (partial[3] + partial[7]));
 }
 
-static void trial_run(const struct grid *grid, float d, float const *x, struct trial *best)
+static void trial_run(const struct grid *grid, float d, const float *x, struct trial *best)
 {
     if (!isfinite(d)) /* a fit over huge values */
         return;
@@ -60,7 +60,7 @@ static void trial_run(const struct grid *grid, float d, float const *x, struct t
 }
 
 /* With the codes held, the scale of least squared error. */
-static float scale_fit(float const *x, float const *codes, float fallback)
+static float scale_fit(const float *x, const float *codes, float fallback)
 {
     float xq = 0;
     float qq = 0;
@@ -72,7 +72,7 @@ static float scale_fit(float const *x, float const *codes, float fallback)
 }
 
 /* The value of largest magnitude, with its sign; the first of equals. */
-static float extreme(float const *x)
+static float extreme(const float *x)
 {
     float value = 0;
     for (size_t i = 0; i < COLUMNS; i++)
@@ -87,7 +87,7 @@ static void store_u16(uint8_t *p, uint16_t value)
     p[1] = (uint8_t)(value >> 8);
 }
 
-static void encode_q8_0(float const *x, uint8_t *out)
+static void encode_q8_0(const float *x, uint8_t *out)
 {
     static const struct grid grid = {-127, 127};
     struct trial best = {.error = -1};
@@ -99,7 +99,7 @@ static void encode_q8_0(float const *x, uint8_t *out)
         out[2 + i] = (uint8_t)(int8_t)best.codes[i];
 }
 
-static void encode_q4_0(float const *x, uint8_t *out)
+static void encode_q4_0(const float *x, uint8_t *out)
 {
     static const struct grid grid = {-8, 7};
     /* The extreme value as -8 is ggml's choice; between and beside it and -7 better ones are often found, and sometimes
@@ -119,7 +119,7 @@ static void encode_q4_0(float const *x, uint8_t *out)
     }
 }
 
-int quant_row_encode(uint32_t type, float const *values, void *blocks, size_t columns)
+int quant_row_encode(uint32_t type, const float *values, void *blocks, size_t columns)
 {
     const struct gguf_type_info *info = gguf_type_find(type);
     uint8_t *out = blocks;

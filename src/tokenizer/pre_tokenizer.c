@@ -86,7 +86,7 @@ static const uint8_t ascii_classes[128] = {
 
 /* The character at the start of data; an invalid byte is a character without a class. At the end of the text: size 0
  * and no class. */
-static inline struct character character_at(char const *data, size_t size)
+static inline struct character character_at(const char *data, size_t size)
 {
     if (size == 0)
         return (struct character){0, 0};
@@ -101,7 +101,7 @@ static inline struct character character_at(char const *data, size_t size)
 }
 
 /* Where the run of characters that have one of the classes ends, from position on, at most count characters. */
-static size_t run_end(char const *data, size_t size, size_t position, unsigned classes, size_t count)
+static size_t run_end(const char *data, size_t size, size_t position, unsigned classes, size_t count)
 {
     for (; count > 0 && position < size; count--) {
         struct character c = character_at(data + position, size - position);
@@ -113,7 +113,7 @@ static size_t run_end(char const *data, size_t size, size_t position, unsigned c
 }
 
 /* The same for characters that are neither letter, number nor space. */
-static size_t other_run_end(char const *data, size_t size, size_t position)
+static size_t other_run_end(const char *data, size_t size, size_t position)
 {
     while (position < size) {
         struct character c = character_at(data + position, size - position);
@@ -125,7 +125,7 @@ static size_t other_run_end(char const *data, size_t size, size_t position)
 }
 
 /* 's 't 're 've 'm 'll 'd: its size, or 0. */
-static size_t match_contraction(char const *data, size_t size)
+static size_t match_contraction(const char *data, size_t size)
 {
     if (data[0] != '\'' || size < 2)
         return 0;
@@ -140,7 +140,7 @@ static size_t match_contraction(char const *data, size_t size)
 
 /* The same without regard to case. U+017F (long s) is an s there, being the one other character that folds to a letter
  * of these. */
-static size_t match_contraction_any_case(char const *data, size_t size)
+static size_t match_contraction_any_case(const char *data, size_t size)
 {
     if (data[0] != '\'' || size < 2)
         return 0;
@@ -152,7 +152,7 @@ static size_t match_contraction_any_case(char const *data, size_t size)
 }
 
 /* \s+(?!\S)|\s+ : white space up to the text's end, or all but its last character, or that one alone. */
-static size_t match_space(char const *data, size_t size)
+static size_t match_space(const char *data, size_t size)
 {
     size_t end = 0;
     size_t last = 0;
@@ -167,7 +167,7 @@ static size_t match_space(char const *data, size_t size)
 }
 
 /* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
-static size_t match_gpt_2(char const *data, size_t size)
+static size_t match_gpt_2(const char *data, size_t size)
 {
     size_t contraction = match_contraction(data, size);
     if (contraction > 0)
@@ -185,7 +185,7 @@ static size_t match_gpt_2(char const *data, size_t size)
 
 /* (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
  */
-static size_t match_llama_3(char const *data, size_t size)
+static size_t match_llama_3(const char *data, size_t size)
 {
     size_t contraction = match_contraction_any_case(data, size);
     if (contraction > 0)
@@ -235,7 +235,7 @@ const struct pre_tokenizer *pre_tokenizer_find(struct smollm_text name)
     return NULL;
 }
 
-char const *pre_tokenizer_names(void)
+const char *pre_tokenizer_names(void)
 {
     return "smollm, llama-bpe, smaug-bpe, gpt-2";
 }

@@ -11,9 +11,9 @@
 #include <stddef.h>
 
 struct pre_tokenizer {
-    char const *name; /* as tokenizer.ggml.pre has it */
+    const char *name; /* as tokenizer.ggml.pre has it */
     /* The size of the word at the start of data; at least 1. Text ends after size bytes (size >= 1). */
-    size_t (*match)(char const *data, size_t size);
+    size_t (*match)(const char *data, size_t size);
     bool splits_digits;  /* every digit is a word, and the pattern sees the text between digits piece by piece */
     bool ignores_merges; /* a word that is a token is that token, whatever the merges say */
     bool adds_bos;       /* where the file does not say */
@@ -22,12 +22,12 @@ struct pre_tokenizer {
 /* The pre-tokeniser of that name, or NULL. */
 const struct pre_tokenizer *pre_tokenizer_find(struct smollm_text name);
 /* The known names in one line: "smollm, llama-bpe, ...". */
-char const *pre_tokenizer_names(void);
+const char *pre_tokenizer_names(void);
 
 /* Walks the words of a text. */
 struct word_cursor {
     const struct pre_tokenizer *pre;
-    char const *data;
+    const char *data;
     size_t size;
     size_t position;
     size_t segment_end; /* with splits_digits: the next digit, or the text's end */

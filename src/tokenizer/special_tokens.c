@@ -13,7 +13,7 @@ static int compare_texts(struct smollm_text a, struct smollm_text b)
     return order != 0 ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-static int compare_ids(void const *a, void const *b, void *vocabulary)
+static int compare_ids(const void *a, const void *b, void *vocabulary)
 {
     int32_t x = *(int32_t const *)a, y = *(int32_t const *)b;
     int order = compare_texts(vocabulary_text(vocabulary, x), vocabulary_text(vocabulary, y));
@@ -67,7 +67,7 @@ static size_t lower_bound(const struct special_tokens *special, size_t low, size
 }
 
 /* The longest token that data begins with, or -1: byte by byte the range of tokens that still agree grows narrower. */
-static int32_t longest_match(const struct special_tokens *special, char const *data, size_t size)
+static int32_t longest_match(const struct special_tokens *special, const char *data, size_t size)
 {
     size_t low = 0, high = special->count;
     int32_t found = -1;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* How many bytes at the start of data, which is not a character, one U+FFFD stands for. */
-static size_t broken_size(char const *data, size_t size)
+static size_t broken_size(const char *data, size_t size)
 {
     for (size_t part = size < 3 ? size : 3; part > 1; part--)
         if (utf8_incomplete_tail(data, part) == part)
@@ -14,7 +14,7 @@ static size_t broken_size(char const *data, size_t size)
 }
 
 /* Appends the characters of data; returns how many bytes at its end are unfinished. */
-static size_t append_characters(char const *data, size_t size, struct buffer *out)
+static size_t append_characters(const char *data, size_t size, struct buffer *out)
 {
     size_t tail = utf8_incomplete_tail(data, size);
     size_t end = size - tail;

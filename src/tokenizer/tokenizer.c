@@ -28,7 +28,7 @@ struct tokenizer {
     int32_t padding;
 };
 
-static int check_id(char const *name, int32_t id, size_t count, struct smollm_error *error)
+static int check_id(const char *name, int32_t id, size_t count, struct smollm_error *error)
 {
     if (id >= -1 && (id < 0 || (size_t)id < count))
         return 0;
@@ -41,7 +41,7 @@ static void mark_ends(struct tokenizer *t, const struct tokenizer_vocabulary *v)
     for (size_t i = 0; i < 3; i++)
         if (given[i] >= 0)
             t->ends[given[i]] = true;
-    static char const *const names[] = {"<|im_end|>", "<|end_of_text|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>"};
+    static const char *const names[] = {"<|im_end|>", "<|end_of_text|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>"};
     for (size_t i = 0; i < t->special.count; i++) {
         int32_t id = t->special.sorted[i];
         if (t->vocabulary.types[id] != TOKEN_CONTROL)
@@ -71,7 +71,7 @@ int tokenizer_create(const struct tokenizer_vocabulary *v, struct tokenizer **to
     if (result != 0)
         goto fail;
     const int32_t ids[] = {v->bos, v->eos, v->eot, v->eom, v->padding};
-    static char const *const names[] = {"bos", "eos", "eot", "eom", "padding"};
+    static const char *const names[] = {"bos", "eos", "eot", "eom", "padding"};
     for (size_t i = 0; i < 5; i++) {
         result = check_id(names[i], ids[i], v->token_count, error);
         if (result != 0)
@@ -244,7 +244,7 @@ size_t tokenizer_longest_token(const struct tokenizer *t)
     return t->vocabulary.longest;
 }
 
-char const *tokenizer_pre(const struct tokenizer *t)
+const char *tokenizer_pre(const struct tokenizer *t)
 {
     return t->pre->name;
 }

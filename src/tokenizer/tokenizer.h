@@ -78,7 +78,7 @@ int32_t tokenizer_find(const struct tokenizer *tokenizer, struct smollm_text tex
 size_t tokenizer_token_count(const struct tokenizer *tokenizer);
 /* The bytes of the longest token: a text of n bytes has at least n divided by this many tokens. */
 size_t tokenizer_longest_token(const struct tokenizer *tokenizer);
-char const *tokenizer_pre(const struct tokenizer *tokenizer);
+const char *tokenizer_pre(const struct tokenizer *tokenizer);
 int32_t tokenizer_bos(const struct tokenizer *tokenizer); /* -1: none, as in those below */
 int32_t tokenizer_eos(const struct tokenizer *tokenizer);
 int32_t tokenizer_eot(const struct tokenizer *tokenizer);

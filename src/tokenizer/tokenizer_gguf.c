@@ -18,7 +18,7 @@ static int required(int result, struct smollm_error *error)
     return result == SMOLLM_ENOTFOUND ? SMOLLM_EFORMAT : result;
 }
 
-static int read_id(const struct gguf_file *file, char const *key, int32_t *id, struct smollm_error *error)
+static int read_id(const struct gguf_file *file, const char *key, int32_t *id, struct smollm_error *error)
 {
     uint32_t value = UINT32_MAX; /* -1 in a file that writes "none" so */
     int result = optional(gguf_get_u32(file, key, &value, error));
@@ -32,7 +32,7 @@ static int read_id(const struct gguf_file *file, char const *key, int32_t *id, s
 static int read_special(const struct gguf_file *file, struct tokenizer_vocabulary *v, struct smollm_error *error)
 {
     const struct {
-        char const *key;
+        const char *key;
         int32_t *id;
     } ids[] = {
         {"tokenizer.ggml.bos_token_id", &v->bos},         {"tokenizer.ggml.eos_token_id", &v->eos},

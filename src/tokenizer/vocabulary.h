@@ -63,7 +63,7 @@ int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *t
 void vocabulary_free(struct vocabulary *vocabulary);
 
 /* The token with exactly these bytes, or -1. */
-int32_t vocabulary_find(const struct vocabulary *vocabulary, char const *data, size_t size);
+int32_t vocabulary_find(const struct vocabulary *vocabulary, const char *data, size_t size);
 
 static inline size_t merge_place(const struct vocabulary *vocabulary, uint64_t pair)
 {

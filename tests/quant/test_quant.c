@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char const *goldens_path;
+static const char *goldens_path;
 
 /* ---- Helpers shared with make_goldens.py ---- */
 
@@ -21,7 +21,7 @@ static uint64_t splitmix(uint64_t index)
     return z ^ z >> 31;
 }
 
-static uint32_t crc32_update(uint32_t crc, void const *data, size_t size)
+static uint32_t crc32_update(uint32_t crc, const void *data, size_t size)
 {
     static uint32_t table[256];
     if (table[1] == 0)
@@ -31,7 +31,7 @@ static uint32_t crc32_update(uint32_t crc, void const *data, size_t size)
                 c = c & 1 ? 0xedb88320u ^ c >> 1 : c >> 1;
             table[i] = c;
         }
-    unsigned char const *p = data;
+    const unsigned char *p = data;
     crc = ~crc;
     for (size_t i = 0; i < size; i++)
         crc = table[(crc ^ p[i]) & 255] ^ crc >> 8;
@@ -55,7 +55,7 @@ static void read_golden(void *data, size_t size, FILE *file)
         fail_msg("%s is cut short", goldens_path);
 }
 
-static void check_shown_blocks(const struct golden *g, unsigned char const *blocks, float const *expected)
+static void check_shown_blocks(const struct golden *g, const unsigned char *blocks, const float *expected)
 {
     for (uint32_t b = 0; b < g->n_blocks; b++) {
         float out[QUANT_COLUMNS_MAX];
@@ -214,7 +214,7 @@ static void unpacked_integers_stay_in_range(void **state)
 }
 
 /* ggml's reference quantisation (quantize_row_q8_0_ref, quantize_row_q4_0_ref): squared error of one block. */
-static double reference_error(uint32_t type, float const *x)
+static double reference_error(uint32_t type, const float *x)
 {
     float largest = 0;
     for (int i = 0; i < 32; i++)
@@ -232,7 +232,7 @@ static double reference_error(uint32_t type, float const *x)
     return error;
 }
 
-static double encoded_error(uint32_t type, float const *x)
+static double encoded_error(uint32_t type, const float *x)
 {
     unsigned char block[34];
     float back[32];

@@ -1,0 +1,10 @@
+/* Whole files as bytes. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/text.h"
+
+/* Appends what is in the file ("-": standard input) to buffer. The message names the path. */
+int file_read(const char *path, struct buffer *buffer, struct smollm_error *error);
+
+#endif

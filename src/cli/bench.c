@@ -1,0 +1,207 @@
+/* smollm bench: how fast prompts are read and tokens generated, alone and together, at the beginning and deep inside a
+ * conversation. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/half.h"
+#include "base/hash.h"
+#include "cli/command.h"
+#include "cli/model_path.h"
+#include "cli/pass.h"
+#include "cli/print.h"
+#include "gguf/gguf.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static const struct command_help help = {COMMAND_BENCH,
+                                         "bench",
+                                         "[MODEL]",
+                                         "How fast a model reads prompts and generates tokens",
+                                         "Every length of a prompt (-p) and every number of sequences (-b), each at "
+                                         "every depth (-d). Prints the median of -r\n"
+                                         "runs and their range; compare figures of one run only.",
+                                         0,
+                                         1};
+
+enum { MOST_VALUES = 16, MOST_BATCH = 1024 };
+
+struct plan {
+    uint32_t prompts[MOST_VALUES], prompt_count;
+    uint32_t lengths[MOST_VALUES], length_count;
+    uint32_t batches[MOST_VALUES], batch_count;
+    uint32_t depths[MOST_VALUES], depth_count;
+    uint32_t repetitions;
+    bool json;
+    bool printed; /* a first result */
+};
+
+static uint32_t largest(const uint32_t *values, uint32_t count)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++)
+        most = values[i] > most ? values[i] : most;
+    return most;
+}
+
+/* Keys and values of the first `pages` pages: seeded numbers of ordinary size instead of a prompt that takes minutes.
+ */
+static void fill_cache(const struct pass *pass, uint32_t pages)
+{
+    const struct kv_cache *cache = &pass->cache;
+    for (uint32_t layer = 0; layer < cache->layers; layer++)
+        for (uint32_t page = 0; page < pages && page < cache->pages; page++) {
+            uint16_t *data = kv_cache_base(cache, layer, 0) + (size_t)page * cache->page_stride;
+            uint64_t random = hash_mix((uint64_t)layer << 32 | page);
+            for (size_t i = 0; i < cache->page_stride; i++) {
+                random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+                data[i] = half_from_float_saturated((float)(int32_t)(random >> 32) * 0x1p-31f);
+            }
+        }
+}
+
+/* Seconds for reading `tokens` tokens from position `depth` on. */
+static double time_prefill(struct pass *pass, uint32_t tokens, uint32_t depth)
+{
+    uint32_t most = pass->forward.most_tokens, vocabulary = pass->weights.config.vocabulary;
+    double begin = clock_seconds();
+    for (uint32_t first = 0; first < tokens; first += most) {
+        uint32_t count = tokens - first < most ? tokens - first : most;
+        for (uint32_t i = 0; i < count; i++)
+            pass->tokens[i] = (struct batch_token){.id = (int32_t)((first + i) * 7919 % vocabulary),
+                                                   .position = depth + first + i,
+                                                   .pages = pass->pages,
+                                                   .wants_logits = first + i + 1 == tokens};
+        forward_run(&pass->forward, pass->tokens, count, pass->logits);
+    }
+    return clock_seconds() - begin;
+}
+
+/* Seconds for `steps` tokens in each of `batch` sequences. Each has its own run of pages. */
+static double time_decode(struct pass *pass, uint32_t batch, uint32_t steps, uint32_t depth)
+{
+    uint32_t pages_each = (depth + steps) / KV_PAGE_POSITIONS + 1, vocabulary = pass->weights.config.vocabulary;
+    double begin = clock_seconds();
+    for (uint32_t step = 0; step < steps; step++) {
+        for (uint32_t i = 0; i < batch; i++)
+            pass->tokens[i] = (struct batch_token){.id = (int32_t)((step * batch + i) * 7919 % vocabulary),
+                                                   .position = depth + step,
+                                                   .pages = pass->pages + (size_t)i * pages_each,
+                                                   .wants_logits = true};
+        forward_run(&pass->forward, pass->tokens, batch, pass->logits);
+    }
+    return clock_seconds() - begin;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void print_result(struct plan *plan, const struct pass *pass, const char *test, uint32_t tokens, uint32_t batch,
+                         uint32_t depth, double *speeds)
+{
+    qsort(speeds, plan->repetitions, sizeof *speeds, compare_doubles);
+    double least = speeds[0], most = speeds[plan->repetitions - 1];
+    double median = (speeds[(plan->repetitions - 1) / 2] + speeds[plan->repetitions / 2]) / 2;
+    unsigned threads = thread_pool_size(pass->pool);
+    if (plan->json) {
+        printf("%s{\"test\":\"%s\",\"tokens\":%u,\"batch\":%u,\"depth\":%u,\"threads\":%u,\"tokens_per_second\":"
+               "{\"median\":%.3f,\"min\":%.3f,\"max\":%.3f}}",
+               plan->printed ? "," : "[", test, tokens, batch, depth, threads, median, least, most);
+    } else {
+        if (!plan->printed)
+            printf("%-8s %7s %6s %7s %8s %12s %23s\n", "test", "tokens", "batch", "depth", "threads", "tokens/s",
+                   "least to most");
+        printf("%-8s %7u %6u %7u %8u %12.2f %11.2f %11.2f\n", test, tokens, batch, depth, threads, median, least, most);
+    }
+    fflush(stdout);
+    plan->printed = true;
+}
+
+static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
+{
+    for (uint32_t d = 0; d < plan->depth_count; d++) {
+        uint32_t depth = plan->depths[d];
+        fill_cache(pass, depth > 0 ? pass->cache.pages : 0);
+        for (uint32_t p = 0; p < plan->prompt_count; p++) {
+            if (plan->prompts[p] == 0)
+                continue;
+            time_prefill(pass, plan->prompts[p] < 64 ? plan->prompts[p] : 64, depth); /* warm up */
+            for (uint32_t r = 0; r < plan->repetitions; r++)
+                speeds[r] = plan->prompts[p] / time_prefill(pass, plan->prompts[p], depth);
+            print_result(plan, pass, "prefill", plan->prompts[p], 1, depth, speeds);
+        }
+        for (uint32_t b = 0; b < plan->batch_count; b++)
+            for (uint32_t n = 0; n < plan->length_count; n++) {
+                uint32_t batch = plan->batches[b], steps = plan->lengths[n];
+                if (steps == 0)
+                    continue;
+                time_decode(pass, batch, steps < 4 ? steps : 4, depth);
+                for (uint32_t r = 0; r < plan->repetitions; r++)
+                    speeds[r] = (double)steps * batch / time_decode(pass, batch, steps, depth);
+                print_result(plan, pass, "decode", steps, batch, depth, speeds);
+            }
+    }
+    if (plan->json)
+        printf("%s\n", plan->printed ? "]" : "[]");
+}
+
+static int run(struct plan *plan, const struct options *options, const char *path, struct smollm_error *error)
+{
+    struct gguf_file *file;
+    int status = gguf_open(path, &file, error);
+    if (status < 0)
+        return error_prefix(error, "%s", path);
+    const struct model_config_options changes = {options->rope_scaling, options->rope_scale, options->yarn_orig_ctx};
+    struct model_config config;
+    struct pass pass = {0};
+    status = model_config_read(&config, file, &changes, error);
+    uint32_t batch = largest(plan->batches, plan->batch_count), steps = largest(plan->lengths, plan->length_count);
+    uint32_t prompt = largest(plan->prompts, plan->prompt_count), depth = largest(plan->depths, plan->depth_count);
+    uint64_t length = (uint64_t)depth + (prompt > steps ? prompt : steps);
+    uint64_t positions = length + ((uint64_t)depth + steps + KV_PAGE_POSITIONS) * batch;
+    struct options wanted = *options;
+    wanted.ubatch_size = options->ubatch_size > batch ? options->ubatch_size : batch;
+    if (status == 0 && (length > config.context || positions > UINT32_MAX))
+        status = error_set(error, SMOLLM_ECONTEXT, "%llu positions wanted, the model's context is %u",
+                           (unsigned long long)length, config.context);
+    if (status == 0)
+        status = pass_create(&pass, file, &config, &wanted, (uint32_t)positions, batch, error);
+    if (status < 0)
+        error_prefix(error, "%s", path);
+    gguf_close(file);
+    double *speeds = calloc(plan->repetitions, sizeof *speeds);
+    if (status == 0 && !speeds)
+        status = error_set(error, SMOLLM_ENOMEM, "out of memory");
+    if (status == 0)
+        run_tests(plan, &pass, speeds);
+    free(speeds);
+    pass_destroy(&pass);
+    return status;
+}
+
+int command_bench(int argc, char **argv)
+{
+    struct options options;
+    int code;
+    if (!options_read(&help, argc, argv, &options, &code))
+        return code;
+    struct plan plan = {.repetitions = options.repetitions, .json = options.json};
+    plan.prompt_count = options_list(&help, "p", options.n_prompt, 0, 1 << 24, plan.prompts, MOST_VALUES);
+    if (plan.prompt_count > 0)
+        plan.length_count = options_list(&help, "n", options.n_gen, 0, 1 << 24, plan.lengths, MOST_VALUES);
+    if (plan.length_count > 0)
+        plan.batch_count = options_list(&help, "b", options.n_batch, 1, MOST_BATCH, plan.batches, MOST_VALUES);
+    if (plan.batch_count > 0)
+        plan.depth_count = options_list(&help, "d", options.n_depth, 0, 1 << 24, plan.depths, MOST_VALUES);
+    if (plan.depth_count == 0)
+        return EXIT_USAGE;
+    struct smollm_error error = {0};
+    char *path;
+    if (model_path_find(options.argument_count > 0 ? options.arguments[0] : options.model, &path, &error) < 0)
+        return print_error(&error);
+    int status = run(&plan, &options, path, &error);
+    free(path);
+    return status < 0 ? print_error(&error) : EXIT_DONE;
+}

@@ -1,0 +1,17 @@
+/* From options to a model and an engine; what run, chat and serve have in common. */
+#ifndef CLI_OPENING_H
+#define CLI_OPENING_H
+
+#include "cli/options.h"
+#include "smollm.h"
+
+/* Finds and opens the model, with a progress bar on a terminal. */
+int open_model(const struct options *options, const char *argument, struct smollm_model **model,
+               struct smollm_error *error);
+int start_engine(const struct options *options, uint32_t parallel, struct smollm_model *model,
+                 struct smollm_engine **engine, struct smollm_error *error);
+
+/* Sampling as the options say; a random seed where none was given. */
+struct smollm_sampling sampling_of(const struct options *options);
+
+#endif

@@ -1,0 +1,43 @@
+#include "cli/pass.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+int pass_create(struct pass *p, const struct gguf_file *file, const struct model_config *config,
+                const struct options *options, uint32_t positions, uint32_t logit_rows, struct smollm_error *error)
+{
+    enum cpu_tier tier;
+    uint32_t batch = options->ubatch_size, page_count = positions / KV_PAGE_POSITIONS + 1;
+    int status = cpu_tier_parse(options->cpu, &tier, error);
+    if (status == 0)
+        status = thread_pool_create(options->threads ? options->threads : processors_available(), &p->pool, error);
+    if (status == 0)
+        status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
+    if (status == 0)
+        status = kv_cache_create(&p->cache, config, page_count, error);
+    if (status == 0)
+        status = forward_create(&p->forward, &p->weights, &p->cache, p->pool, tier, batch, error);
+    if (status < 0)
+        return status;
+    p->pages = array_allocate(page_count, sizeof *p->pages);
+    p->tokens = array_allocate(batch, sizeof *p->tokens);
+    p->logits = array_allocate((size_t)logit_rows * config->vocabulary, sizeof *p->logits);
+    RETURN_ERROR_IF(!p->pages || !p->tokens || !p->logits, error, SMOLLM_ENOMEM, "out of memory for logits");
+    for (uint32_t i = 0; i < page_count; i++)
+        p->pages[i] = page_count - 1 - i;
+    return 0;
+}
+
+void pass_destroy(struct pass *p)
+{
+    free(p->pages);
+    free(p->tokens);
+    free(p->logits);
+    forward_destroy(&p->forward);
+    kv_cache_destroy(&p->cache);
+    weights_free(&p->weights);
+    thread_pool_destroy(p->pool);
+    *p = (struct pass){0};
+}

@@ -1,0 +1,24 @@
+/* A progress bar for long work, on stderr and only when that is a terminal. */
+#ifndef CLI_PROGRESS_H
+#define CLI_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+    bool on;
+    const char *label; /* borrowed */
+    uint64_t total;    /* bytes; 0: not known */
+    uint64_t first;    /* done when it began, for the speed */
+    double begin;      /* seconds */
+    double shown;
+};
+
+/* Nothing is shown before the first update. */
+void progress_begin(struct progress *progress, const char *label);
+/* done bytes of total; draws at most ten times a second, and at the end. */
+void progress_update(struct progress *progress, uint64_t done, uint64_t total);
+/* Removes the bar. */
+void progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,180 @@
+/* smollm tokenize: text to ids and back. */
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/model_path.h"
+#include "cli/options.h"
+#include "cli/print.h"
+#include "gguf/gguf.h"
+#include "tokenizer/tokenizer_gguf.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command_help help = {
+    COMMAND_TOKENIZE,
+    "tokenize",
+    "MODEL [TEXT]",
+    "Text to token ids, or with --decode ids to text",
+    "Without TEXT stdin is read. Special tokens are recognised in the text; no BOS is added.",
+    1,
+    2};
+
+static int print_ids(const struct tokenizer *tokenizer, struct smollm_text text, bool pieces,
+                     struct smollm_error *error)
+{
+    struct token_buffer ids = {0};
+    int status = tokenizer_encode_text(tokenizer, text, true, &ids, error);
+    for (size_t i = 0; i < ids.count && status == 0; i++) {
+        if (!pieces) {
+            printf("%s%d", i > 0 ? " " : "", ids.data[i]);
+            continue;
+        }
+        struct smollm_text piece = tokenizer_token_text(tokenizer, ids.data[i]);
+        printf("%d\t", ids.data[i]);
+        for (size_t k = 0; k < piece.size; k++) {
+            unsigned char c = (unsigned char)piece.data[k];
+            if (c < 0x20 || c == 0x7f || c == '\\')
+                printf("\\x%02x", c);
+            else
+                putchar(c);
+        }
+        putchar('\n');
+    }
+    if (!pieces && status == 0)
+        putchar('\n');
+    token_buffer_free(&ids);
+    return status;
+}
+
+static int append_piece(const struct tokenizer *tokenizer, long long id, struct buffer *out, struct smollm_error *error)
+{
+    RETURN_ERROR_IF(id < 0 || (unsigned long long)id >= tokenizer_token_count(tokenizer), error, SMOLLM_EINVAL,
+                    "token %lld is not in the vocabulary of %zu", id, tokenizer_token_count(tokenizer));
+    buffer_append_text(out, tokenizer_token_text(tokenizer, (int32_t)id));
+    return 0;
+}
+
+static int print_text(const struct tokenizer *tokenizer, const char *ids, struct smollm_error *error)
+{
+    struct buffer out = {0};
+    int status = 0;
+    while (status == 0) {
+        ids += strspn(ids, " \t\r\n,[]");
+        if (!*ids)
+            break;
+        char *end;
+        errno = 0;
+        long long id = strtoll(ids, &end, 10);
+        status = end == ids || errno ? error_set(error, SMOLLM_EINVAL, "'%.20s' is not a token id", ids)
+                                     : append_piece(tokenizer, id, &out, error);
+        ids = end;
+    }
+    if (status == 0) {
+        fwrite(out.data ? out.data : "", 1, out.size, stdout);
+        putchar('\n');
+    }
+    buffer_free(&out);
+    return status;
+}
+
+static int line_encode(const struct tokenizer *tokenizer, const char *line, struct smollm_error *error)
+{
+    json_error_t json_error;
+    json_t *json = json_loads(line, JSON_DECODE_ANY | JSON_ALLOW_NUL, &json_error);
+    RETURN_ERROR_IF(!json_is_string(json), error, SMOLLM_EFORMAT, "not a JSON string: %s",
+                    json ? line : json_error.text);
+    struct token_buffer ids = {0};
+    struct smollm_text text = {json_string_value(json), json_string_length(json)};
+    int status = tokenizer_encode_text(tokenizer, text, true, &ids, error);
+    putchar('[');
+    for (size_t i = 0; i < ids.count && status == 0; i++)
+        printf("%s%d", i > 0 ? "," : "", ids.data[i]);
+    puts("]");
+    token_buffer_free(&ids);
+    json_decref(json);
+    return status;
+}
+
+static int line_decode(const struct tokenizer *tokenizer, const char *line, struct smollm_error *error)
+{
+    json_error_t json_error;
+    json_t *json = json_loads(line, 0, &json_error);
+    RETURN_ERROR_IF(!json_is_array(json), error, SMOLLM_EFORMAT, "not a JSON array: %s", json ? line : json_error.text);
+    struct buffer out = {0};
+    int status = 0;
+    for (size_t i = 0; i < json_array_size(json) && status == 0; i++) {
+        json_t *id = json_array_get(json, i);
+        status = json_is_integer(id) ? append_piece(tokenizer, json_integer_value(id), &out, error)
+                                     : error_set(error, SMOLLM_EFORMAT, "item %zu is not a token id", i);
+    }
+    json_t *string = status == 0 ? json_stringn(out.data ? out.data : "", out.size) : NULL;
+    if (status == 0 && !string)
+        status = error_set(error, SMOLLM_EFORMAT, "the tokens are not UTF-8 text");
+    if (string) {
+        json_dumpf(string, stdout, JSON_ENCODE_ANY);
+        putchar('\n');
+    }
+    json_decref(string);
+    buffer_free(&out);
+    json_decref(json);
+    return status;
+}
+
+static int lines(const struct tokenizer *tokenizer, bool decode, struct smollm_error *error)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int status = 0;
+    for (unsigned long number = 1; status == 0 && getline(&line, &room, stdin) > 0; number++) {
+        status = decode ? line_decode(tokenizer, line, error) : line_encode(tokenizer, line, error);
+        if (status < 0)
+            error_prefix(error, "line %lu", number);
+    }
+    free(line);
+    return status;
+}
+
+static int run(const struct options *options, const struct tokenizer *tokenizer, struct smollm_error *error)
+{
+    if (options->jsonl)
+        return lines(tokenizer, options->decode, error);
+    struct buffer input = {0};
+    int status = 0;
+    if (options->argument_count == 2)
+        buffer_append_string(&input, options->arguments[1]);
+    else
+        status = file_read("-", &input, error);
+    if (status == 0)
+        status = options->decode ? print_text(tokenizer, input.data ? input.data : "", error)
+                                 : print_ids(tokenizer, buffer_text(&input), options->pieces, error);
+    buffer_free(&input);
+    return status;
+}
+
+int command_tokenize(int argc, char **argv)
+{
+    struct options options;
+    int code;
+    if (!options_read(&help, argc, argv, &options, &code))
+        return code;
+    struct smollm_error error = {0};
+    struct gguf_file *file = NULL;
+    struct tokenizer *tokenizer = NULL;
+    char *path;
+    if (model_path_find(options.arguments[0], &path, &error) < 0)
+        return print_error(&error);
+    int status = gguf_open(path, &file, &error);
+    if (status == 0)
+        status = tokenizer_from_gguf(file, &tokenizer, &error);
+    if (status < 0)
+        error_prefix(&error, "%s", path);
+    gguf_close(file);
+    if (status == 0)
+        status = run(&options, tokenizer, &error);
+    tokenizer_free(tokenizer);
+    free(path);
+    return status < 0 ? print_error(&error) : EXIT_DONE;
+}

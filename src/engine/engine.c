@@ -1,0 +1,514 @@
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "engine/sequence.h"
+#include "model/forward.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct engine {
+    struct engine_options options;
+    const struct weights *weights;
+    struct thread_pool *pool;
+    struct kv_cache cache;
+    struct forward forward;
+    struct page_pool pages;
+    struct sampler_scratch scratch;
+    struct slot *slots; /* [parallel] */
+    struct batch_token *batch;
+    struct slot **logit_slots; /* whose row of logits is the i-th */
+    float *logits;             /* [parallel][vocabulary] */
+    pthread_t thread;
+    bool thread_started;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* Under the mutex. */
+    struct engine_sequence *queue_first, *queue_last;
+    uint32_t queue_size;
+    uint64_t next_id;
+    bool draining;
+    bool closing;
+    uint64_t wakes; /* counts submissions, cancellations and wakes: a change means look again */
+
+    _Atomic uint32_t running, waiting, pages_used;
+    _Atomic uint64_t finished, prompt_tokens, generated_tokens;
+};
+
+static double ms_between(uint64_t from, uint64_t to)
+{
+    return to > from ? (double)(to - from) * 1e-6 : 0.0;
+}
+
+/* ---- Ends ---- */
+
+static void tell_finished(struct engine *engine, struct engine_sequence *sequence, enum engine_end end,
+                          const struct engine_times *times, const struct smollm_error *error)
+{
+    /* First, so that whoever learns of the end finds it counted. */
+    atomic_fetch_add(&engine->finished, 1);
+    sequence->request.client.finished(sequence->request.client.user, end, times, error);
+    sequence_release(sequence);
+}
+
+static void finish_slot(struct engine *engine, struct slot *slot, enum engine_end end, const struct smollm_error *error)
+{
+    uint64_t now = clock_nanoseconds();
+    struct engine_sequence *sequence = slot->sequence;
+    uint64_t prompt_end = slot->prompt_done_ns ? slot->prompt_done_ns : now;
+    struct engine_times times = {.queue_ms = ms_between(sequence->submitted_ns, slot->started_ns),
+                                 .prompt_ms = ms_between(slot->started_ns, prompt_end),
+                                 .predict_ms = ms_between(prompt_end, now)};
+    slot_clear(slot, &engine->pages);
+    atomic_store(&engine->pages_used, engine->pages.total - engine->pages.free_count);
+    atomic_fetch_sub(&engine->running, 1);
+    tell_finished(engine, sequence, end, &times, error);
+}
+
+static void finish_queued(struct engine *engine, struct engine_sequence *sequence, enum engine_end end,
+                          const struct smollm_error *error)
+{
+    struct engine_times times = {.queue_ms = ms_between(sequence->submitted_ns, clock_nanoseconds())};
+    tell_finished(engine, sequence, end, &times, error);
+}
+
+/* ---- Queue ---- */
+
+/* Takes the first waiting sequence, or NULL. */
+static struct engine_sequence *queue_pop(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    struct engine_sequence *sequence = engine->queue_first;
+    if (sequence) {
+        engine->queue_first = sequence->next;
+        if (!engine->queue_first)
+            engine->queue_last = NULL;
+        engine->queue_size--;
+        atomic_store(&engine->waiting, engine->queue_size);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return sequence;
+}
+
+/* Takes out of the queue what has been cancelled there; the result is a list. */
+static struct engine_sequence *queue_take_canceled(struct engine *engine)
+{
+    struct engine_sequence *canceled = NULL;
+    pthread_mutex_lock(&engine->mutex);
+    struct engine_sequence **link = &engine->queue_first, *last = NULL;
+    while (*link) {
+        struct engine_sequence *sequence = *link;
+        if (!atomic_load(&sequence->canceled)) {
+            last = sequence;
+            link = &sequence->next;
+            continue;
+        }
+        *link = sequence->next;
+        sequence->next = canceled;
+        canceled = sequence;
+        engine->queue_size--;
+    }
+    engine->queue_last = last;
+    atomic_store(&engine->waiting, engine->queue_size);
+    pthread_mutex_unlock(&engine->mutex);
+    return canceled;
+}
+
+static void admit(struct engine *engine)
+{
+    for (struct engine_sequence *sequence = queue_take_canceled(engine), *next; sequence; sequence = next) {
+        next = sequence->next;
+        finish_queued(engine, sequence, ENGINE_END_CANCELED, NULL);
+    }
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        if (slot->sequence && atomic_load(&slot->sequence->canceled))
+            finish_slot(engine, slot, ENGINE_END_CANCELED, NULL);
+        if (slot->sequence)
+            continue;
+        struct engine_sequence *sequence = queue_pop(engine);
+        if (!sequence)
+            continue;
+        slot_begin(slot, sequence);
+        atomic_fetch_add(&engine->running, 1);
+    }
+}
+
+/* ---- Steps ---- */
+
+static bool slot_is_ready(struct slot *slot)
+{
+    const struct engine_client *client = &slot->sequence->request.client;
+    slot->parked = client->ready && !client->ready(client->user);
+    return !slot->parked;
+}
+
+static void plan_tokens(struct engine *engine, struct slot *slot, uint32_t count, uint32_t *size)
+{
+    slot->planned = count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t position = slot->computed + i;
+        engine->batch[(*size)++] = (struct batch_token){.id = slot->tokens[position],
+                                                        .position = position,
+                                                        .pages = slot->pages,
+                                                        .wants_logits = position + 1 == slot->token_count};
+    }
+}
+
+/* Decode tokens of all slots, then as much of prompts as the batch takes, oldest sequence first. */
+static uint32_t plan(struct engine *engine)
+{
+    uint32_t size = 0;
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        slot->planned = 0;
+        if (slot->sequence && slot->token_count > slot->prompt_count && slot_is_ready(slot) &&
+            slot_reserve(slot, &engine->pages, slot->token_count))
+            plan_tokens(engine, slot, 1, &size);
+    }
+    uint32_t room = engine->options.batch;
+    while (room > 0) {
+        struct slot *oldest = NULL;
+        for (uint32_t i = 0; i < engine->options.parallel; i++) {
+            struct slot *slot = &engine->slots[i];
+            if (slot->sequence && slot->token_count == slot->prompt_count && slot->planned == 0 &&
+                (!oldest || slot->sequence->id < oldest->sequence->id))
+                oldest = slot;
+        }
+        if (!oldest)
+            break;
+        uint32_t left = oldest->prompt_count - oldest->computed, count = left < room ? left : room;
+        if (!slot_reserve(oldest, &engine->pages, oldest->computed + count))
+            break;
+        plan_tokens(engine, oldest, count, &size);
+        room -= count;
+    }
+    return size;
+}
+
+static void fill_logprobs(struct engine *engine, const float *logits, int alternatives, struct engine_token *token)
+{
+    uint32_t vocabulary = engine->weights->config.vocabulary;
+    double log_sum = logits_log_sum(&engine->forward.kernels, logits, vocabulary);
+    token->chosen = (struct engine_logprob){token->id, (float)((double)logits[token->id] - log_sum)};
+    int32_t ids[ENGINE_MOST_ALTERNATIVES];
+    logits_top(logits, vocabulary, ids, (uint32_t)alternatives);
+    for (int i = 0; i < alternatives && ids[i] >= 0; i++)
+        token->top[token->top_count++] = (struct engine_logprob){ids[i], (float)((double)logits[ids[i]] - log_sum)};
+}
+
+/* Draws the next token of a slot and hands it over. */
+static void draw_token(struct engine *engine, struct slot *slot, const float *logits)
+{
+    const struct engine_request *request = &slot->sequence->request;
+    struct engine_token token = {0};
+    int status = sampler_next(&slot->sampler, &engine->scratch, logits, slot->tokens, slot->token_count, &token.id);
+    if (status < 0) {
+        struct smollm_error error;
+        error_set(&error, status, "the model produced a value that is not finite at position %u", slot->token_count);
+        finish_slot(engine, slot, ENGINE_END_ERROR, &error);
+        return;
+    }
+    if (slot->prompt_done_ns == 0) {
+        slot->prompt_done_ns = clock_nanoseconds();
+        atomic_fetch_add(&engine->prompt_tokens, slot->prompt_count);
+    }
+    if (request->alternatives >= 0)
+        fill_logprobs(engine, logits, request->alternatives, &token);
+    slot->tokens[slot->token_count++] = token.id;
+    atomic_fetch_add(&engine->generated_tokens, 1);
+    token.is_end = request->end_token && request->end_token[token.id];
+    bool go_on = request->client.token(request->client.user, &token);
+    uint32_t generated = slot->token_count - slot->prompt_count;
+    slot_publish(slot);
+    if (token.is_end)
+        finish_slot(engine, slot, ENGINE_END_TOKEN, NULL);
+    else if (!go_on)
+        finish_slot(engine, slot, ENGINE_END_STOPPED, NULL);
+    else if (generated == request->most_tokens || slot->token_count == engine->options.context)
+        finish_slot(engine, slot, ENGINE_END_LENGTH, NULL);
+}
+
+/* One forward pass and what follows from it; false when there was nothing to compute. */
+static bool step(struct engine *engine)
+{
+    uint32_t size = plan(engine);
+    if (size == 0)
+        return false;
+    /* Rows of logits come in the batch's order: decoding slots by number, then prompts as they were planned. */
+    uint32_t rows = 0;
+    for (uint32_t i = 0; i < size; i++)
+        if (engine->batch[i].wants_logits)
+            for (uint32_t k = 0; k < engine->options.parallel; k++)
+                if (engine->slots[k].planned > 0 && engine->slots[k].pages == engine->batch[i].pages)
+                    engine->logit_slots[rows++] = &engine->slots[k];
+    atomic_store(&engine->pages_used, engine->pages.total - engine->pages.free_count);
+    forward_run(&engine->forward, engine->batch, size, engine->logits);
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        if (slot->planned == 0)
+            continue;
+        slot->computed += slot->planned;
+        slot_publish(slot);
+        const struct engine_client *client = &slot->sequence->request.client;
+        if (client->progress && slot->token_count == slot->prompt_count)
+            client->progress(client->user, slot->computed, slot->prompt_count,
+                             ms_between(slot->started_ns, clock_nanoseconds()));
+    }
+    for (uint32_t i = 0; i < rows; i++)
+        draw_token(engine, engine->logit_slots[i], engine->logits + (size_t)i * engine->weights->config.vocabulary);
+    return true;
+}
+
+static void *engine_main(void *user)
+{
+    struct engine *engine = user;
+    for (;;) {
+        pthread_mutex_lock(&engine->mutex);
+        uint64_t wakes = engine->wakes;
+        bool closing = engine->closing;
+        pthread_mutex_unlock(&engine->mutex);
+        if (closing)
+            break;
+        admit(engine);
+        if (step(engine))
+            continue;
+        pthread_mutex_lock(&engine->mutex);
+        while (engine->wakes == wakes)
+            pthread_cond_wait(&engine->changed, &engine->mutex);
+        pthread_mutex_unlock(&engine->mutex);
+    }
+    struct smollm_error error;
+    error_set(&error, SMOLLM_ECLOSED, "the engine was shut down");
+    for (uint32_t i = 0; i < engine->options.parallel; i++)
+        if (engine->slots[i].sequence)
+            finish_slot(engine, &engine->slots[i], ENGINE_END_ERROR, &error);
+    for (struct engine_sequence *sequence; (sequence = queue_pop(engine));)
+        finish_queued(engine, sequence, ENGINE_END_ERROR, &error);
+    return NULL;
+}
+
+/* ---- Other threads ---- */
+
+static void wake(struct engine *engine)
+{
+    engine->wakes++;
+    pthread_cond_signal(&engine->changed);
+}
+
+void engine_wake(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    wake(engine);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+static int check_request(const struct engine *engine, const struct engine_request *request, struct smollm_error *error)
+{
+    uint32_t vocabulary = engine->weights->config.vocabulary;
+    RETURN_ERROR_IF(request->prompt_count == 0, error, SMOLLM_EINVAL, "the prompt is empty");
+    RETURN_ERROR_IF(request->prompt_count >= engine->options.context, error, SMOLLM_ECONTEXT,
+                    "the prompt has %u tokens, the context is %u", request->prompt_count, engine->options.context);
+    RETURN_ERROR_IF(request->alternatives > ENGINE_MOST_ALTERNATIVES, error, SMOLLM_EINVAL,
+                    "%d alternatives wanted (0 to %d)", request->alternatives, ENGINE_MOST_ALTERNATIVES);
+    for (uint32_t i = 0; i < request->prompt_count; i++)
+        RETURN_ERROR_IF(request->prompt[i] < 0 || (uint32_t)request->prompt[i] >= vocabulary, error, SMOLLM_EINVAL,
+                        "token %d at position %u is not in the vocabulary of %u", request->prompt[i], i, vocabulary);
+    return sampling_check(&request->sampling, vocabulary, error);
+}
+
+int engine_submit(struct engine *engine, const struct engine_request *request, uint64_t *id,
+                  struct engine_sequence **result, struct smollm_error *error)
+{
+    *result = NULL;
+    int status = check_request(engine, request, error);
+    if (status < 0)
+        return status;
+    struct engine_sequence *sequence = sequence_create(request);
+    RETURN_ERROR_IF(!sequence, error, SMOLLM_ENOMEM, "out of memory for a request");
+    pthread_mutex_lock(&engine->mutex);
+    if (engine->draining)
+        status = error_set(error, SMOLLM_ECLOSED, "the server is shutting down");
+    else if (engine->queue_size >= engine->options.queue)
+        status = error_set(error, SMOLLM_EBUSY, "%u requests are waiting already", engine->queue_size);
+    if (status == 0) {
+        *id = sequence->id = ++engine->next_id;
+        *result = sequence;
+        if (engine->queue_last)
+            engine->queue_last->next = sequence;
+        else
+            engine->queue_first = sequence;
+        engine->queue_last = sequence;
+        atomic_store(&engine->waiting, ++engine->queue_size);
+        wake(engine);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    if (status < 0) {
+        free(sequence);
+        return status;
+    }
+    return 0;
+}
+
+void engine_cancel(struct engine *engine, struct engine_sequence *sequence)
+{
+    atomic_store(&sequence->canceled, true);
+    engine_wake(engine);
+}
+
+void engine_release(struct engine_sequence *sequence)
+{
+    sequence_release(sequence);
+}
+
+void engine_drain(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->draining = true;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+void engine_get_info(const struct engine *engine, struct smollm_engine_info *info)
+{
+    *info = (struct smollm_engine_info){.context = engine->options.context,
+                                        .parallel = engine->options.parallel,
+                                        .threads = engine->options.threads,
+                                        .kv_bytes = engine->cache.bytes,
+                                        .cpu = cpu_tier_name(engine->forward.kernels.tier)};
+}
+
+void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats)
+{
+    *stats = (struct smollm_engine_stats){.requests_running = atomic_load(&engine->running),
+                                          .requests_waiting = atomic_load(&engine->waiting),
+                                          .requests_finished = atomic_load(&engine->finished),
+                                          .prompt_tokens = atomic_load(&engine->prompt_tokens),
+                                          .generated_tokens = atomic_load(&engine->generated_tokens),
+                                          .kv_pages_total = engine->pages.total,
+                                          .kv_pages_used = atomic_load(&engine->pages_used)};
+}
+
+size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count)
+{
+    for (size_t i = 0; i < count && i < engine->options.parallel; i++) {
+        const struct slot *slot = &engine->slots[i];
+        slots[i] = (struct smollm_slot){.state = (enum smollm_slot_state)atomic_load(&slot->state),
+                                        .request_id = atomic_load(&slot->shown_id),
+                                        .prompt_tokens = atomic_load(&slot->shown_prompt),
+                                        .processed_tokens = atomic_load(&slot->shown_processed),
+                                        .generated_tokens = atomic_load(&slot->shown_generated)};
+    }
+    return engine->options.parallel;
+}
+
+/* ---- Beginning and end ---- */
+
+/* Memory that the system could give now, in bytes; 0 when it does not say. */
+static uint64_t memory_available(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    if (!file)
+        return 0;
+    char line[128];
+    unsigned long long kib = 0;
+    while (fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
+        kib = 0;
+    fclose(file);
+    return kib * 1024;
+}
+
+static int allocate(struct engine *engine, struct smollm_error *error)
+{
+    const struct engine_options *o = &engine->options;
+    const struct model_config *c = &engine->weights->config;
+    uint64_t pages = ((uint64_t)o->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS * o->parallel;
+    uint64_t need = pages * KV_PAGE_POSITIONS * model_config_kv_bytes_per_token(c), have = memory_available();
+    RETURN_ERROR_IF(pages > UINT32_MAX / 2 || (have > 0 && need > have), error, SMOLLM_ENOMEM,
+                    "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free (use a smaller "
+                    "--ctx-size or --parallel)",
+                    o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
+    uint32_t most = o->batch + o->parallel;
+    int status = thread_pool_create(o->threads, &engine->pool, error);
+    if (status == 0)
+        status = kv_cache_create(&engine->cache, c, (uint32_t)pages, error);
+    if (status == 0)
+        status = page_pool_create(&engine->pages, (uint32_t)pages, error);
+    if (status == 0)
+        status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, most, error);
+    if (status == 0)
+        status = sampler_scratch_create(&engine->scratch, c->vocabulary, &engine->forward.kernels, error);
+    if (status < 0)
+        return status;
+    engine->slots = array_allocate(o->parallel, sizeof *engine->slots);
+    engine->batch = array_allocate(most, sizeof *engine->batch);
+    engine->logit_slots = array_allocate(o->parallel, sizeof *engine->logit_slots);
+    engine->logits = array_allocate((size_t)o->parallel * c->vocabulary, sizeof *engine->logits);
+    RETURN_ERROR_IF(!engine->slots || !engine->batch || !engine->logit_slots || !engine->logits, error, SMOLLM_ENOMEM,
+                    "out of memory for %u conversations", o->parallel);
+    for (uint32_t i = 0; i < o->parallel && status == 0; i++)
+        status = slot_create(&engine->slots[i], o->context, c->vocabulary, error);
+    return status;
+}
+
+int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **result,
+                  struct smollm_error *error)
+{
+    *result = NULL;
+    RETURN_ERROR_IF(options->context < 2 || options->context > weights->config.context, error, SMOLLM_EINVAL,
+                    "a context of %u tokens (2 to %u)", options->context, weights->config.context);
+    RETURN_ERROR_IF(options->parallel < 1 || options->parallel > 1024, error, SMOLLM_EINVAL,
+                    "%u conversations at once (1 to 1024)", options->parallel);
+    RETURN_ERROR_IF(options->batch < 1 || options->batch > 8192, error, SMOLLM_EINVAL,
+                    "a batch of %u tokens (1 to 8192)", options->batch);
+    struct engine *engine = array_allocate(1, sizeof *engine);
+    RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
+    engine->options = *options;
+    engine->weights = weights;
+    pthread_mutex_init(&engine->mutex, NULL);
+    pthread_cond_init(&engine->changed, NULL);
+    int status = allocate(engine, error);
+    if (status == 0) {
+        int failed = pthread_create(&engine->thread, NULL, engine_main, engine);
+        engine->thread_started = failed == 0;
+        if (failed)
+            status = error_set(error, SMOLLM_ENOMEM, "cannot start the engine's thread: %s", strerror(failed));
+    }
+    if (status < 0) {
+        engine_destroy(engine);
+        return status;
+    }
+    *result = engine;
+    return 0;
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->thread_started) {
+        pthread_mutex_lock(&engine->mutex);
+        engine->draining = engine->closing = true;
+        wake(engine);
+        pthread_mutex_unlock(&engine->mutex);
+        pthread_join(engine->thread, NULL);
+    }
+    for (uint32_t i = 0; engine->slots && i < engine->options.parallel; i++)
+        slot_destroy(&engine->slots[i]);
+    free(engine->slots);
+    free(engine->batch);
+    free(engine->logit_slots);
+    free(engine->logits);
+    sampler_scratch_destroy(&engine->scratch);
+    forward_destroy(&engine->forward);
+    page_pool_destroy(&engine->pages);
+    kv_cache_destroy(&engine->cache);
+    thread_pool_destroy(engine->pool);
+    pthread_mutex_destroy(&engine->mutex);
+    pthread_cond_destroy(&engine->changed);
+    free(engine);
+}

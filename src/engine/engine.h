@@ -1,0 +1,100 @@
+/* Sequences of tokens in, tokens out: one thread that owns model state and batches all open sequences.
+ *
+ * A sequence is submitted with its prompt and a set of callbacks. The engine thread admits it to a slot, reads the
+ * prompt in chunks, and then draws one token a step; decode tokens of all slots and chunks of prompts share each
+ * forward pass. Callbacks run on the engine thread, must not block and must not call back into the engine.
+ *
+ * Nothing is allocated after engine_create and engine_submit. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "kernel/cpu.h"
+#include "model/weights.h"
+#include "smollm.h"
+
+struct engine;
+struct engine_sequence;
+
+struct engine_options {
+    uint32_t context;  /* positions of one sequence */
+    uint32_t parallel; /* slots */
+    uint32_t queue;    /* sequences that may wait */
+    uint32_t threads;
+    uint32_t batch; /* tokens of prompts in one pass */
+    enum cpu_tier tier;
+};
+
+struct engine_logprob {
+    int32_t id;
+    float logprob;
+};
+enum { ENGINE_MOST_ALTERNATIVES = 20 };
+
+struct engine_token {
+    int32_t id;
+    bool is_end;                  /* one of the sequence's end tokens: it ends here whatever the callback says */
+    struct engine_logprob chosen; /* valid with alternatives >= 0 */
+    struct engine_logprob top[ENGINE_MOST_ALTERNATIVES];
+    int top_count;
+};
+
+enum engine_end {
+    ENGINE_END_TOKEN,    /* an end token was drawn */
+    ENGINE_END_STOPPED,  /* the token callback said so */
+    ENGINE_END_LENGTH,   /* most_tokens, or the context is full */
+    ENGINE_END_CANCELED, /* engine_cancel */
+    ENGINE_END_ERROR     /* error holds why */
+};
+
+struct engine_times {
+    double queue_ms, prompt_ms, predict_ms;
+};
+
+struct engine_client {
+    void *user;
+    /* Whether another token can be taken now; false parks the sequence until engine_wake. NULL: always. */
+    bool (*ready)(void *user);
+    /* After each pass over a part of the prompt. May be NULL. */
+    void (*progress)(void *user, uint32_t processed, uint32_t total, double ms);
+    /* A token; returns false to end the sequence after it. */
+    bool (*token)(void *user, const struct engine_token *token);
+    /* The last call. */
+    void (*finished)(void *user, enum engine_end end, const struct engine_times *times,
+                     const struct smollm_error *error);
+};
+
+struct engine_request {
+    const int32_t *prompt;           /* copied */
+    uint32_t prompt_count;           /* 1 to context - 1 */
+    uint32_t most_tokens;            /* 0: until the context is full */
+    struct smollm_sampling sampling; /* copied with its logit_bias */
+    int alternatives;                /* -1: no log-probabilities; otherwise how many beside the chosen one */
+    const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
+    struct engine_client client;
+};
+
+/* weights are borrowed until engine_destroy. SMOLLM_ENOMEM names the sizes when memory does not suffice. */
+int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **engine,
+                  struct smollm_error *error);
+/* Ends every sequence with SMOLLM_ECLOSED, joins the thread. Accepts NULL. */
+void engine_destroy(struct engine *engine);
+
+/* SMOLLM_EBUSY when the queue is full, SMOLLM_ECLOSED after engine_drain, SMOLLM_EINVAL for values out of range,
+ * SMOLLM_ECONTEXT for a prompt that leaves no room. The sequence must be released once. id (from 1) and sequence are
+ * written before the first callback. */
+int engine_submit(struct engine *engine, const struct engine_request *request, uint64_t *id,
+                  struct engine_sequence **sequence, struct smollm_error *error);
+/* Ends the sequence before the next pass. */
+void engine_cancel(struct engine *engine, struct engine_sequence *sequence);
+/* A parked sequence may be ready again. */
+void engine_wake(struct engine *engine);
+/* Gives up the caller's hold; callbacks go on until `finished`. */
+void engine_release(struct engine_sequence *sequence);
+
+void engine_drain(struct engine *engine);
+
+void engine_get_info(const struct engine *engine, struct smollm_engine_info *info);
+void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats);
+size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count);
+
+#endif

@@ -1,0 +1,79 @@
+#include "kernel/activations.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+static const uint32_t block_of[2] = {32, 256};
+static const unsigned form_of[2] = {ACTIVATIONS_INT8_32, ACTIVATIONS_INT8_256};
+
+unsigned activations_form(const struct packed_layout *layout)
+{
+    return layout->block_columns == 256  ? ACTIVATIONS_INT8_256
+           : layout->block_columns == 32 ? ACTIVATIONS_INT8_32
+                                         : ACTIVATIONS_FLOAT;
+}
+
+int activations_create(struct activations *a, uint32_t columns, uint32_t tokens, unsigned forms,
+                       struct smollm_error *error)
+{
+    *a = (struct activations){.columns = columns, .most_columns = columns, .most_tokens = tokens};
+    size_t count = (size_t)columns * tokens;
+    a->values = array_allocate(count, sizeof *a->values);
+    bool failed = !a->values;
+    for (int i = 0; i < 2; i++) {
+        if (!(forms & form_of[i]))
+            continue;
+        struct activations_int8 *form = &a->int8[i];
+        form->codes = array_allocate(count, 1);
+        form->scales = array_allocate(count / block_of[i], sizeof *form->scales);
+        form->sums16 = array_allocate(count / 16, sizeof *form->sums16);
+        form->sums32 = array_allocate(count / 32, sizeof *form->sums32);
+        failed = failed || !form->codes || !form->scales || !form->sums16 || !form->sums32;
+    }
+    if (failed) {
+        activations_destroy(a);
+        return error_set(error, SMOLLM_ENOMEM, "out of memory for activations of %u tokens", tokens);
+    }
+    return 0;
+}
+
+void activations_destroy(struct activations *a)
+{
+    free(a->values);
+    for (int i = 0; i < 2; i++) {
+        free(a->int8[i].codes);
+        free(a->int8[i].scales);
+        free(a->int8[i].sums16);
+        free(a->int8[i].sums32);
+    }
+    *a = (struct activations){0};
+}
+
+size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms)
+{
+    size_t count = (size_t)columns * tokens, bytes = count * sizeof(float);
+    for (int i = 0; i < 2; i++)
+        if (forms & form_of[i])
+            bytes += count + count / block_of[i] * sizeof(float) + (count / 16 + count / 32) * sizeof(int16_t);
+    return bytes;
+}
+
+void activations_quantise(const struct activations *a, const struct kernel_table *kernels, uint32_t token,
+                          unsigned forms)
+{
+    for (int i = 0; i < 2; i++) {
+        if (!(forms & form_of[i]))
+            continue;
+        struct quantise_args args = {
+            .x = a->values + (size_t)token * a->columns,
+            .size = a->columns,
+            .block = block_of[i],
+            .codes = a->int8[i].codes + (size_t)token * a->columns,
+            .scales = a->int8[i].scales + (size_t)token * (a->columns / block_of[i]),
+            .sums16 = a->int8[i].sums16 + (size_t)token * (a->columns / 16),
+            .sums32 = a->int8[i].sums32 + (size_t)token * (a->columns / 32),
+        };
+        kernels->quantise(&args);
+    }
+}

@@ -1,0 +1,41 @@
+/* The input of a matrix product, for a number of tokens, in the forms that the weights' types want.
+ *
+ * A model mixes types (attn_v may be Q6_K where attn_q is Q4_K), so one input may be wanted as int8 in blocks of 256
+ * and again in blocks of 32 or as float; activations_prepare makes the forms that are asked for. */
+#ifndef KERNEL_ACTIVATIONS_H
+#define KERNEL_ACTIVATIONS_H
+
+#include "kernel/kernel.h"
+
+/* Bits of activations.forms */
+enum { ACTIVATIONS_FLOAT = 1, ACTIVATIONS_INT8_32 = 2, ACTIVATIONS_INT8_256 = 4 };
+
+struct activations {
+    uint32_t columns; /* of the current content */
+    uint32_t most_columns;
+    uint32_t most_tokens;
+    float *values; /* [token][columns] */
+    /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind. */
+    struct activations_int8 {
+        int8_t *codes;   /* [token][columns] */
+        float *scales;   /* [token][columns / block] */
+        int16_t *sums16; /* [token][columns / 16] */
+        int16_t *sums32; /* [token][columns / 32] */
+    } int8[2];
+};
+
+/* The form that a matrix wants. */
+unsigned activations_form(const struct packed_layout *layout);
+
+/* Allocates for the given forms; float values always exist. */
+int activations_create(struct activations *activations, uint32_t columns, uint32_t tokens, unsigned forms,
+                       struct smollm_error *error);
+/* Accepts a zeroed struct. */
+void activations_destroy(struct activations *activations);
+size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms);
+
+/* Makes the int8 forms of one token from its values. */
+void activations_quantise(const struct activations *activations, const struct kernel_table *kernels, uint32_t token,
+                          unsigned forms);
+
+#endif

@@ -1,0 +1,86 @@
+/* The scalar operations that docs/numerics.md defines, the same bits on every CPU.
+ *
+ * No function of libm is used anywhere between the file and a token: its exp, log, sin and cos differ between CPUs and
+ * versions. Everything here needs IEEE 754 addition, multiplication, division and square root alone, compiled without
+ * contraction. */
+#ifndef KERNEL_ARITHMETIC_H
+#define KERNEL_ARITHMETIC_H
+
+#include "base/half.h"
+
+#include <stdint.h>
+#include <string.h>
+
+/* a * b + c with one rounding. Without the instruction: the product of two floats is exact in double; the sum is taken
+ * with its error (TwoSum), rounded to odd, and then rounded once more to float, which is exact by the theorem of
+ * Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008. */
+static inline float float_fma(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    double product = (double)a * (double)b;
+    double addend = (double)c;
+    double sum = product + addend;
+    double part = sum - product;
+    double error = (product - (sum - part)) + (addend - part);
+    if (error > 0 || error < 0) {
+        int64_t bits;
+        memcpy(&bits, &sum, sizeof bits);
+        if ((bits & 1) == 0)
+            bits += (error > 0) == (sum > 0) ? 1 : -1;
+        memcpy(&sum, &bits, sizeof sum);
+    }
+    return (float)sum;
+#endif
+}
+
+/* The nearest integer, ties to even, for |x| < 2^22. */
+static inline float float_round(float x)
+{
+    const float magic = 12582912.0f; /* 1.5 * 2^23 */
+    return (x + magic) - magic;
+}
+
+/* Constants of float_exp, shared with the vector tiers. Polynomial: Cephes expf (S. Moshier). */
+#define EXP_LOWEST (-87.0f)
+#define EXP_HIGHEST 88.0f
+#define EXP_LOG2E 1.44269504088896341f
+#define EXP_LN2_HIGH 0.693359375f
+#define EXP_LN2_LOW (-2.12194440e-4f)
+#define EXP_P0 1.9875691500e-4f
+#define EXP_P1 1.3981999507e-3f
+#define EXP_P2 8.3334519073e-3f
+#define EXP_P3 4.1665795894e-2f
+#define EXP_P4 1.6666665459e-1f
+#define EXP_P5 5.0000001201e-1f
+
+/* e^x to about one unit in the last place; 0 below EXP_LOWEST, e^EXP_HIGHEST above EXP_HIGHEST. */
+static inline float float_exp(float x)
+{
+    if (x < EXP_LOWEST)
+        return 0.0f;
+    if (x > EXP_HIGHEST)
+        x = EXP_HIGHEST;
+    float n = float_round(x * EXP_LOG2E);
+    float r = float_fma(n, -EXP_LN2_HIGH, x);
+    r = float_fma(n, -EXP_LN2_LOW, r);
+    float p = float_fma(EXP_P0, r, EXP_P1);
+    p = float_fma(p, r, EXP_P2);
+    p = float_fma(p, r, EXP_P3);
+    p = float_fma(p, r, EXP_P4);
+    p = float_fma(p, r, EXP_P5);
+    p = float_fma(p, r * r, r) + 1.0f;
+    if (!(x == x))
+        return x;
+    return float_from_bits(float_bits(p) + ((uint32_t)(int32_t)n << 23));
+}
+
+/* Double functions for tables and sampling, accurate to a few units in the last place of a double. */
+double double_exp(double x);                                /* 0 below -708, infinity above 709 */
+double double_log(double x);                                /* x > 0 and normal */
+void double_sincos(double x, double *sine, double *cosine); /* |x| < 2^30 */
+/* b to the power e for b > 0. */
+double double_power(double b, double e);
+
+#endif

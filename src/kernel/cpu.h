@@ -1,0 +1,20 @@
+/* Which kernels this CPU and this operating system can run. */
+#ifndef KERNEL_CPU_H
+#define KERNEL_CPU_H
+
+#include "base/error.h"
+
+/* Ascending: a tier runs wherever a later one does. */
+enum cpu_tier { CPU_GENERIC, CPU_AVX2, CPU_TIER_COUNT };
+
+/* The best tier of this machine, by CPUID and XGETBV (the system must save the wide registers). */
+enum cpu_tier cpu_detect(void);
+
+/* "generic", "avx2" */
+const char *cpu_tier_name(enum cpu_tier tier);
+
+/* "auto" or NULL, or the name of a tier. SMOLLM_EINVAL for an unknown name, SMOLLM_EUNSUPPORTED for a tier that this
+ * machine cannot run. */
+int cpu_tier_parse(const char *name, enum cpu_tier *tier, struct smollm_error *error);
+
+#endif

@@ -1,0 +1,127 @@
+/* The operations of the forward pass, each with a plain C version and faster ones for some CPUs.
+ *
+ * All versions of an operation give the same bits; docs/numerics.md defines them. The list below is the only place that
+ * names operations: the table, the dispatcher, the kernel test and the benchmark are generated from it.
+ *
+ * To add an operation: a line here, `NAME_generic` in kernel/NAME.c, and where it pays `NAME_avx2` in
+ * kernel/x86/NAME_avx2.c with a line in KERNEL_AVX2_LIST. */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include "kernel/cpu.h"
+#include "kernel/packed_matrix.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows of activations in the form that the weights of one type want; see activations.h. */
+struct activations;
+
+/* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last).
+ * out has out_stride floats per token; only rows of the matrix are written. */
+struct matmul_args {
+    const struct packed_matrix *weights;
+    const struct activations *input;
+    uint32_t tokens;
+    float *out;
+    size_t out_stride;
+    bool add;
+    uint32_t first_panel;
+    uint32_t last_panel;
+};
+
+/* Attention of one token with the query heads that share one head of K and V, over the paged cache.
+ *
+ * q, out  [heads][head_dim] float, already rotated; out may alias q
+ * Position p lies in block pages[p / 32] at slot p % 32. A block of this layer and KV head starts at
+ * cache + pages[i] * page_stride halves: K transposed [head_dim][32], then V [32][head_dim], all f16.
+ * Positions beyond the token's own are never read.
+ * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks are merged in order.
+ * Dao et al., "FlashAttention-2", 2023, section 3. */
+enum { ATTENTION_BLOCK = 32, ATTENTION_RANGE = 16, ATTENTION_MOST_HEAD_DIM = 256 };
+struct attention_args {
+    const float *q;
+    float *out;
+    uint32_t heads;
+    uint32_t head_dim;
+    const uint16_t *cache;
+    const uint32_t *pages;
+    size_t page_stride;
+    uint32_t position;
+    float scale;
+};
+
+/* out[i] = x[i] / sqrt(mean of squares + epsilon) * weight[i]. out may be x. Zhang and Sennrich, 2019. */
+struct rmsnorm_args {
+    const float *x;
+    const float *weight;
+    float *out;
+    uint32_t size;
+    float epsilon;
+};
+
+/* int8 codes with one scale per block of 32 or 256 values, and the sums of the codes of each 16 and each 32.
+ * A block that holds a value which is not finite gets the scale NaN and codes 0. */
+struct quantise_args {
+    const float *x;
+    uint32_t size; /* a multiple of block */
+    uint32_t block;
+    int8_t *codes;
+    float *scales;
+    int16_t *sums16;
+    int16_t *sums32;
+};
+
+/* out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]. out may be gate. Shazeer, 2020. */
+struct swiglu_args {
+    const float *gate;
+    const float *up;
+    float *out;
+    uint32_t size;
+};
+
+/* out[i] = exp(x[i] - maximum) (out may be NULL or x), *sum = their sum: sixteen partial sums in double, then a tree.
+ */
+struct exponentials_args {
+    const float *x;
+    float *out;
+    double *sum;
+    uint32_t size;
+    float maximum;
+};
+
+#define KERNEL_LIST(X)                                                                                                 \
+    X(matmul)                                                                                                          \
+    X(attention)                                                                                                       \
+    X(rmsnorm)                                                                                                         \
+    X(quantise)                                                                                                        \
+    X(swiglu)                                                                                                          \
+    X(exponentials)
+
+#define KERNEL_AVX2_LIST(X)                                                                                            \
+    X(matmul)                                                                                                          \
+    X(attention)                                                                                                       \
+    X(rmsnorm)                                                                                                         \
+    X(quantise)                                                                                                        \
+    X(swiglu)                                                                                                          \
+    X(exponentials)
+
+struct kernel_table {
+    enum cpu_tier tier;
+#define KERNEL_MEMBER(name) void (*name)(const struct name##_args *args);
+    KERNEL_LIST(KERNEL_MEMBER)
+#undef KERNEL_MEMBER
+};
+
+#define KERNEL_PROTOTYPE(name) void name##_generic(const struct name##_args *args);
+KERNEL_LIST(KERNEL_PROTOTYPE)
+#undef KERNEL_PROTOTYPE
+#define KERNEL_PROTOTYPE(name) void name##_avx2(const struct name##_args *args);
+KERNEL_AVX2_LIST(KERNEL_PROTOTYPE)
+#undef KERNEL_PROTOTYPE
+
+/* The kernels of a tier: generic first, overwritten by each tier up to the wanted one. */
+void kernel_table_fill(struct kernel_table *table, enum cpu_tier tier);
+
+#endif

@@ -1,0 +1,71 @@
+/* The operations on single vectors: definitions that every tier must equal bit for bit (docs/numerics.md). */
+#include "kernel/arithmetic.h"
+#include "kernel/kernel.h"
+
+void rmsnorm_generic(const struct rmsnorm_args *args)
+{
+    float sum[16] = {0};
+    for (uint32_t i = 0; i < args->size; i++)
+        sum[i % 16] = float_fma(args->x[i], args->x[i], sum[i % 16]);
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    float scale = 1.0f / __builtin_sqrtf(sum[0] / (float)args->size + args->epsilon);
+    for (uint32_t i = 0; i < args->size; i++)
+        args->out[i] = (args->x[i] * scale) * args->weight[i];
+}
+
+void quantise_generic(const struct quantise_args *args)
+{
+    for (uint32_t b = 0; b < args->size / args->block; b++) {
+        const float *x = args->x + (size_t)b * args->block;
+        int8_t *codes = args->codes + (size_t)b * args->block;
+        /* As integers the magnitudes order like the floats, and NaN above infinity above all: no value that is not
+         * finite can hide behind a comparison. */
+        uint32_t most = 0;
+        for (uint32_t i = 0; i < args->block; i++) {
+            uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
+            most = magnitude > most ? magnitude : most;
+        }
+        float maximum = float_from_bits(most);
+        bool finite = most < 0x7f800000;
+        /* Below 2^-100 the inverse could overflow; nothing of such a block could reach a logit. */
+        bool zero = maximum < 0x1p-100f;
+        float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
+        args->scales[b] = !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
+        for (uint32_t i = 0; i < args->block; i++)
+            codes[i] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
+        for (uint32_t i = 0; i < args->block / 32; i++) {
+            int16_t *sums16 = args->sums16 + (size_t)b * (args->block / 16) + i * 2;
+            int sum[2] = {0};
+            for (uint32_t j = 0; j < 32; j++)
+                sum[j / 16] += codes[i * 32 + j];
+            sums16[0] = (int16_t)sum[0];
+            sums16[1] = (int16_t)sum[1];
+            args->sums32[(size_t)b * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
+        }
+    }
+}
+
+void swiglu_generic(const struct swiglu_args *args)
+{
+    for (uint32_t i = 0; i < args->size; i++) {
+        float gate = args->gate[i];
+        args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
+    }
+}
+
+void exponentials_generic(const struct exponentials_args *args)
+{
+    double sum[16] = {0};
+    for (uint32_t i = 0; i < args->size; i++) {
+        float value = float_exp(args->x[i] - args->maximum);
+        if (args->out)
+            args->out[i] = value;
+        sum[i % 16] += (double)value;
+    }
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    *args->sum = sum[0];
+}

@@ -1,0 +1,123 @@
+/* The operations on single vectors with AVX2 and FMA: the bits of kernel/vector.c. */
+#include "kernel/kernel.h"
+#include "kernel/x86/exp_avx2.h"
+
+void rmsnorm_avx2(const struct rmsnorm_args *args)
+{
+    const uint32_t whole = args->size / 16 * 16;
+    __m256 low = _mm256_setzero_ps(), high = low;
+    for (uint32_t i = 0; i < whole; i += 16) {
+        __m256 a = _mm256_loadu_ps(args->x + i), b = _mm256_loadu_ps(args->x + i + 8);
+        low = _mm256_fmadd_ps(a, a, low);
+        high = _mm256_fmadd_ps(b, b, high);
+    }
+    float sum[16];
+    _mm256_storeu_ps(sum, low);
+    _mm256_storeu_ps(sum + 8, high);
+    for (uint32_t i = whole; i < args->size; i++)
+        sum[i - whole] = float_fma(args->x[i], args->x[i], sum[i - whole]);
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    float scale = 1.0f / __builtin_sqrtf(sum[0] / (float)args->size + args->epsilon);
+    uint32_t i = 0;
+    for (; i + 8 <= args->size; i += 8)
+        _mm256_storeu_ps(args->out + i,
+                         _mm256_mul_ps(_mm256_mul_ps(_mm256_loadu_ps(args->x + i), _mm256_set1_ps(scale)),
+                                       _mm256_loadu_ps(args->weight + i)));
+    for (; i < args->size; i++)
+        args->out[i] = (args->x[i] * scale) * args->weight[i];
+}
+
+/* 32 values to codes; returns them, stores them, and the two sums of 16. */
+static inline __m256i quantise_32(const float *x, __m256 inverse, int8_t *codes, int16_t *sums16)
+{
+    __m256i q[4];
+    for (int i = 0; i < 4; i++)
+        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i * 8), inverse));
+    __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
+    bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)codes, bytes);
+    __m256i sums = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+    sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0x4e));
+    sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xb1));
+    sums16[0] = (int16_t)_mm256_extract_epi16(sums, 0);
+    sums16[1] = (int16_t)_mm256_extract_epi16(sums, 8);
+    return bytes;
+}
+
+void quantise_avx2(const struct quantise_args *args)
+{
+    const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+    for (uint32_t b = 0; b < args->size / args->block; b++) {
+        const float *x = args->x + (size_t)b * args->block;
+        __m256i most = _mm256_setzero_si256();
+        for (uint32_t i = 0; i < args->block; i += 8)
+            most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(x + i)), magnitude));
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+        uint32_t bits = (uint32_t)_mm_cvtsi128_si32(four);
+        int8_t *codes = args->codes + (size_t)b * args->block;
+        int16_t *sums16 = args->sums16 + (size_t)b * (args->block / 16);
+        int16_t *sums32 = args->sums32 + (size_t)b * (args->block / 32);
+        if (bits >= 0x7f800000) {
+            args->scales[b] = __builtin_nanf("");
+            memset(codes, 0, args->block);
+            memset(sums16, 0, args->block / 16 * sizeof *sums16);
+            memset(sums32, 0, args->block / 32 * sizeof *sums32);
+            continue;
+        }
+        float maximum = float_from_bits(bits);
+        bool zero = maximum < 0x1p-100f;
+        args->scales[b] = zero ? 0.0f : maximum / 127.0f;
+        const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / maximum);
+        for (uint32_t i = 0; i < args->block / 32; i++) {
+            quantise_32(x + i * 32, inverse, codes + i * 32, sums16 + i * 2);
+            sums32[i] = (int16_t)(sums16[i * 2] + sums16[i * 2 + 1]);
+        }
+    }
+}
+
+void swiglu_avx2(const struct swiglu_args *args)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
+    uint32_t i = 0;
+    for (; i + 8 <= args->size; i += 8) {
+        __m256 gate = _mm256_loadu_ps(args->gate + i);
+        __m256 below = _mm256_add_ps(one, exp_avx2(_mm256_xor_ps(gate, sign)));
+        _mm256_storeu_ps(args->out + i, _mm256_mul_ps(_mm256_div_ps(gate, below), _mm256_loadu_ps(args->up + i)));
+    }
+    for (; i < args->size; i++) {
+        float gate = args->gate[i];
+        args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
+    }
+}
+
+void exponentials_avx2(const struct exponentials_args *args)
+{
+    const __m256 maximum = _mm256_set1_ps(args->maximum);
+    __m256d part[4] = {_mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd(), _mm256_setzero_pd()};
+    const uint32_t whole = args->size / 16 * 16;
+    for (uint32_t i = 0; i < whole; i += 16)
+        for (uint32_t half = 0; half < 2; half++) {
+            __m256 value = exp_avx2(_mm256_sub_ps(_mm256_loadu_ps(args->x + i + half * 8), maximum));
+            if (args->out)
+                _mm256_storeu_ps(args->out + i + half * 8, value);
+            part[half * 2] = _mm256_add_pd(part[half * 2], _mm256_cvtps_pd(_mm256_castps256_ps128(value)));
+            part[half * 2 + 1] = _mm256_add_pd(part[half * 2 + 1], _mm256_cvtps_pd(_mm256_extractf128_ps(value, 1)));
+        }
+    double sum[16];
+    for (int i = 0; i < 4; i++)
+        _mm256_storeu_pd(sum + i * 4, part[i]);
+    for (uint32_t i = whole; i < args->size; i++) {
+        float value = float_exp(args->x[i] - args->maximum);
+        if (args->out)
+            args->out[i] = value;
+        sum[i - whole] += (double)value;
+    }
+    for (uint32_t half = 8; half >= 1; half /= 2)
+        for (uint32_t i = 0; i < half; i++)
+            sum[i] += sum[i + half];
+    *args->sum = sum[0];
+}

@@ -1,0 +1,41 @@
+/* The structs behind the public handles. Internal to library/. */
+#ifndef LIBRARY_HANDLES_H
+#define LIBRARY_HANDLES_H
+
+#include "chat/chat_format.h"
+#include "engine/engine.h"
+#include "model/weights.h"
+#include "smollm.h"
+#include "tokenizer/tokenizer.h"
+
+struct smollm_model {
+    struct weights weights;
+    struct tokenizer *tokenizer;
+    const struct chat_format *chat_format; /* NULL: none that we know */
+    struct smollm_error chat_format_error; /* why, in that case */
+    enum cpu_tier tier;
+    bool *end_token; /* [vocabulary] */
+    char *name;
+    char *path;
+    char *template_text; /* or NULL */
+    uint64_t file_bytes;
+};
+
+struct smollm_engine {
+    struct engine *engine;
+    const struct smollm_model *model;
+};
+
+/* The prompt of a request as tokens; what the parser of the answer needs to know. */
+struct prompt_tokens {
+    struct token_buffer ids;
+    bool is_chat;
+    bool offers_tools;
+    bool starts_in_thinking;
+};
+
+/* Tokens of the conversation, the text or the ids in options. The caller frees prompt->ids, on failure too. */
+int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options,
+                    struct prompt_tokens *prompt, struct smollm_error *error);
+
+#endif

@@ -1,0 +1,163 @@
+/* smollm_model_*: opening a file. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "library/handles.h"
+#include "tokenizer/tokenizer_gguf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *smollm_version(void)
+{
+    return SMOLLM_VERSION;
+}
+
+void smollm_free(void *block)
+{
+    free(block);
+}
+
+/* "models/SmolLM2.Q4_1.gguf" is called SmolLM2.Q4_1. */
+static char *name_from_path(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    size_t size = strlen(base);
+    if (size > 5 && strcmp(base + size - 5, ".gguf") == 0)
+        size -= 5;
+    return strndup(base, size);
+}
+
+static char *copy_text(const struct gguf_file *file, const char *key)
+{
+    struct smollm_text text;
+    if (gguf_get_text(file, key, &text, NULL) < 0 || text.size == 0)
+        return NULL;
+    return strndup(text.data, text.size);
+}
+
+static int choose_format(struct smollm_model *model, const struct gguf_file *file, const char *forced,
+                         struct smollm_error *error)
+{
+    if (forced) {
+        model->chat_format = chat_format_find(forced);
+        RETURN_ERROR_IF(!model->chat_format, error, SMOLLM_EINVAL, "unknown chat format '%s' (%s)", forced,
+                        chat_format_names());
+        return 0;
+    }
+    struct smollm_text template_text = {0};
+    gguf_get_text(file, "tokenizer.chat_template", &template_text, NULL);
+    /* A file without a chat format still serves raw prompts; a conversation is refused with this message. */
+    chat_format_recognise(template_text, text_of(model->weights.config.architecture), &model->chat_format,
+                          &model->chat_format_error);
+    return 0;
+}
+
+static int read_tokens(struct smollm_model *model, const struct gguf_file *file, struct smollm_error *error)
+{
+    int status = tokenizer_from_gguf(file, &model->tokenizer, error);
+    if (status < 0)
+        return status;
+    uint32_t vocabulary = model->weights.config.vocabulary;
+    size_t tokens = tokenizer_token_count(model->tokenizer);
+    RETURN_ERROR_IF(tokens > vocabulary, error, SMOLLM_EFORMAT, "the tokenizer has %zu tokens, the embedding %u rows",
+                    tokens, vocabulary);
+    model->end_token = array_allocate(vocabulary, sizeof *model->end_token);
+    RETURN_ERROR_IF(!model->end_token, error, SMOLLM_ENOMEM, "out of memory for %u tokens", vocabulary);
+    for (uint32_t id = 0; id < tokens; id++)
+        model->end_token[id] = tokenizer_is_end(model->tokenizer, (int32_t)id);
+    return 0;
+}
+
+static int load(struct smollm_model *model, const struct gguf_file *file, const struct smollm_model_options *options,
+                struct smollm_error *error)
+{
+    const struct model_config_options changes = {options->rope_scaling, options->rope_scale,
+                                                 options->yarn_original_context};
+    struct model_config config;
+    struct thread_pool *pool = NULL;
+    int status = model_config_read(&config, file, &changes, error);
+    if (status == 0)
+        status = thread_pool_create(options->threads > 0 ? (unsigned)options->threads : processors_available(), &pool,
+                                    error);
+    if (status == 0)
+        status = weights_load(&model->weights, file, &config, pool, options->progress, options->progress_user, error);
+    thread_pool_destroy(pool);
+    if (status == 0)
+        status = read_tokens(model, file, error);
+    return status < 0 ? status : choose_format(model, file, options->chat_format, error);
+}
+
+int smollm_model_open(const char *path, const struct smollm_model_options *options, struct smollm_model **result,
+                      struct smollm_error *error)
+{
+    *result = NULL;
+    const struct smollm_model_options none = {0};
+    options = options ? options : &none;
+    RETURN_ERROR_IF(!path, error, SMOLLM_EINVAL, "no path");
+    struct smollm_model *model = calloc(1, sizeof *model);
+    RETURN_ERROR_IF(!model, error, SMOLLM_ENOMEM, "out of memory");
+    struct gguf_file *file = NULL;
+    int status = cpu_tier_parse(options->cpu, &model->tier, error);
+    if (status == 0) {
+        status = gguf_open(path, &file, error);
+        if (status == 0)
+            status = load(model, file, options, error);
+        if (status < 0)
+            error_prefix(error, "%s", path);
+    }
+    if (status == 0) {
+        model->file_bytes = gguf_size(file);
+        model->path = strdup(path);
+        model->name = copy_text(file, "general.name");
+        if (!model->name)
+            model->name = name_from_path(path);
+        model->template_text = copy_text(file, "tokenizer.chat_template");
+        if (!model->path || !model->name)
+            status = error_set(error, SMOLLM_ENOMEM, "out of memory");
+    }
+    gguf_close(file);
+    if (status < 0) {
+        smollm_model_close(model);
+        return status;
+    }
+    *result = model;
+    return 0;
+}
+
+void smollm_model_close(struct smollm_model *model)
+{
+    if (!model)
+        return;
+    weights_free(&model->weights);
+    tokenizer_free(model->tokenizer);
+    free(model->end_token);
+    free(model->name);
+    free(model->path);
+    free(model->template_text);
+    free(model);
+}
+
+void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info)
+{
+    const struct model_config *c = &model->weights.config;
+    const struct chat_format *format = model->chat_format;
+    *info = (struct smollm_model_info){
+        .architecture = c->architecture,
+        .name = model->name,
+        .path = model->path,
+        .chat_format = format ? chat_format_name(format) : NULL,
+        .chat_format_has_thinking = format && chat_format_has_thinking(format),
+        .chat_format_has_tools = format && chat_format_has_tools(format),
+        .parameters = model->weights.parameters,
+        .file_bytes = model->file_bytes,
+        .weight_bytes = model->weights.block_bytes,
+        .context_length = c->context,
+        .vocabulary_size = c->vocabulary,
+        .embedding_length = c->hidden,
+        .layers = c->layers,
+        .kv_bytes_per_token = model_config_kv_bytes_per_token(c),
+        .bos_token = tokenizer_bos(model->tokenizer),
+        .eos_token = tokenizer_eos(model->tokenizer),
+        .template_text = model->template_text,
+    };
+}

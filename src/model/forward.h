@@ -1,0 +1,52 @@
+/* The forward pass: a batch of tokens of any sequences and positions through all layers, over the paged KV cache.
+ *
+ * Prefill chunks and decode tokens mix freely. The result for a token depends on its own sequence alone: not on what
+ * else is in the batch, on threads, on how a prompt was split, nor on the kernels' tier (docs/numerics.md). */
+#ifndef MODEL_FORWARD_H
+#define MODEL_FORWARD_H
+
+#include "base/thread_pool.h"
+#include "kernel/activations.h"
+#include "model/kv_cache.h"
+#include "model/weights.h"
+
+struct batch_token {
+    int32_t id;            /* in the vocabulary */
+    uint32_t position;     /* in its sequence; earlier ones are in the cache or come before in this batch */
+    const uint32_t *pages; /* of its sequence: position p lies in pages[p / KV_PAGE_POSITIONS] */
+    bool wants_logits;
+};
+
+/* Everything a pass needs besides weights and cache; allocated once. */
+struct forward {
+    const struct weights *weights;
+    const struct kv_cache *cache;
+    struct thread_pool *pool;
+    struct kernel_table kernels;
+    uint32_t most_tokens;
+    float *residual;              /* [token][hidden] */
+    float *projections;           /* [token][query, key, value] */
+    float *up;                    /* [token][ffn] */
+    float *cosine, *sine;         /* [token][pairs] */
+    struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
+    struct activations attended;  /* heads * head_dim: input of O */
+    struct activations activated; /* ffn: input of down; gate is computed in its values */
+    unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
+    /* The pass under way. */
+    const struct batch_token *tokens;
+    uint32_t token_count;
+    uint32_t layer;
+};
+
+/* weights, cache and pool are borrowed until forward_destroy. */
+int forward_create(struct forward *forward, const struct weights *weights, const struct kv_cache *cache,
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error);
+/* Accepts a zeroed struct. */
+void forward_destroy(struct forward *forward);
+size_t forward_bytes(const struct weights *weights, uint32_t most_tokens);
+
+/* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order. Allocates
+ * nothing and cannot fail; logits that are not finite say that the sequence must end. */
+void forward_run(struct forward *forward, const struct batch_token *tokens, uint32_t count, float *logits);
+
+#endif

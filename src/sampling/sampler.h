@@ -1,0 +1,66 @@
+/* From logits to the next token.
+ *
+ * Order: logit bias; repetition penalty (over recent tokens, prompt included), presence and frequency penalty (over
+ * generated tokens); temperature; top-k; top-p; min-p; draw. Candidates are ordered by probability, ties by the lower
+ * id, so that equal logits give the same token everywhere. The n-th draw depends on the seed and n alone. */
+#ifndef SAMPLING_SAMPLER_H
+#define SAMPLING_SAMPLER_H
+
+#include "base/error.h"
+#include "kernel/kernel.h"
+#include "smollm.h"
+
+struct candidate {
+    float weight; /* probability relative to the likeliest */
+    int32_t id;
+};
+
+/* Scratch of one thread that samples, and the memory of one sequence; both sized for a vocabulary at start. */
+struct sampler_scratch {
+    uint32_t vocabulary;
+    const struct kernel_table *kernels;
+    float *logits;
+    float *weights;
+    struct candidate *candidates;
+};
+int sampler_scratch_create(struct sampler_scratch *scratch, uint32_t vocabulary, const struct kernel_table *kernels,
+                           struct smollm_error *error);
+void sampler_scratch_destroy(struct sampler_scratch *scratch); /* accepts a zeroed struct */
+
+struct sampler {
+    struct smollm_sampling options; /* logit_bias is borrowed */
+    uint32_t vocabulary;
+    uint32_t *generated; /* [vocabulary]: how often each token was generated */
+    uint32_t *mark;      /* [vocabulary]: pass in which a token was seen, for the repetition penalty */
+    uint32_t pass;
+    uint64_t draws;
+};
+int sampler_create(struct sampler *sampler, uint32_t vocabulary, struct smollm_error *error);
+void sampler_destroy(struct sampler *sampler); /* accepts a zeroed struct */
+
+/* What smollm_submit promises to check: every number in its range. SMOLLM_EINVAL names the option. */
+int sampling_check(const struct smollm_sampling *options, uint32_t vocabulary, struct smollm_error *error);
+
+/* Begins a sequence. */
+void sampler_begin(struct sampler *sampler, const struct smollm_sampling *options);
+
+/* Draws the next token; history is the sequence so far, prompt included. SMOLLM_ENUMERIC when a logit is NaN or none is
+ * finite. Allocates nothing. */
+int sampler_next(struct sampler *sampler, struct sampler_scratch *scratch, const float *logits, const int32_t *history,
+                 uint32_t history_count, int32_t *token);
+
+/* The token that greedy decoding takes: the largest logit, the lowest id among equals; -1 when a logit is NaN or none
+ * is above minus infinity. */
+int32_t logits_greatest(const float *logits, uint32_t count);
+
+/* Log of the sum of exp(logits): log-probability of a token is its logit minus this. */
+double logits_log_sum(const struct kernel_table *kernels, const float *logits, uint32_t count);
+
+/* The `count` likeliest tokens in order, by one pass over the logits. */
+void logits_top(const float *logits, uint32_t vocabulary, int32_t *ids, uint32_t count);
+
+/* The n-th number of the stream of a seed, uniform in [0, 1): Steele, Lea and Flood, "Fast splittable pseudorandom
+ * number generators", 2014. */
+double random_uniform(uint64_t seed, uint64_t n);
+
+#endif

@@ -1,0 +1,313 @@
+/* Every kernel of every tier that this CPU has against the generic one, bit for bit, on ordinary and hostile values,
+ * with canaries behind what it writes. The seed is printed; SMOLLM_TEST_SEED repeats a run. */
+#include "base/half.h"
+#include "cmocka_all.h"
+#include "kernel/activations.h"
+#include "random_weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CANARY = 64 };
+static struct kernel_table reference, tested;
+
+/* size bytes with canaries before and behind */
+static uint8_t *guarded(size_t size)
+{
+    uint8_t *block = malloc(size + 2 * CANARY);
+    memset(block, 0xA5, size + 2 * CANARY);
+    return block + CANARY;
+}
+
+static void guarded_free(uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < CANARY; i++)
+        if (data[-1 - (ptrdiff_t)i] != 0xA5 || data[size + i] != 0xA5)
+            fail_msg("written outside of a buffer of %zu bytes", size);
+    free(data - CANARY);
+}
+
+/* kind 0: ordinary, 1: wide range of magnitudes, 2: constant extremes, 3: denormals and zeros */
+static void fill(float *x, size_t size, int kind)
+{
+    for (size_t i = 0; i < size; i++)
+        switch (kind) {
+        case 0:
+            x[i] = random_float();
+            break;
+        case 1:
+            x[i] = ldexpf(random_float(), (int)(random_u32() % 60) - 30);
+            break;
+        case 2:
+            x[i] = i % 5 == 4 ? -3.5f : 3.5f;
+            break;
+        default:
+            x[i] = random_u32() % 2 ? 0.0f : float_from_bits(random_u32() % 0x800000);
+            break;
+        }
+}
+
+static void check(const char *what, const void *want, const void *have, size_t size)
+{
+    if (memcmp(want, have, size) == 0)
+        return;
+    size_t at = 0;
+    while (((const char *)want)[at] == ((const char *)have)[at])
+        at++;
+    fail_msg("%s: first difference at byte %zu of %zu", what, at, size);
+}
+
+static void matmul_equals_reference(void **state)
+{
+    static const uint32_t shapes[][2] = {{1, 256}, {31, 512}, {32, 256}, {45, 768}, {96, 1024}};
+    for (int i = 0; i < ALL_TYPES; i++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+            uint32_t type = all_types[i], rows = shapes[s][0], columns = shapes[s][1];
+            size_t row_bytes = gguf_type_row_bytes(type, columns);
+            uint8_t *raw = malloc(rows * row_bytes);
+            random_rows(type, raw, rows, columns, s % 2 == 1);
+            struct packed_matrix matrix;
+            assert_int_equal(packed_matrix_describe(&matrix, type, rows, columns, NULL), 0);
+            matrix.data = malloc(packed_matrix_bytes(&matrix));
+            for (uint32_t p = 0; p < matrix.panels; p++)
+                packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
+            for (uint32_t tokens = 1; tokens <= 9; tokens++) {
+                struct activations input;
+                unsigned form = activations_form(matrix.layout);
+                assert_int_equal(activations_create(&input, columns, tokens, form, NULL), 0);
+                fill(input.values, (size_t)tokens * columns, (int)(tokens % 4));
+                for (uint32_t t = 0; t < tokens; t++)
+                    activations_quantise(&input, &reference, t, form);
+                size_t size = tokens * (size_t)rows * sizeof(float);
+                for (int add = 0; add < 2; add++) {
+                    uint8_t *want = guarded(size), *have = guarded(size);
+                    fill((float *)want, tokens * (size_t)rows, 0);
+                    memcpy(have, want, size);
+                    struct matmul_args args = {.weights = &matrix,
+                                               .input = &input,
+                                               .tokens = tokens,
+                                               .out = (float *)want,
+                                               .out_stride = rows,
+                                               .add = add,
+                                               .last_panel = matrix.panels};
+                    reference.matmul(&args);
+                    args.out = (float *)have;
+                    tested.matmul(&args);
+                    char what[100];
+                    snprintf(what, sizeof what, "matmul %s %ux%u, %u tokens", gguf_type_name(type), rows, columns,
+                             tokens);
+                    check(what, want, have, size);
+                    guarded_free(want, size);
+                    guarded_free(have, size);
+                }
+                activations_destroy(&input);
+            }
+            free(matrix.data);
+            free(raw);
+        }
+}
+
+/* A token's product does not depend on how many others there are. */
+static void matmul_does_not_see_its_neighbours(void **state)
+{
+    struct packed_matrix matrix;
+    packed_matrix_describe(&matrix, GGUF_Q4_K, 64, 512, NULL);
+    uint8_t *raw = malloc(64 * gguf_type_row_bytes(GGUF_Q4_K, 512));
+    random_rows(GGUF_Q4_K, raw, 64, 512, false);
+    matrix.data = malloc(packed_matrix_bytes(&matrix));
+    for (uint32_t p = 0; p < 2; p++)
+        packed_matrix_pack(&matrix, p, raw + (size_t)p * 32 * 288, 288);
+    struct activations input;
+    activations_create(&input, 512, 7, ACTIVATIONS_INT8_256, NULL);
+    fill(input.values, 7 * 512, 0);
+    for (uint32_t t = 0; t < 7; t++)
+        activations_quantise(&input, &reference, t, ACTIVATIONS_INT8_256);
+    float all[7][64], one[64];
+    struct matmul_args args = {
+        .weights = &matrix, .input = &input, .tokens = 7, .out = all[0], .out_stride = 64, .last_panel = 2};
+    tested.matmul(&args);
+    for (uint32_t t = 0; t < 7; t++) {
+        struct activations single;
+        activations_create(&single, 512, 1, ACTIVATIONS_INT8_256, NULL);
+        memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
+        activations_quantise(&single, &tested, 0, ACTIVATIONS_INT8_256);
+        args.input = &single;
+        args.tokens = 1;
+        args.out = one;
+        tested.matmul(&args);
+        check("matmul alone and in a batch", all[t], one, sizeof one);
+        activations_destroy(&single);
+    }
+    activations_destroy(&input);
+    free(matrix.data);
+    free(raw);
+}
+
+static void attention_equals_reference(void **state)
+{
+    static const uint32_t dims[] = {4, 12, 32, 64, 80, 128, 256};
+    enum { BLOCKS = 40 };
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (uint32_t heads = 1; heads <= 9; heads += i < 3 ? 1 : 3) {
+            uint32_t dim = dims[i];
+            size_t stride = 2 * (size_t)dim * ATTENTION_BLOCK;
+            uint16_t *cache = malloc(BLOCKS * stride * sizeof *cache);
+            uint32_t pages[BLOCKS];
+            for (uint32_t p = 0; p < BLOCKS; p++)
+                pages[p] = (p * 7 + 3) % BLOCKS;
+            for (size_t k = 0; k < BLOCKS * stride; k++)
+                cache[k] = half_from_float_saturated(random_float() * (k % 97 == 0 ? 30.0f : 1.0f));
+            static const uint32_t positions[] = {0, 1, 30, 31, 32, 63, 100, 511, 512, 513, 1100, 1279};
+            for (size_t p = 0; p < sizeof positions / sizeof *positions; p++) {
+                size_t size = (size_t)heads * dim * sizeof(float);
+                float *q = malloc(size);
+                fill(q, (size_t)heads * dim, p % 2 ? 1 : 0);
+                uint8_t *want = guarded(size), *have = guarded(size);
+                /* What lies behind the token's position must not be read: poison it. */
+                uint32_t visible = positions[p] + 1;
+                uint16_t *copy = malloc(BLOCKS * stride * sizeof *cache);
+                memcpy(copy, cache, BLOCKS * stride * sizeof *cache);
+                for (uint32_t b = 0; b < BLOCKS; b++)
+                    for (uint32_t j = 0; j < 32; j++)
+                        if (b * 32 + j >= visible)
+                            for (uint32_t d = 0; d < dim; d++) {
+                                copy[pages[b] * stride + d * 32 + j] = 0x7e00;
+                                copy[pages[b] * stride + (size_t)dim * 32 + j * dim + d] = 0x7e00;
+                            }
+                struct attention_args args = {.q = q,
+                                              .out = (float *)want,
+                                              .heads = heads,
+                                              .head_dim = dim,
+                                              .cache = cache,
+                                              .pages = pages,
+                                              .page_stride = stride,
+                                              .position = positions[p],
+                                              .scale = 0.125f};
+                reference.attention(&args);
+                args.out = (float *)have;
+                args.cache = copy;
+                tested.attention(&args);
+                char what[100];
+                snprintf(what, sizeof what, "attention, %u heads of %u, position %u", heads, dim, positions[p]);
+                check(what, want, have, size);
+                guarded_free(want, size);
+                guarded_free(have, size);
+                free(copy);
+                free(q);
+            }
+            free(cache);
+        }
+}
+
+static void vectors_equal_reference(void **state)
+{
+    for (uint32_t size = 1; size <= 600; size += size < 40 ? 1 : 37)
+        for (int kind = 0; kind < 4; kind++) {
+            float *x = malloc(size * sizeof *x), *weight = malloc(size * sizeof *x);
+            fill(x, size, kind);
+            fill(weight, size, 0);
+            uint8_t *want = guarded(size * 4), *have = guarded(size * 4);
+            struct rmsnorm_args norm = {x, weight, (float *)want, size, 1e-6f};
+            reference.rmsnorm(&norm);
+            norm.out = (float *)have;
+            tested.rmsnorm(&norm);
+            check("rmsnorm", want, have, size * 4);
+            for (uint32_t i = 0; i < size; i++)
+                x[i] *= 60.0f;
+            struct swiglu_args swiglu = {x, weight, (float *)want, size};
+            reference.swiglu(&swiglu);
+            swiglu.out = (float *)have;
+            tested.swiglu(&swiglu);
+            check("swiglu", want, have, size * 4);
+            double sums[2];
+            struct exponentials_args exponentials = {x, (float *)want, &sums[0], size, 2.5f};
+            reference.exponentials(&exponentials);
+            exponentials.out = (float *)have;
+            exponentials.sum = &sums[1];
+            tested.exponentials(&exponentials);
+            check("exponentials", want, have, size * 4);
+            check("sum of exponentials", &sums[0], &sums[1], sizeof sums[0]);
+            guarded_free(want, size * 4);
+            guarded_free(have, size * 4);
+            free(x);
+            free(weight);
+        }
+}
+
+static void quantise_equals_reference(void **state)
+{
+    for (int round = 0; round < 200; round++)
+        for (uint32_t block = 32; block <= 256; block *= 8) {
+            uint32_t size = block * (1 + random_u32() % 4);
+            float *x = malloc(size * sizeof *x);
+            fill(x, size, round % 4);
+            if (round % 10 == 9)
+                x[random_u32() % size] = round % 20 == 19 ? NAN : -INFINITY;
+            uint8_t *out[2][4];
+            const size_t bytes[4] = {size, size / block * 4, size / 16 * 2, size / 32 * 2};
+            for (int i = 0; i < 2; i++) {
+                for (int k = 0; k < 4; k++)
+                    out[i][k] = guarded(bytes[k]);
+                struct quantise_args args = {x,
+                                             size,
+                                             block,
+                                             (int8_t *)out[i][0],
+                                             (float *)out[i][1],
+                                             (int16_t *)out[i][2],
+                                             (int16_t *)out[i][3]};
+                (i == 0 ? reference : tested).quantise(&args);
+            }
+            for (int k = 0; k < 4; k++) {
+                check("quantise", out[0][k], out[1][k], bytes[k]);
+                guarded_free(out[0][k], bytes[k]);
+                guarded_free(out[1][k], bytes[k]);
+            }
+            free(x);
+        }
+}
+
+/* Codes stay within 127, values come back within half a step, what is not finite is marked. */
+static void quantise_is_what_it_says(void **state)
+{
+    float x[256], scale;
+    int8_t codes[256];
+    int16_t sums16[16], sums32[8];
+    struct quantise_args args = {x, 256, 256, codes, &scale, sums16, sums32};
+    for (int kind = 0; kind < 3; kind++) {
+        fill(x, 256, kind);
+        tested.quantise(&args);
+        int sum = 0;
+        for (int i = 0; i < 256; i++) {
+            assert_in_range(codes[i] + 127, 0, 254);
+            assert_true(fabsf(codes[i] * scale - x[i]) <= scale * 0.5001f);
+            sum += codes[i];
+        }
+        for (int i = 0; i < 16; i++)
+            sum -= sums16[i];
+        assert_int_equal(sum, 0);
+        assert_int_equal(sums32[3], sums16[6] + sums16[7]);
+    }
+    x[200] = NAN;
+    tested.quantise(&args);
+    assert_true(isnan(scale));
+}
+
+int main(void)
+{
+    const char *seed = getenv("SMOLLM_TEST_SEED");
+    random_state = seed ? strtoull(seed, NULL, 10) : 20261123;
+    printf("seed %llu\n", (unsigned long long)random_state);
+    int failed = 0;
+    kernel_table_fill(&reference, CPU_GENERIC);
+    for (int tier = CPU_GENERIC; tier <= (int)cpu_detect(); tier++) {
+        printf("tier %s\n", cpu_tier_name((enum cpu_tier)tier));
+        kernel_table_fill(&tested, (enum cpu_tier)tier);
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(matmul_equals_reference),    cmocka_unit_test(matmul_does_not_see_its_neighbours),
+            cmocka_unit_test(attention_equals_reference), cmocka_unit_test(vectors_equal_reference),
+            cmocka_unit_test(quantise_equals_reference),  cmocka_unit_test(quantise_is_what_it_says),
+        };
+        failed += cmocka_run_group_tests_name(cpu_tier_name((enum cpu_tier)tier), tests, NULL, NULL);
+    }
+    return failed;
+}
