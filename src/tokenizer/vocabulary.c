@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,17 +53,19 @@ static void alphabet_fill(int16_t byte_of[0x144])
  * in the alphabet. */
 static size_t alphabet_decode(const int16_t byte_of[0x144], struct smollm_text text, char *out)
 {
+    unsigned char const *in = (unsigned char const *)text.data;
     size_t count = 0;
-    for (size_t i = 0; i < text.size;) {
-        unsigned char first = (unsigned char)text.data[i];
-        uint32_t c = first;
-        size_t length = 1;
-        if (first >= 0x80 && (length = utf8_decode(text.data + i, text.size - i, &c)) == 0)
-            return SIZE_MAX;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned c = in[i];
+        /* All of the alphabet is one or two bytes of UTF-8; a byte that cannot begin two is not in it. */
+        if (c >= 0x80) {
+            if (c < 0xc2 || c > 0xc5 || i + 1 == text.size || (in[i + 1] & 0xc0) != 0x80)
+                return SIZE_MAX;
+            c = (c & 0x1fu) << 6 | (in[++i] & 0x3fu);
+        }
         if (c >= 0x144 || byte_of[c] < 0)
             return SIZE_MAX;
         out[count++] = (char)byte_of[c];
-        i += length;
     }
     return count;
 }

@@ -150,6 +150,12 @@ static void tool_calls(void **state)
         {CALL("[]"), "T{" CALL("[]") "}"},
         {CALL(""), "T{" CALL("") "}"},
         {"<tool_call> \n<tool_call>{\"name\": \"f\"}</tool_call>", "T{<tool_call> \n}C0{f}A0{{}}E0+"},
+        {CALL("{\"name\": \"f\n\"}"), "T{" CALL("{\"name\": \"f\n\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": \"\\q\"}"), "T{" CALL("{\"name\": \"f\", \"x\": \"\\q\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": \"\\u12g4\"}"), "T{" CALL("{\"name\": \"f\", \"x\": \"\\u12g4\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": [1}"), "T{" CALL("{\"name\": \"f\", \"x\": [1}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": nul}"), "T{" CALL("{\"name\": \"f\", \"x\": nul}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": [-0.5E-2, 1e+3, 0, true, false, null, \"\\u00e9\\n\", {}]}"), "C0{f}A0{{}}E0+"},
         /* Unfinished: as it is. */
         {"\n<tool_call>\n", "T{\n<tool_call>\n}"},
         {"a\n<tool_call>\n{\"name\": \"f\", \"argum", "T{a\n<tool_call>\n{\"name\": \"f\", \"argum}"},

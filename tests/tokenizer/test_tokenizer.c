@@ -302,6 +302,38 @@ static void words_are_the_text(void **state)
     }
 }
 
+/* Words where ids alone would not tell: the same bytes cut elsewhere may merge into the same tokens. */
+static void words_are_cut_as_the_patterns_say(void **state)
+{
+    static char const *const cases[][3] = {
+        {"llama-bpe", "it'\u017Fx", "it|'\u017F|x"},
+        {"llama-bpe", "it'\u017Ex", "it|'\u017Ex"},
+        {"smaug-bpe", "WE'LLx 'Re'D''s", "WE|'LL|x| '|Re|'D|''|s"},
+        {"gpt-2", "we'llx we'LLx 's", "we|'ll|x| we|'|LLx| '|s"},
+        {"llama-bpe", "12345 6", "123|45| |6"},
+        {"gpt-2", "12345 6", "12345| 6"},
+        {"smollm", "12345 6", "1|2|3|4|5| |6"},
+        {"smollm", "a  1\u0663b", "a|  |1|\u0663|b"},
+        {"llama-bpe", "a \n \n  b", "a| \n \n| | b"},
+        {"gpt-2", "a \n \n  b", "a| \n \n | b"},
+        {"llama-bpe", "\tx .\n\ny!?\r\n", "\tx| .\n\n|y|!?\r\n"},
+        {"gpt-2", "\tx .\n\ny!?\r\n", "\t|x| .|\n|\n|y|!?|\r\n"},
+        {"llama-bpe", "\xff\xfe x\xff", "\xff\xfe| x|\xff"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct word_cursor cursor = word_cursor_start(pre_tokenizer_find(text_of(cases[i][0])), text_of(cases[i][1]));
+        struct smollm_text word;
+        struct buffer words = {0};
+        while (word_cursor_next(&cursor, &word)) {
+            if (words.size > 0)
+                buffer_append_char(&words, '|');
+            buffer_append_text(&words, word);
+        }
+        assert_string_equal(words.data, cases[i][2]);
+        buffer_free(&words);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(odd_vocabularies_are_tolerated),
         cmocka_unit_test(decoding_does_not_depend_on_the_cuts),
         cmocka_unit_test(words_are_the_text),
+        cmocka_unit_test(words_are_cut_as_the_patterns_say),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }
