@@ -35,6 +35,7 @@ static unsigned char drop_line(EditLine *edit, int key)
     el_cursor(edit, (int)(line->lastchar - line->cursor));
     el_deletestr(edit, (int)(line->lastchar - line->buffer));
     fputs("^C", stdout);
+    fputc('\n', stdout);
     el_insertstr(edit, "\n"); /* an empty line, not the end of input */
     return CC_NEWLINE;
 }
