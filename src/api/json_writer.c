@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static void begin_value(struct json_writer *writer)
 {
@@ -126,8 +128,13 @@ void json_decimal(struct json_writer *writer, double value)
         json_nothing(writer);
         return;
     }
-    begin_value(writer);
-    buffer_printf(writer->out, "%.9g", value);
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if ((float)strtod(text, NULL) == (float)value)
+            break;
+    }
+    json_ready(writer, text_of(text));
 }
 
 void json_truth(struct json_writer *writer, bool value)

@@ -24,7 +24,7 @@ void json_text(struct json_writer *writer, struct smollm_text text);
 void json_word(struct json_writer *writer, const char *text); /* a string, NULL: null */
 void json_number(struct json_writer *writer, int64_t value);
 void json_unsigned(struct json_writer *writer, uint64_t value);
-/* Shortest form with at most 9 digits, which hold a float; what is not finite becomes null. */
+/* The shortest text that reads as the same float; what is not finite becomes null. */
 void json_decimal(struct json_writer *writer, double value);
 void json_truth(struct json_writer *writer, bool value);
 void json_nothing(struct json_writer *writer);

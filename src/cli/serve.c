@@ -73,10 +73,8 @@ static void print_memory(struct smollm_model *model, struct smollm_engine *engin
     fprintf(stderr, "smollm: %s weights, %s KV cache for %u conversations of %u tokens, %u threads, %s kernels\n",
             size_text(m.weight_bytes).text, size_text(e.kv_bytes).text, e.parallel, e.context, e.threads, e.cpu);
     if (!m.chat_format)
-        fprintf(stderr,
-                "smollm: %s has no chat format that is known here: only plain completions are answered "
-                "(--chat-format forces one)\n",
-                m.name);
+        fprintf(stderr, "smollm: the file's chat template is none that is known here: only plain completions are "
+                        "answered (--chat-format forces one)\n");
 }
 
 static struct server_options server_options_of(const struct options *options, const struct keys *keys)
@@ -122,7 +120,9 @@ int command_serve(int argc, char **argv)
     }
     if (status == 0) {
         print_memory(model, engine);
-        printf("smollm: %s at http://%s\n", api_model_name(api), server_address(server));
+        printf("smollm: ");
+        print_foreign(stdout, (struct smollm_text){api_model_name(api), strlen(api_model_name(api))});
+        printf(" at http://%s\n", server_address(server));
         fflush(stdout);
         status = server_run(server, api, engine, &error);
     }

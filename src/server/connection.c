@@ -76,7 +76,9 @@ void connection_close(struct connection *c, const char *ending)
     if (in_request)
         log_request(c, ending);
     /* Ends what is being generated for it: nobody will read it. */
-    if (!c->work_is_running) {
+    if (c->work_is_running) {
+        uv_cancel((uv_req_t *)&c->work); /* if it has not begun */
+    } else {
         api_answer_close(c->answer);
         c->answer = NULL;
     }
@@ -436,6 +438,7 @@ static void take_head(struct connection *c)
         refuse(c, 503, "too many large requests at once", NULL);
         return;
     }
+    buffer_reserve(&c->body, (size_t)head->content_length);
     enter(c, BODY, BODY_MS);
     if (!head->expects_continue)
         return;
@@ -591,8 +594,10 @@ static void address_text(const struct sockaddr_storage *address, char text[64])
 void connection_accept(struct server *server)
 {
     struct connection *c = malloc(sizeof *c);
-    if (!c)
+    if (!c) {
+        server->listener_waits = true;
         return;
+    }
     /* The parser's bytes need no zeros. */
     memset(c, 0, offsetof(struct connection, parser));
     http_parser_init(&c->parser, BODY_MOST);

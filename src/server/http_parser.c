@@ -194,10 +194,11 @@ static enum http_result parse_request_line(struct http_parser *parser, struct sm
     const char *last = memrchr(line.data, ' ', line.size);
     if (!space || space == last)
         return broken(parser, 400, "the request line is not METHOD TARGET VERSION");
-    head->method = slice(line.data, space);
-    struct smollm_text target = slice(space + 1, last), version = slice(last + 1, end);
-    if (!is_token(head->method) || head->method.size > 32)
+    struct smollm_text method = slice(line.data, space), target = slice(space + 1, last);
+    struct smollm_text version = slice(last + 1, end);
+    if (!is_token(method) || method.size > 32)
         return broken(parser, 400, "the request's method is not a word");
+    head->method = method;
     if (version.size != 8 || memcmp(version.data, "HTTP/", 5) != 0 || !is_digit(version.data[5]) ||
         version.data[6] != '.' || !is_digit(version.data[7]))
         return broken(parser, 400, "the request line does not end in HTTP/1.1");

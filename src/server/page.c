@@ -1,9 +1,11 @@
 #include "server/page.h"
 
+#include "page_stamp.h"
+
 #include <openssl/evp.h>
 #include <string.h>
 
-/* PAGE_PATH is web/dist/index.html, named by the build. */
+/* PAGE_PATH is web/dist/index.html. page_stamp.h changes when that does, so that this file is compiled again. */
 __asm__(".section .rodata\n"
         ".balign 16\n"
         ".globl smollm_page_begin\n"

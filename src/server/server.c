@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 /* What is answered when SIGTERM comes may go on for so long; then every stream is told, and this long is left to write
- * that out. Together below 10 seconds. */
-enum { GRACE_MS = 7000, LAST_WORDS_MS = 2000 };
+ * that out. With the pass that the engine may be in: below 10 seconds. */
+enum { GRACE_MS = 6000, LAST_WORDS_MS = 1500 };
 
 /* ---- Address ---- */
 
@@ -214,15 +214,13 @@ static void on_signal(uv_signal_t *signal, int number)
 
 static int start_loop(struct server *server, struct smollm_error *error)
 {
-    int status = uv_loop_init(&server->loop);
-    RETURN_ERROR_IF(status < 0, error, SMOLLM_EIO, "cannot start the event loop: %s", uv_strerror(status));
     server->listener.data = server->wake.data = server->grace.data = server;
     server->sigterm.data = server->sigint.data = server;
     uv_tcp_init(&server->loop, &server->listener);
     uv_timer_init(&server->loop, &server->grace);
     uv_signal_init(&server->loop, &server->sigterm);
     uv_signal_init(&server->loop, &server->sigint);
-    status = uv_async_init(&server->loop, &server->wake, on_wake);
+    int status = uv_async_init(&server->loop, &server->wake, on_wake);
     if (status == 0)
         status = uv_tcp_open(&server->listener, server->listener_fd);
     if (status == 0) {
@@ -236,14 +234,22 @@ static int start_loop(struct server *server, struct smollm_error *error)
     return status < 0 ? error_set(error, SMOLLM_EIO, "cannot serve: %s", uv_strerror(status)) : 0;
 }
 
+static void close_any(uv_handle_t *handle, void *unused)
+{
+    (void)unused;
+    close_handle(handle);
+}
+
 int server_run(struct server *server, struct api *api, struct smollm_engine *engine, struct smollm_error *error)
 {
     server->api = api;
     server->engine = engine;
-    int status = start_loop(server, error);
+    int status = uv_loop_init(&server->loop);
+    RETURN_ERROR_IF(status < 0, error, SMOLLM_EIO, "cannot start the event loop: %s", uv_strerror(status));
+    status = start_loop(server, error);
     if (status < 0)
-        return status;
+        uv_walk(&server->loop, close_any, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     uv_loop_close(&server->loop);
-    return 0;
+    return status;
 }
