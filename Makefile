@@ -1,13 +1,35 @@
-# What people type. Meson and ninja do the work; see docs/testing.md for what each target shows.
+# What people type. Meson and ninja do the work.
 BUILD := build
 
-.PHONY: all run test check install clean
+.PHONY: all run test check install format clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) > /dev/null
+	@meson setup $(BUILD) > /dev/null || { echo "smollm: packages are missing? scripts/install-packages.sh installs them" >&2; exit 1; }
+
+# Installs packages, builds, fetches the small model and serves the chat page.
+run:
+	@scripts/install-packages.sh build
+	@$(MAKE) --no-print-directory all
+	@scripts/run.sh $(ARGS)
+
+# Installs what tests need and runs all of them; the last line is "N passed, N failed".
+test:
+	@scripts/install-packages.sh build test
+	@tests/run.py
+
+# Format, static analysis, layers, warnings as errors in gcc and clang, and that the built page is up to date.
+check:
+	@scripts/install-packages.sh build test check
+	@scripts/check.sh
+
+install: all
+	@meson install -C $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean:
 	@rm -rf $(BUILD) build-*

@@ -25,7 +25,7 @@ static char const prose[] =
     "appearance by announcing that arrangements were made for the swallowing up of London and Westminster in 1775.\n";
 
 /* Repeats sample up to size bytes. */
-static char *repeat(char const *sample, size_t sample_size, size_t size)
+static char *repeat(const char *sample, size_t sample_size, size_t size)
 {
     char *text = malloc(size);
     for (size_t i = 0; text && i < size; i++)
@@ -33,7 +33,7 @@ static char *repeat(char const *sample, size_t sample_size, size_t size)
     return text;
 }
 
-static void measure(const struct tokenizer *t, char const *name, char const *text, size_t size)
+static void measure(const struct tokenizer *t, const char *name, const char *text, size_t size)
 {
     struct token_buffer out = {0};
     struct smollm_error error;
@@ -75,7 +75,7 @@ int main(int argc, char **argv)
         bytes[i] = (char)(rand_r(&seed) >> 4);
     }
     const struct {
-        char const *name;
+        const char *name;
         char *text;
     } texts[] = {
         {"prose", repeat(prose, sizeof prose - 1, megabyte)},

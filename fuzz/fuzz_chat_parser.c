@@ -34,7 +34,7 @@ static void record_event(void *user, const struct chat_event *event)
     r->last = kind;
 }
 
-static void parse(uint8_t flags, char const *data, size_t size, size_t step, struct record *r)
+static void parse(uint8_t flags, const char *data, size_t size, size_t step, struct record *r)
 {
     static struct chat_parser parser;
     *r = (struct record){.last = -1, .only_text = true};
@@ -44,7 +44,7 @@ static void parse(uint8_t flags, char const *data, size_t size, size_t step, str
     chat_parser_finish(&parser, record_event, r);
 }
 
-static size_t without_newlines(char const *data, size_t size)
+static size_t without_newlines(const char *data, size_t size)
 {
     size_t count = 0;
     for (size_t i = 0; i < size; i++)
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     if (size < 2)
         return 0;
     struct record whole, cut;
-    char const *output = (char const *)data + 2;
+    const char *output = (const char *)data + 2;
     parse(data[0], output, size - 2, 1, &whole);
     parse(data[0], output, size - 2, data[1] + 2u, &cut);
     if (!text_equal(buffer_text(&whole.events), buffer_text(&cut.events)))

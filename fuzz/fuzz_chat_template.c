@@ -17,8 +17,8 @@ enum { MAX = 8 };
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
 {
-    static char const *const names[] = {"smollm3", "chatml", "llama3"};
-    static char const *const roles[] = {"system", "user", "assistant", "tool", "other"};
+    static const char *const names[] = {"smollm3", "chatml", "llama3"};
+    static const char *const roles[] = {"system", "user", "assistant", "tool", "other"};
     struct smollm_message messages[MAX] = {0};
     struct smollm_text tools[MAX], python_tools[MAX];
     struct smollm_conversation c = {
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         size_t kind = data[i], length = data[i + 1];
         i += 2;
         length = length < size - i ? length : size - i;
-        struct smollm_text text = {(char const *)data + i, length};
+        struct smollm_text text = {(const char *)data + i, length};
         i += length;
         if (kind % 8 < 5 && c.message_count < MAX)
             messages[c.message_count++] = (struct smollm_message){.role = text_of(roles[kind % 8]), .content = text};
@@ -58,11 +58,11 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     }
     chat_prompt_free(&prompt);
     struct buffer repr = {0};
-    if (python_repr_object((struct smollm_text){(char const *)data, size}, &repr, &error) == 0 &&
+    if (python_repr_object((struct smollm_text){(const char *)data, size}, &repr, &error) == 0 &&
         !utf8_is_valid(repr.data, repr.size))
         abort();
     buffer_free(&repr);
     const struct chat_format *found;
-    chat_format_recognise((struct smollm_text){(char const *)data, size}, text_of("llama"), &found, &error);
+    chat_format_recognise((struct smollm_text){(const char *)data, size}, text_of("llama"), &found, &error);
     return 0;
 }

@@ -51,7 +51,7 @@ static void sample_fill(struct sample *s, uint8_t const *data, size_t size)
         s->tokens[i] = (struct smollm_text){s->bytes[i], s->sizes[i]};
         s->types[i] = i < 256 + PIECES ? 1 : 3;
     }
-    static char const *const special[] = {"<|a|>", "<|a|>b", "<", "\xc3\xa9"};
+    static const char *const special[] = {"<|a|>", "<|a|>b", "<", "\xc3\xa9"};
     for (size_t i = 0; i < 4; i++)
         s->tokens[256 + PIECES + i] = text_of(special[i]);
 }
@@ -83,7 +83,7 @@ static void check(const struct tokenizer *t, struct smollm_text text, const stru
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
 {
-    static char const *const pres[] = {"smollm", "llama-bpe", "smaug-bpe", "gpt-2"};
+    static const char *const pres[] = {"smollm", "llama-bpe", "smaug-bpe", "gpt-2"};
     if (size < 4)
         return 0;
     struct sample *s = calloc(1, sizeof *s);
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     struct tokenizer *t;
     if (tokenizer_create(&v, &t, NULL) != 0)
         abort();
-    struct smollm_text text = {(char const *)data + 4, size - 4};
+    struct smollm_text text = {(const char *)data + 4, size - 4};
     size_t a = data[1] % (text.size + 1), b = a + data[2] % (text.size - a + 1);
     struct tokenizer_span spans[2] = {{0, a}, {b, text.size - b}};
     check(t, text, spans, data[3] % 3);

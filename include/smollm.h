@@ -99,7 +99,7 @@ SMOLLM_API int smollm_tokenize(const struct smollm_model *model, struct smollm_t
                                struct smollm_error *error);
 /* The bytes of the tokens, special ones by their names. *text.data is freed by the caller with smollm_free. May hold
  * incomplete UTF-8 where the tokens do. */
-SMOLLM_API int smollm_detokenize(const struct smollm_model *model, int32_t const *tokens, size_t count,
+SMOLLM_API int smollm_detokenize(const struct smollm_model *model, const int32_t *tokens, size_t count,
                                  struct smollm_text *text, struct smollm_error *error);
 SMOLLM_API void smollm_free(void *block);
 
@@ -222,7 +222,7 @@ struct smollm_request_options {
     const struct smollm_conversation *conversation;
     struct smollm_text prompt; /* raw text; prompt_options say how it becomes tokens */
     struct smollm_tokenize_options prompt_options;
-    int32_t const *tokens;
+    const int32_t *tokens;
     size_t token_count;
 
     const struct smollm_sampling *sampling; /* NULL: smollm_sampling_default() */

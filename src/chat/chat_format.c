@@ -27,8 +27,8 @@ static const struct {
  * its version here (tools, dates, other roles) shows in `lacks`. */
 static const struct {
     const struct chat_format *format;
-    char const *has[8];
-    char const *lacks[8];
+    const char *has[8];
+    const char *lacks[8];
 } recognised[] = {
     {&smollm3,
      {"'##Metadata", "KnowledgeCutoffDate:June2025", "strftime_now('%d%B%Y')", "'/system_override'insystem_message",
@@ -53,7 +53,7 @@ static const struct {
      {"tool", "raise_exception", "strftime_now", "date_string", "{%-", "-%}"}},
 };
 
-const struct chat_format *chat_format_find(char const *name)
+const struct chat_format *chat_format_find(const char *name)
 {
     static const struct chat_format *const formats[] = {&smollm3, &chatml, &llama3};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
@@ -62,7 +62,7 @@ const struct chat_format *chat_format_find(char const *name)
     return NULL;
 }
 
-char const *chat_format_names(void)
+const char *chat_format_names(void)
 {
     return "smollm3, chatml, llama3";
 }
@@ -131,7 +131,7 @@ int chat_format_recognise(struct smollm_text template_text, struct smollm_text a
     return result;
 }
 
-char const *chat_format_name(const struct chat_format *format)
+const char *chat_format_name(const struct chat_format *format)
 {
     return format->name;
 }

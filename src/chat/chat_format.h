@@ -15,15 +15,15 @@ struct chat_format;
 /* ---- Choosing ---- */
 
 /* "smollm3", "chatml" (SmolLM2's, with its default system message), "llama3"; NULL for other names. */
-const struct chat_format *chat_format_find(char const *name);
+const struct chat_format *chat_format_find(const char *name);
 /* The names in one line, for messages. */
-char const *chat_format_names(void);
+const char *chat_format_names(void);
 /* The format of a file: by its template (size 0: none), or smollm3 for a file of that architecture without one.
  * SMOLLM_EUNSUPPORTED for a template that is not known, SMOLLM_ENOTFOUND when there is none; both name the formats. */
 int chat_format_recognise(struct smollm_text template_text, struct smollm_text architecture,
                           const struct chat_format **format, struct smollm_error *error);
 
-char const *chat_format_name(const struct chat_format *format);
+const char *chat_format_name(const struct chat_format *format);
 bool chat_format_has_thinking(const struct chat_format *format);
 bool chat_format_has_tools(const struct chat_format *format);
 

@@ -22,7 +22,7 @@ void chat_parser_init(struct chat_parser *p, const struct chat_format *format, b
 }
 
 /* Reports text in the part of the output that the parser is in; the first of an answer ends its start. */
-static void report_piece(struct chat_parser *p, char const *data, size_t size, struct output out)
+static void report_piece(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
     if (p->state != CHAT_STATE_THINKING)
         p->state = CHAT_STATE_TEXT;
@@ -43,7 +43,7 @@ static void report_newlines(struct chat_parser *p, struct output out)
     }
 }
 
-static void report_text(struct chat_parser *p, char const *data, size_t size, struct output out)
+static void report_text(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
     report_newlines(p, out);
     report_piece(p, data, size, out);
@@ -72,7 +72,7 @@ static void call_start(struct chat_parser *p)
     memcpy(p->held, call_open, p->held_size);
 }
 
-static void report_call(struct chat_parser *p, enum chat_event_type type, char const *data, size_t size, bool complete,
+static void report_call(struct chat_parser *p, enum chat_event_type type, const char *data, size_t size, bool complete,
                         struct output out)
 {
     struct chat_event event = {.type = type, .text = {data, size}, .index = p->call_index, .complete = complete};
@@ -104,7 +104,7 @@ static void call_fail(struct chat_parser *p, struct output out)
         report_text(p, p->held, p->held_size, out);
 }
 
-static bool read_unit(char const *s, size_t size, uint32_t *unit)
+static bool read_unit(const char *s, size_t size, uint32_t *unit)
 {
     if (size < 6 || s[0] != '\\' || s[1] != 'u')
         return false;
@@ -117,7 +117,7 @@ static bool read_unit(char const *s, size_t size, uint32_t *unit)
 }
 
 /* The text between the quotes of a well-formed JSON string; false when it is too long, empty or no Unicode. */
-static bool decode_name(struct chat_parser *p, char const *s, size_t size)
+static bool decode_name(struct chat_parser *p, const char *s, size_t size)
 {
     static char const letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     p->name_size = 0;
@@ -202,7 +202,7 @@ static bool call_look(struct chat_parser *p, enum json_scan_state before, unsign
 }
 
 /* Bytes of a call; returns how many were taken. Those that show that it is none are left to be read as text. */
-static size_t feed_call(struct chat_parser *p, char const *data, size_t size, struct output out)
+static size_t feed_call(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
     size_t piece = 0; /* where the arguments not yet reported begin */
     for (size_t i = 0; i < size; i++) {
@@ -244,7 +244,7 @@ static size_t feed_call(struct chat_parser *p, char const *data, size_t size, st
 /* ---- Markers ---- */
 
 /* The markers that count where the parser is. */
-static size_t markers_of(const struct chat_parser *p, char const *markers[2])
+static size_t markers_of(const struct chat_parser *p, const char *markers[2])
 {
     size_t count = 0;
     if (p->state == CHAT_STATE_THINKING)
@@ -258,7 +258,7 @@ static size_t markers_of(const struct chat_parser *p, char const *markers[2])
     return count;
 }
 
-static void marker_found(struct chat_parser *p, char const *marker)
+static void marker_found(struct chat_parser *p, const char *marker)
 {
     p->matched = 0;
     if (marker == call_open) {
@@ -277,7 +277,7 @@ static void marker_found(struct chat_parser *p, char const *marker)
 /* A byte that begins a marker or goes on with one; false when it does not, and the marker so far was none. */
 static bool feed_marker(struct chat_parser *p, char c, struct output out)
 {
-    char const *markers[2];
+    const char *markers[2];
     size_t count = markers_of(p, markers);
     p->marker[p->matched] = c;
     for (size_t i = 0; i < count; i++) {
@@ -293,9 +293,9 @@ static bool feed_marker(struct chat_parser *p, char c, struct output out)
 }
 
 /* Text outside of calls; returns how many bytes were taken. */
-static size_t feed_text(struct chat_parser *p, char const *data, size_t size, struct output out)
+static size_t feed_text(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
-    char const *markers[2];
+    const char *markers[2];
     bool any = markers_of(p, markers) > 0;
     if (p->matched > 0)
         return feed_marker(p, data[0], out) ? 1 : 0;
@@ -317,7 +317,7 @@ static size_t feed_text(struct chat_parser *p, char const *data, size_t size, st
     return end;
 }
 
-void chat_parser_feed(struct chat_parser *p, char const *data, size_t size, chat_sink *sink, void *user)
+void chat_parser_feed(struct chat_parser *p, const char *data, size_t size, chat_sink *sink, void *user)
 {
     struct output out = {sink, user};
     for (size_t i = 0; i < size;)

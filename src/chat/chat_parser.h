@@ -86,7 +86,7 @@ struct chat_parser {
 void chat_parser_init(struct chat_parser *parser, const struct chat_format *format, bool tools,
                       bool starts_in_thinking);
 /* The next bytes of the output: whole UTF-8 characters, so that the pieces are. Calls sink for what is certain now. */
-void chat_parser_feed(struct chat_parser *parser, char const *data, size_t size, chat_sink *sink, void *user);
+void chat_parser_feed(struct chat_parser *parser, const char *data, size_t size, chat_sink *sink, void *user);
 /* The output has ended: reports what was held back. The parser may then be used no more. */
 void chat_parser_finish(struct chat_parser *parser, chat_sink *sink, void *user);
 

@@ -12,7 +12,7 @@ void chat_prompt_free(struct chat_prompt *prompt)
     *prompt = (struct chat_prompt){0};
 }
 
-void prompt_append_format(struct chat_prompt *prompt, char const *string)
+void prompt_append_format(struct chat_prompt *prompt, const char *string)
 {
     size_t size = strlen(string);
     size_t offset = prompt->text.size;
@@ -85,7 +85,7 @@ struct smollm_text strip_leading_newlines(struct smollm_text text)
     return text;
 }
 
-void buffer_remove_all(struct buffer *buffer, char const *what)
+void buffer_remove_all(struct buffer *buffer, const char *what)
 {
     size_t size = strlen(what);
     size_t from = 0, to = 0;
@@ -107,8 +107,8 @@ void prompt_append_json_string(struct chat_prompt *prompt, struct smollm_text te
     buffer_append_char(out, '"');
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
-        char const *plain = "\b\f\n\r\t\"\\", *letters = "bfnrt\"\\";
-        char const *special = c != '\0' ? strchr(plain, c) : NULL;
+        const char *plain = "\b\f\n\r\t\"\\", *letters = "bfnrt\"\\";
+        const char *special = c != '\0' ? strchr(plain, c) : NULL;
         if (special)
             buffer_printf(out, "\\%c", letters[special - plain]);
         else if ((unsigned char)c < 0x20)

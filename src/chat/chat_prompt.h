@@ -5,7 +5,7 @@
 #include "chat/chat_format.h"
 
 struct chat_format {
-    char const *name;
+    const char *name;
     bool has_thinking;
     bool has_tools;
     int (*render)(const struct smollm_conversation *conversation, const struct chat_options *options,
@@ -23,7 +23,7 @@ int llama3_render(const struct smollm_conversation *conversation, const struct c
                   struct chat_prompt *out, struct smollm_error *error);
 
 /* Text of the format, where special tokens may be recognised. */
-void prompt_append_format(struct chat_prompt *prompt, char const *string);
+void prompt_append_format(struct chat_prompt *prompt, const char *string);
 /* Text of the conversation, where none is. */
 void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text);
 
@@ -33,7 +33,7 @@ struct smollm_text python_strip(struct smollm_text text);
 struct smollm_text python_rstrip(struct smollm_text text);
 struct smollm_text strip_leading_newlines(struct smollm_text text);
 /* Replaces every occurrence of what by nothing, from the left, in place. */
-void buffer_remove_all(struct buffer *buffer, char const *what);
+void buffer_remove_all(struct buffer *buffer, const char *what);
 
 /* JSON string with quotes, as Python's json.dumps(ensure_ascii=False) writes it. */
 void prompt_append_json_string(struct chat_prompt *prompt, struct smollm_text text);

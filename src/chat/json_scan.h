@@ -36,7 +36,7 @@ struct json_scan {
     uint64_t objects; /* bit i: the bracket at depth i + 1 is { */
     bool string_is_key;
     unsigned hex_left;
-    char const *word;
+    const char *word;
 };
 
 /* Takes the next byte and returns the state after it. Only space may follow JSON_SCAN_DONE; JSON_SCAN_BROKEN stays. */

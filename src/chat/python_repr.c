@@ -23,7 +23,7 @@ struct value {
 };
 
 struct reader {
-    char const *data;
+    const char *data;
     size_t size;
     size_t at;
     unsigned depth;
@@ -31,7 +31,7 @@ struct reader {
     struct smollm_error *error;
 };
 
-static int malformed(struct reader *r, char const *what)
+static int malformed(struct reader *r, const char *what)
 {
     return error_set(r->error, SMOLLM_EFORMAT, "JSON: %s at byte %zu", what, r->at);
 }
@@ -89,7 +89,7 @@ static int read_escape(struct reader *r, char *out, size_t *size)
 {
     static char const letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     int c = peek(r);
-    char const *letter = c > 0 ? strchr(letters, c) : NULL;
+    const char *letter = c > 0 ? strchr(letters, c) : NULL;
     if (letter) {
         r->at++;
         out[0] = meanings[letter - letters];
@@ -124,8 +124,8 @@ static int read_string(struct reader *r, struct smollm_text *text)
     if (peek(r) != '"')
         return malformed(r, "a string is wanted");
     r->at++;
-    char const *end = r->data + r->at;
-    char const *stop = r->data + r->size;
+    const char *end = r->data + r->at;
+    const char *stop = r->data + r->size;
     while (end < stop && *end != '"')
         end += *end == '\\' && end + 1 < stop ? 2 : 1;
     /* What is decoded is never longer than what is written. */
@@ -197,7 +197,7 @@ static int read_number(struct reader *r, struct value *value)
     return 0;
 }
 
-static int compare_members(void const *a, void const *b)
+static int compare_members(const void *a, const void *b)
 {
     const struct value *x = *(struct value *const *)a, *y = *(struct value *const *)b;
     size_t size = x->key.size < y->key.size ? x->key.size : y->key.size;
@@ -295,7 +295,7 @@ static int read_items(struct reader *r, struct value *parent)
 static int read_value(struct reader *r, struct value *value)
 {
     static const struct {
-        char const *word;
+        const char *word;
         enum kind kind;
     } words[] = {{"null", KIND_NULL}, {"false", KIND_FALSE}, {"true", KIND_TRUE}};
     int c = peek(r);

@@ -43,9 +43,9 @@ static char const python_tools_after[] = "</tools>\n\nThe state persists between
                                          "you define in one step are still available "
                                          "thereafter.";
 
-static void append_date(struct chat_prompt *out, char const *date)
+static void append_date(struct chat_prompt *out, const char *date)
 {
-    static char const *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
                                          "July",    "August",   "September", "October", "November", "December"};
     char today[64];
     if (!date) {
@@ -155,7 +155,7 @@ static void append_tool_calls(struct chat_prompt *out, const struct smollm_messa
     }
 }
 
-static char const *assistant_start(bool thinking)
+static const char *assistant_start(bool thinking)
 {
     return thinking ? "<|im_start|>assistant\n" : "<|im_start|>assistant\n<think>\n\n</think>\n";
 }

@@ -5,12 +5,14 @@
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 int command_bench(int argc, char **argv);
+int command_chat(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_pull(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_quantize(int argc, char **argv);
+int command_selftest(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <time.h>
 
 /* In the main thread, before others are started. */
 static inline void interrupt_hold(void)
@@ -23,6 +24,16 @@ static inline bool interrupt_pending(void)
     sigemptyset(&set);
     sigpending(&set);
     return sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1;
+}
+
+/* The Ctrl-C has been obeyed: forget it. */
+static inline void interrupt_clear(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    while (sigtimedwait(&set, NULL, &(struct timespec){0}) > 0)
+        continue;
 }
 
 #endif

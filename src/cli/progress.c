@@ -29,11 +29,12 @@ static void progress_draw(const struct progress *progress, uint64_t done, double
     double speed = seconds > 0.5 ? (double)(done - progress->first) / seconds : 0;
     fprintf(stderr, "\r\x1b[K%s ", progress->label);
     if (progress->total > 0)
-        fprintf(stderr, "[%s] %3d %%  %s of %s", bar, (int)(share * 100), size_text(done).text,
-                size_text(progress->total).text);
-    else
+        fprintf(stderr, "[%s] %3d %%", bar, (int)(share * 100));
+    if (progress->total > 0 && progress->counts_bytes)
+        fprintf(stderr, "  %s of %s", size_text(done).text, size_text(progress->total).text);
+    else if (progress->counts_bytes)
         fprintf(stderr, "%s", size_text(done).text);
-    if (speed > 0)
+    if (speed > 0 && progress->counts_bytes)
         fprintf(stderr, "  %s/s", size_text((uint64_t)speed).text);
     if (speed > 0 && progress->total > done) {
         unsigned left = (unsigned)((double)(progress->total - done) / speed);

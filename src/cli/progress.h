@@ -7,8 +7,9 @@
 
 struct progress {
     bool on;
+    bool counts_bytes; /* set after progress_begin: sizes and speed are shown, not only the share */
     const char *label; /* borrowed */
-    uint64_t total;    /* bytes; 0: not known */
+    uint64_t total;    /* 0: not known */
     uint64_t first;    /* done when it began, for the speed */
     double begin;      /* seconds */
     double shown;
@@ -16,7 +17,7 @@ struct progress {
 
 /* Nothing is shown before the first update. */
 void progress_begin(struct progress *progress, const char *label);
-/* done bytes of total; draws at most ten times a second, and at the end. */
+/* done of total; draws at most ten times a second, and at the end. */
 void progress_update(struct progress *progress, uint64_t done, uint64_t total);
 /* Removes the bar. */
 void progress_end(struct progress *progress);

@@ -136,6 +136,7 @@ static int pull_run(const struct pull_options *options, struct buffer *path, str
         .user = &pull,
     };
     progress_begin(&pull.progress, "downloading");
+    pull.progress.counts_bytes = true;
     code = download_run(&download, error);
     progress_end(&pull.progress);
     return code;

@@ -359,8 +359,10 @@ static int alignment_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
     file->alignment = 32;
-    int code = gguf_get_u32(file, "general.alignment", &file->alignment, r->error);
-    if (code != 0 && code != SMOLLM_ENOTFOUND)
+    int code = gguf_has(file, "general.alignment")
+                   ? gguf_get_u32(file, "general.alignment", &file->alignment, r->error)
+                   : 0;
+    if (code != 0)
         return code;
     uint32_t a = file->alignment;
     RETURN_ERROR_IF(a == 0 || (a & (a - 1)) != 0 || a > 1u << 24, r->error, SMOLLM_EFORMAT,

@@ -167,7 +167,7 @@ void gguf_writer_put_texts(struct gguf_writer *writer, const char *key, const st
         append_sized(&writer->metadata, values[i]);
 }
 
-void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, int32_t const *values, size_t count)
+void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, const int32_t *values, size_t count)
 {
     put_array(writer, key, GGUF_VALUE_I32, count);
     buffer_append(&writer->metadata, values, count * sizeof *values);

@@ -26,7 +26,7 @@ void gguf_writer_put_f32(struct gguf_writer *writer, const char *key, float valu
 void gguf_writer_put_bool(struct gguf_writer *writer, const char *key, bool value);
 void gguf_writer_put_text(struct gguf_writer *writer, const char *key, struct smollm_text value);
 void gguf_writer_put_texts(struct gguf_writer *writer, const char *key, const struct smollm_text *values, size_t count);
-void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, int32_t const *values, size_t count);
+void gguf_writer_put_i32s(struct gguf_writer *writer, const char *key, const int32_t *values, size_t count);
 void gguf_writer_put_f32s(struct gguf_writer *writer, const char *key, const float *values, size_t count);
 /* As it stands in another file. */
 void gguf_writer_put_value(struct gguf_writer *writer, const struct gguf_value *value);

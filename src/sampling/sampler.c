@@ -196,9 +196,11 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
     double uniform = random_uniform(o->seed, sampler->draws++);
     for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
         bool all = levels[level] == 0.0f;
-        float least = levels[level] > o->min_p ? levels[level] : o->min_p;
+        /* Nothing below min-p can be drawn; but top-p after top-k takes its share of the k, unlikely ones too. */
+        float floor = o->top_k > 0 && o->top_p < 1.0f ? 0.0f : o->min_p;
+        float least = levels[level] > floor ? levels[level] : floor;
         uint32_t count = gather(s, least);
-        bool complete = all || levels[level] <= o->min_p; /* nothing below can survive min-p */
+        bool complete = all || levels[level] <= floor;
         bool cut_by_k = o->top_k > 0 && count >= (uint32_t)o->top_k;
         if (o->top_k > 0 && !cut_by_k && !complete)
             continue;
@@ -217,6 +219,11 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
             mass = sum;
         } else if (complete && !all) {
             mass = sum_of(s->candidates, count);
+        }
+        if (kept > 1 && s->candidates[kept - 1].weight < o->min_p) {
+            while (kept > 1 && s->candidates[kept - 1].weight < o->min_p)
+                kept--;
+            mass = sum_of(s->candidates, kept);
         }
         double target = uniform * mass, sum = 0.0;
         for (uint32_t i = 0; i < kept; i++) {

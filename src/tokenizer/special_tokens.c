@@ -15,7 +15,7 @@ static int compare_texts(struct smollm_text a, struct smollm_text b)
 
 static int compare_ids(const void *a, const void *b, void *vocabulary)
 {
-    int32_t x = *(int32_t const *)a, y = *(int32_t const *)b;
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
     int order = compare_texts(vocabulary_text(vocabulary, x), vocabulary_text(vocabulary, y));
     return order != 0 ? order : (x > y) - (x < y);
 }

@@ -18,7 +18,7 @@
 /* What a model file says about its tokens; borrowed during tokenizer_create. Ids are -1 where the file has none. */
 struct tokenizer_vocabulary {
     const struct smollm_text *tokens; /* as the file spells them, in GPT-2's alphabet */
-    int32_t const *types;             /* tokenizer.ggml.token_type; NULL: all ordinary */
+    const int32_t *types;             /* tokenizer.ggml.token_type; NULL: all ordinary */
     size_t token_count;
     const struct smollm_text *merges; /* "left right", most important first */
     size_t merge_count;

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@ enum { MAX_TOKENS = 1 << 24, MAX_MERGES = 1 << 25, MAX_TOKEN_BYTES = 1 << 16 };
 
 /* Eight bytes at a time: words are short, and a hash by bytes would be most of a look-up. The table is not guarded
  * against chosen collisions: its keys come from the model file alone, and a run of equal hashes only costs time. */
-static inline uint32_t text_hash(char const *data, size_t size)
+static inline uint32_t text_hash(const char *data, size_t size)
 {
     uint64_t h = size * 0x9e3779b97f4a7c15ULL;
     for (; size >= 8; size -= 8, data += 8) {
@@ -54,22 +53,24 @@ static void alphabet_fill(int16_t byte_of[0x144])
  * in the alphabet. */
 static size_t alphabet_decode(const int16_t byte_of[0x144], struct smollm_text text, char *out)
 {
+    unsigned const char *in = (unsigned const char *)text.data;
     size_t count = 0;
-    for (size_t i = 0; i < text.size;) {
-        unsigned char first = (unsigned char)text.data[i];
-        uint32_t c = first;
-        size_t length = 1;
-        if (first >= 0x80 && (length = utf8_decode(text.data + i, text.size - i, &c)) == 0)
-            return SIZE_MAX;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned c = in[i];
+        /* All of the alphabet is one or two bytes of UTF-8; a byte that cannot begin two is not in it. */
+        if (c >= 0x80) {
+            if (c < 0xc2 || c > 0xc5 || i + 1 == text.size || (in[i + 1] & 0xc0) != 0x80)
+                return SIZE_MAX;
+            c = (c & 0x1fu) << 6 | (in[++i] & 0x3fu);
+        }
         if (c >= 0x144 || byte_of[c] < 0)
             return SIZE_MAX;
         out[count++] = (char)byte_of[c];
-        i += length;
     }
     return count;
 }
 
-static int32_t find_hashed(const struct vocabulary *v, char const *data, size_t size, uint32_t hash)
+static int32_t find_hashed(const struct vocabulary *v, const char *data, size_t size, uint32_t hash)
 {
     for (size_t i = hash & v->place_mask;; i = (i + 1) & v->place_mask) {
         const struct token_place *place = &v->places[i];
@@ -80,7 +81,7 @@ static int32_t find_hashed(const struct vocabulary *v, char const *data, size_t 
     }
 }
 
-int32_t vocabulary_find(const struct vocabulary *v, char const *data, size_t size)
+int32_t vocabulary_find(const struct vocabulary *v, const char *data, size_t size)
 {
     if (size == 0 || size > v->longest)
         return -1;
@@ -112,7 +113,7 @@ static void place_tokens(struct vocabulary *v, bool normal)
     }
 }
 
-static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, int32_t const *types,
+static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, const int32_t *types,
                        const int16_t byte_of[0x144], struct smollm_error *error)
 {
     size_t total = 0;
@@ -181,7 +182,7 @@ struct merge_batch {
     char bytes[BATCH_BYTES];
 };
 
-static int merge_error(size_t rank, struct smollm_text text, char const *what, struct smollm_error *error)
+static int merge_error(size_t rank, struct smollm_text text, const char *what, struct smollm_error *error)
 {
     return error_set(error, SMOLLM_EFORMAT, "tokenizer: merge %zu %s: %.*s", rank, what,
                      (int)(text.size < 100 ? text.size : 100), text.size > 0 ? text.data : "");
@@ -191,7 +192,7 @@ static int merge_error(size_t rank, struct smollm_text text, char const *what, s
 static int batch_add(struct merge_batch *batch, const struct vocabulary *v, size_t rank, struct smollm_text text,
                      const int16_t byte_of[0x144], struct smollm_error *error)
 {
-    char const *space = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
+    const char *space = text.size > 0 ? memchr(text.data, ' ', text.size) : NULL;
     size_t left_size = space ? (size_t)(space - text.data) : 0;
     size_t right_size = space ? text.size - left_size - 1 : 0;
     if (left_size == 0 || right_size == 0)
@@ -220,7 +221,7 @@ static int batch_finish(struct merge_batch *batch, struct vocabulary *v, const s
                         size_t first_rank, struct smollm_error *error)
 {
     for (size_t i = 0; i < batch->count; i++) {
-        char const *joined = batch->bytes + batch->merge[i].start;
+        const char *joined = batch->bytes + batch->merge[i].start;
         size_t a = batch->merge[i].left_size, size = batch->merge[i].size;
         int32_t left = find_hashed(v, joined, a, batch->merge[i].left_hash);
         int32_t right = find_hashed(v, joined + a, size - a, batch->merge[i].right_hash);
@@ -275,7 +276,7 @@ static int load_merges(struct vocabulary *v, const struct smollm_text *merges, c
     return result;
 }
 
-int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *tokens, int32_t const *types,
+int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *tokens, const int32_t *types,
                       size_t token_count, const struct smollm_text *merges, size_t merge_count,
                       struct smollm_error *error)
 {

@@ -56,7 +56,7 @@ struct vocabulary {
 /* tokens, types (may be NULL: all normal) and merges are borrowed during the call. Of tokens with the same bytes the
  * first counts, of merges of the same pair the first. SMOLLM_EFORMAT when a merge names what is not a token. On failure
  * nothing is left to free. */
-int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *tokens, int32_t const *types,
+int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *tokens, const int32_t *types,
                       size_t token_count, const struct smollm_text *merges, size_t merge_count,
                       struct smollm_error *error);
 /* Accepts a zeroed struct. */

@@ -18,18 +18,18 @@
 
 enum { MAX_ITEMS = 64 };
 
-static struct smollm_text text_member(json_t *object, char const *name)
+static struct smollm_text text_member(json_t *object, const char *name)
 {
     json_t *value = json_object_get(object, name);
     return (struct smollm_text){json_string_value(value) ? json_string_value(value) : "", json_string_length(value)};
 }
 
-static bool flag_member(json_t *object, char const *name)
+static bool flag_member(json_t *object, const char *name)
 {
     return json_is_true(json_object_get(object, name));
 }
 
-static size_t texts_member(json_t *object, char const *name, struct smollm_text *texts)
+static size_t texts_member(json_t *object, const char *name, struct smollm_text *texts)
 {
     json_t *array = json_object_get(object, name);
     size_t count = json_array_size(array) < MAX_ITEMS ? json_array_size(array) : MAX_ITEMS;

@@ -42,7 +42,7 @@ static void record_event(void *user, const struct chat_event *event)
 
 static struct chat_parser parser; /* too large for some stacks */
 
-static void parse(char const *format, bool tools, bool in_thinking, char const *data, size_t size, size_t a, size_t b,
+static void parse(const char *format, bool tools, bool in_thinking, const char *data, size_t size, size_t a, size_t b,
                   struct record *r)
 {
     r->last = -1;
@@ -62,7 +62,7 @@ static void parse(char const *format, bool tools, bool in_thinking, char const *
     buffer_append(&r->line, "", 0);
 }
 
-static void assert_events(char const *format, bool tools, bool in_thinking, char const *output, char const *want)
+static void assert_events(const char *format, bool tools, bool in_thinking, const char *output, const char *want)
 {
     size_t size = strlen(output);
     struct record r = {0};
@@ -84,7 +84,7 @@ static void assert_events(char const *format, bool tools, bool in_thinking, char
 
 static void thinking_and_answer(void **state)
 {
-    static char const *const cases[][2] = {
+    static const char *const cases[][2] = {
         {"", ""},
         {"Hello.\n", "T{Hello.\n}"},
         {"\n\nHello", "T{\n\nHello}"},
@@ -119,7 +119,7 @@ static void thinking_and_answer(void **state)
 
 static void tool_calls(void **state)
 {
-    static char const *const cases[][2] = {
+    static const char *const cases[][2] = {
         {CALL("{\"name\": \"f\", \"arguments\": {\"x\": [1, -2.5e3, \"}\\\"</tool_call>\", {\"y\": null}]}}"),
          "C0{f}A0{{\"x\": [1, -2.5e3, \"}\\\"</tool_call>\", {\"y\": null}]}}E0+"},
         {"Let me see.\n\n" CALL("{\"name\": \"f\", \"arguments\": {}}") "\n" CALL(
@@ -150,6 +150,12 @@ static void tool_calls(void **state)
         {CALL("[]"), "T{" CALL("[]") "}"},
         {CALL(""), "T{" CALL("") "}"},
         {"<tool_call> \n<tool_call>{\"name\": \"f\"}</tool_call>", "T{<tool_call> \n}C0{f}A0{{}}E0+"},
+        {CALL("{\"name\": \"f\n\"}"), "T{" CALL("{\"name\": \"f\n\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": \"\\q\"}"), "T{" CALL("{\"name\": \"f\", \"x\": \"\\q\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": \"\\u12g4\"}"), "T{" CALL("{\"name\": \"f\", \"x\": \"\\u12g4\"}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": [1}"), "T{" CALL("{\"name\": \"f\", \"x\": [1}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": nul}"), "T{" CALL("{\"name\": \"f\", \"x\": nul}") "}"},
+        {CALL("{\"name\": \"f\", \"x\": [-0.5E-2, 1e+3, 0, true, false, null, \"\\u00e9\\n\", {}]}"), "C0{f}A0{{}}E0+"},
         /* Unfinished: as it is. */
         {"\n<tool_call>\n", "T{\n<tool_call>\n}"},
         {"a\n<tool_call>\n{\"name\": \"f\", \"argum", "T{a\n<tool_call>\n{\"name\": \"f\", \"argum}"},
@@ -170,7 +176,7 @@ static void arguments_come_as_soon_as_they_can(void **state)
 {
     struct record r = {.last = -1};
     chat_parser_init(&parser, chat_format_find("smollm3"), true, false);
-    char const *first = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"text\": \"abc";
+    const char *first = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"text\": \"abc";
     chat_parser_feed(&parser, first, strlen(first), record_event, &r);
     assert_string_equal(r.line.data, "C0{f}A0{{\"text\": \"abc");
     buffer_free(&r.line);
@@ -181,7 +187,7 @@ static void what_is_held_back_is_bounded(void **state)
     size_t size = 50000;
     char *output = malloc(size + 1);
     struct record r = {0};
-    static char const *const starts[] = {"<tool_call>{\"arguments\": {\"x\": \"",
+    static const char *const starts[] = {"<tool_call>{\"arguments\": {\"x\": \"",
                                          "<tool_call>{\"name\": \"",
                                          "<tool_call>",
                                          "<tool_call>{\"name\": \"f\", \"other\": \"",
@@ -196,7 +202,7 @@ static void what_is_held_back_is_bounded(void **state)
         assert_int_equal(r.line.data[0], i == 5 ? 'K' : 'T');
     }
     /* Arguments after the name have no limit, and neither has depth that is text. */
-    char const *start = "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": \"";
+    const char *start = "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": \"";
     memset(output, 'x', size);
     memcpy(output, start, strlen(start));
     memcpy(output + size - 3, "\"}}", 3);
@@ -215,7 +221,7 @@ static void what_is_held_back_is_bounded(void **state)
 /* Pieces of markers and JSON in random order, cut at random: the same as byte by byte. */
 static void random_outputs(void **state)
 {
-    static char const *const pieces[] = {"<think>",
+    static const char *const pieces[] = {"<think>",
                                          "</think>",
                                          "<tool_call>",
                                          "</tool_call>",

@@ -29,7 +29,7 @@ static void sample_fill(struct sample *s)
         size_t size = utf8_encode(printable ? b : other++, s->spelling[b]);
         s->tokens[b] = (struct smollm_text){s->spelling[b], size};
     }
-    static char const *const more[] = {"he", "ll", "hell", "hello", "<|im_end|>", "<|im_end|>!", "<tool>", "<unused>"};
+    static const char *const more[] = {"he", "ll", "hell", "hello", "<|im_end|>", "<|im_end|>!", "<tool>", "<unused>"};
     for (size_t i = 0; i < 8; i++)
         s->tokens[256 + i] = text_of(more[i]);
     for (size_t i = 0; i < TOKENS; i++)
@@ -54,8 +54,8 @@ static void sample_fill(struct sample *s)
                                                   .padding = -1};
 }
 
-static void assert_ids(const struct tokenizer *t, char const *text, const struct tokenizer_span *spans, size_t count,
-                       int32_t const *ids, size_t id_count)
+static void assert_ids(const struct tokenizer *t, const char *text, const struct tokenizer_span *spans, size_t count,
+                       const int32_t *ids, size_t id_count)
 {
     struct token_buffer out = {0};
     struct smollm_error error = {0};
@@ -110,7 +110,7 @@ static void special_tokens_inside_spans(void **state)
     struct sample s;
     sample_fill(&s);
     struct tokenizer *t = create(&s);
-    char const *text = "he<|im_end|>!he";
+    const char *text = "he<|im_end|>!he";
     ASSERT_IDS(t, text, (&(struct tokenizer_span){0, 15}), 1, 256, 261, 256);
     ASSERT_IDS(t, text, (&(struct tokenizer_span){2, 10}), 1, 256, 260, '!', 256);
     ASSERT_IDS(t, "<|im_end|>", (&(struct tokenizer_span){0, 9}), 1, '<', '|', 'i', 'm', '_', 'e', 'n', 'd', '|', '>');
@@ -154,7 +154,7 @@ static void ends_come_from_the_file(void **state)
     tokenizer_free(t);
 }
 
-static void assert_refused(const struct sample *s, int code, char const *words)
+static void assert_refused(const struct sample *s, int code, const char *words)
 {
     struct tokenizer *t = (struct tokenizer *)1;
     struct smollm_error error = {0};
@@ -176,7 +176,7 @@ static void broken_vocabularies_are_refused(void **state)
     s = good;
     s.vocabulary.token_count = 0;
     assert_refused(&s, SMOLLM_EFORMAT, "empty");
-    static char const *const merges[] = {"h zz", "zz h", "e l", "he", " he", "he ", "", "h\xff e", "\xe2\x82\xac e"};
+    static const char *const merges[] = {"h zz", "zz h", "e l", "he", " he", "he ", "", "h\xff e", "\xe2\x82\xac e"};
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
         s = good;
         s.vocabulary.tokens = s.tokens;
@@ -282,7 +282,7 @@ static void decoding_does_not_depend_on_the_cuts(void **state)
 
 static void words_are_the_text(void **state)
 {
-    static char const *const names[] = {"smollm", "llama-bpe", "smaug-bpe", "gpt-2"};
+    static const char *const names[] = {"smollm", "llama-bpe", "smaug-bpe", "gpt-2"};
     unsigned seed = 1;
     for (int round = 0; round < 20000; round++) {
         char text[24];
@@ -302,6 +302,38 @@ static void words_are_the_text(void **state)
     }
 }
 
+/* Words where ids alone would not tell: the same bytes cut elsewhere may merge into the same tokens. */
+static void words_are_cut_as_the_patterns_say(void **state)
+{
+    static const char *const cases[][3] = {
+        {"llama-bpe", "it'\u017Fx", "it|'\u017F|x"},
+        {"llama-bpe", "it'\u017Ex", "it|'\u017Ex"},
+        {"smaug-bpe", "WE'LLx 'Re'D''s", "WE|'LL|x| '|Re|'D|''|s"},
+        {"gpt-2", "we'llx we'LLx 's", "we|'ll|x| we|'|LLx| '|s"},
+        {"llama-bpe", "12345 6", "123|45| |6"},
+        {"gpt-2", "12345 6", "12345| 6"},
+        {"smollm", "12345 6", "1|2|3|4|5| |6"},
+        {"smollm", "a  1\u0663b", "a|  |1|\u0663|b"},
+        {"llama-bpe", "a \n \n  b", "a| \n \n| | b"},
+        {"gpt-2", "a \n \n  b", "a| \n \n | b"},
+        {"llama-bpe", "\tx .\n\ny!?\r\n", "\tx| .\n\n|y|!?\r\n"},
+        {"gpt-2", "\tx .\n\ny!?\r\n", "\t|x| .|\n|\n|y|!?|\r\n"},
+        {"llama-bpe", "\xff\xfe x\xff", "\xff\xfe| x|\xff"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct word_cursor cursor = word_cursor_start(pre_tokenizer_find(text_of(cases[i][0])), text_of(cases[i][1]));
+        struct smollm_text word;
+        struct buffer words = {0};
+        while (word_cursor_next(&cursor, &word)) {
+            if (words.size > 0)
+                buffer_append_char(&words, '|');
+            buffer_append_text(&words, word);
+        }
+        assert_string_equal(words.data, cases[i][2]);
+        buffer_free(&words);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +344,7 @@ int main(void)
         cmocka_unit_test(odd_vocabularies_are_tolerated),
         cmocka_unit_test(decoding_does_not_depend_on_the_cuts),
         cmocka_unit_test(words_are_the_text),
+        cmocka_unit_test(words_are_cut_as_the_patterns_say),
     };
     return cmocka_run_group_tests_name("tokenizer", tests, NULL, NULL);
 }

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Each header compiles alone; the public ones in C++ too where a compiler is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+for header in $(git ls-files 'include/*.h' 'src/*.h'); do
+    flags=()
+    case $header in src/kernel/x86/*) [ "$(uname -m)" = x86_64 ] || continue; flags=(-mavx2 -mfma -mf16c) ;; esac
+    echo "#include \"$header\"" | gcc -std=c17 -D_GNU_SOURCE -Wall -Werror -Wno-unused-function -I. -Iinclude -Isrc \
+        "${flags[@]}" -fsyntax-only -x c - || { echo "$header does not compile alone"; exit 1; }
+done
+if command -v g++ > /dev/null; then
+    echo '#include "smollm.h"' | g++ -Wall -Werror -Iinclude -fsyntax-only -x c++ -
+fi

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Check that a room under src/ includes headers only from itself and from rooms below it (docs/architecture.md), and that
+file names are unique in src/."""
+import pathlib
+import re
+import sys
+
+ROOMS = ["cli", "server", "api", "library", "engine", "sampling", "chat", "tokenizer", "model", "kernel", "quant", "gguf",
+         "base"]
+SOURCE = pathlib.Path(__file__).resolve().parents[1] / "src"
+# Rooms that must not see each other although one stands below the other.
+STRANGERS = {("server", r"jansson\.h"), ("engine", r"(chat|tokenizer)/.*"), ("chat", r"tokenizer/.*"),
+             ("kernel", r"model/.*"), ("library", r"jansson\.h|uv\.h"), ("api", r"uv\.h|sys/socket\.h"),
+             ("engine", r"jansson\.h|uv\.h")}
+
+problems, names = [], {}
+for path in sorted(SOURCE.rglob("*.[ch]")):
+    room = path.relative_to(SOURCE).parts[0]
+    if room not in ROOMS:
+        problems.append(f"{path}: {room}/ is not a room of docs/architecture.md")
+        continue
+    if path.name in names:
+        problems.append(f"{path}: there is {names[path.name]} too")
+    names[path.name] = path
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s*[<"]([^>"]+)[>"]', line)
+        if not match:
+            continue
+        header = match.group(1)
+        other = header.split("/")[0]
+        if "/" in header and other in ROOMS and ROOMS.index(other) < ROOMS.index(room):
+            problems.append(f"{path}:{number}: {room}/ includes {header} from above")
+        for who, pattern in STRANGERS:
+            if who == room and re.fullmatch(pattern, header):
+                problems.append(f"{path}:{number}: {room}/ knows nothing of {header}")
+print("\n".join(problems))
+sys.exit(bool(problems))

@@ -1,0 +1,121 @@
+/* Logits of a sequence, bit for bit, however the pass is run: threads, chunks, kernels, company, pages.
+ *
+ * usage: same_bits MODEL TOKENS
+ * Prints a line for each way with the number of logits whose bits differ from the first way's; exits 1 where any do. */
+#include "base/error.h"
+#include "model/forward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct way {
+    const char *name;
+    enum cpu_tier tier;
+    uint32_t threads;
+    uint32_t chunk;
+    uint32_t company; /* other sequences in every pass */
+};
+
+static int32_t token_at(uint32_t sequence, uint32_t position, uint32_t vocabulary)
+{
+    uint32_t x = sequence * 2654435761u + position * 40503u + 17;
+    x ^= x >> 15;
+    x *= 2246822519u;
+    return (int32_t)((x ^ x >> 13) % vocabulary);
+}
+
+static void die(const struct smollm_error *error)
+{
+    fprintf(stderr, "same_bits: %s\n", error->message);
+    exit(2);
+}
+
+/* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences; logits [count][vocabulary]. */
+static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config, uint32_t count,
+                float *logits)
+{
+    struct smollm_error error;
+    struct thread_pool *pool;
+    struct weights weights;
+    struct kv_cache cache;
+    struct forward forward;
+    uint32_t sequences = 1 + way->company, pages_each = count / KV_PAGE_POSITIONS + 1;
+    uint32_t most = way->chunk * sequences;
+    if (thread_pool_create(way->threads, &pool, &error) < 0 ||
+        weights_load(&weights, file, config, pool, NULL, NULL, &error) < 0 ||
+        kv_cache_create(&cache, config, pages_each * sequences, &error) < 0 ||
+        forward_create(&forward, &weights, &cache, pool, way->tier, most, &error) < 0)
+        die(&error);
+    uint32_t *pages = malloc(sequences * pages_each * sizeof *pages);
+    for (uint32_t i = 0; i < sequences * pages_each; i++) /* pages of the sequences lie among each other */
+        pages[i] = (i % pages_each) * sequences + i / pages_each;
+    struct batch_token *tokens = malloc(most * sizeof *tokens);
+
+    for (uint32_t first = 0; first < count; first += way->chunk) {
+        uint32_t size = count - first < way->chunk ? count - first : way->chunk, n = 0;
+        for (uint32_t s = 0; s < sequences; s++)
+            for (uint32_t i = 0; i < size; i++) {
+                uint32_t position = first + i;
+                /* The others take turns before and behind ours, so that ours moves about in the batch. */
+                uint32_t who = (s + first / way->chunk) % sequences;
+                tokens[n++] = (struct batch_token){.id = token_at(who, position, config->vocabulary),
+                                                   .position = position,
+                                                   .pages = pages + who * pages_each,
+                                                   .wants_logits = who == 0};
+            }
+        forward_run(&forward, tokens, n, logits + (size_t)first * config->vocabulary);
+    }
+
+    free(tokens);
+    free(pages);
+    forward_destroy(&forward);
+    kv_cache_destroy(&cache);
+    weights_free(&weights);
+    thread_pool_destroy(pool);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: same_bits MODEL TOKENS\n");
+        return 2;
+    }
+    struct smollm_error error;
+    struct gguf_file *file;
+    struct model_config config;
+    uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (gguf_open(argv[1], &file, &error) < 0 || model_config_read(&config, file, NULL, &error) < 0)
+        die(&error);
+    const struct way ways[] = {
+        {"generic, 1 thread, whole", CPU_GENERIC, 1, count, 0},
+        {"1 token at a time", cpu_detect(), 2, 1, 0},
+        {"chunks of 7", cpu_detect(), 2, 7, 0},
+        {"chunks of 64, 1 thread", cpu_detect(), 1, 64, 0},
+        {"whole, 2 threads", cpu_detect(), 2, count, 0},
+        {"whole, 4 threads", cpu_detect(), 4, count, 0},
+        {"beside three others", cpu_detect(), 2, 7, 3},
+        {"one by one beside three", cpu_detect(), 2, 1, 3},
+        {"generic beside three", CPU_GENERIC, 2, 64, 3},
+    };
+    size_t size = (size_t)count * config.vocabulary, differing_ways = 0;
+    float *want = malloc(size * sizeof *want), *have = malloc(size * sizeof *have);
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        memset(have, 0xff, size * sizeof *have);
+        run(&ways[w], file, &config, count, w == 0 ? want : have);
+        size_t differing = 0;
+        for (size_t i = 0; i < size && w > 0; i++)
+            differing += memcmp(&want[i], &have[i], sizeof *want) != 0;
+        printf("%-26s %zu of %zu logits differ (%s)\n", ways[w].name, differing, size, cpu_tier_name(ways[w].tier));
+        differing_ways += differing > 0;
+    }
+    for (size_t i = 0; i < size; i++)
+        if (want[i] - want[i] != 0.0f) {
+            printf("logit %zu is not finite\n", i);
+            return 1;
+        }
+    free(want);
+    free(have);
+    gguf_close(file);
+    return differing_ways > 0;
+}

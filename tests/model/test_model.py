@@ -1,0 +1,83 @@
+"""The forward pass against PyTorch transformers and llama.cpp (goldens), and against itself however it is run.
+
+Needs SMOLLM_TEST_MODEL (SmolLM2-135M-Instruct's GGUF file) for the texts."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "models"), str(ROOT / "tests" / "model")]
+from cases import CASES, TEXTS, case_tokens, distance, load_goldens, make_case  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("SMOLLM_BUILD_DIR", ROOT / "build"))
+GOLDENS = load_goldens()
+SLOW = "build-asan" in str(BUILD)  # sanitizers: shorter sequences
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Path of a case's model; the real model for texts."""
+    folder, made = tmp_path_factory.mktemp("models"), {}
+
+    def make(name):
+        if name in TEXTS:
+            return os.environ["SMOLLM_TEST_MODEL"]
+        if name not in made:
+            made[name] = folder / f"{name}.gguf"
+            make_case(name, made[name])
+        return made[name]
+
+    return make
+
+
+def ids_of(name):
+    return GOLDENS[name]["ids"] if name in TEXTS else case_tokens(name)
+
+
+def logprobs(tmp_path, path, ids, name, *options):
+    file = tmp_path / "ids.json"
+    file.write_text(json.dumps(ids))
+    more = CASES.get(name, {}).get("options", [])
+    answer = subprocess.run([BUILD / "smollm", "perplexity", path, "--ids", file, "--per-token", "--json", *more, *options],
+                            capture_output=True, text=True, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    *lines, last = map(json.loads, answer.stdout.splitlines())
+    assert [line["id"] for line in lines] == ids[1:]
+    assert last["tokens"] == len(ids) - 1
+    return [line["logprob"] for line in lines]
+
+
+@pytest.mark.parametrize("name", [*CASES, *TEXTS])
+def test_pass_is_as_near_as_llama_cpp(name, model, tmp_path):
+    """Mean distance of log-probabilities from transformers in float32: at most 1.05 times llama.cpp's."""
+    count = 257 if SLOW else None
+    ids = ids_of(name)[:count]
+    golden = GOLDENS[name]
+    have = logprobs(tmp_path, model(name), ids, name)
+    ours = distance(have, golden["logprobs"][:len(have)])
+    print(f"\n{name}: {len(have)} tokens, {ours:.6f}, llama.cpp {golden['llama_cpp']:.6f}")
+    if not SLOW:
+        assert ours <= 1.05 * golden["llama_cpp"]
+
+
+@pytest.mark.parametrize("name", [*CASES, *TEXTS])
+def test_reference_equals_transformers(name, model, tmp_path):
+    """Every log-probability within 0.001."""
+    ids = ids_of(name)[:13 if name in TEXTS else 97]
+    have = logprobs(tmp_path, model(name), ids, name, "--reference")
+    worst = max(abs(a - b) for a, b in zip(have, GOLDENS[name]["logprobs"]))
+    print(f"\n{name}: {worst:.6f}")
+    assert worst <= 0.001
+
+
+@pytest.mark.parametrize("name", [*(n for n in CASES if n != "smollm3-yarn"), "facts"])
+def test_same_bits_however_run(name, model):
+    tokens = 40 if name in TEXTS or SLOW else 200
+    answer = subprocess.run([BUILD / "tests" / "model" / "same_bits", model(name), str(tokens)], capture_output=True,
+                            text=True, timeout=300)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stdout.count(" 0 of ") == 9

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Run all tests: C unit tests, black-box tests, the page's tests; in a plain build and in one with AddressSanitizer and
+UndefinedBehaviorSanitizer. The last line is "N passed, N failed".
+
+usage: run.py [--quick] [--only PART]...      parts: unit, python, page, asan-unit, asan-python
+--quick leaves the sanitizers out. Python packages come into .venv, models and tokenizers into the user's cache.
+"""
+import argparse
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as xml
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(*command, **options):
+    return subprocess.run([str(c) for c in command], cwd=ROOT, **options)
+
+
+def build(folder, *options):
+    if not (folder / "build.ninja").exists():
+        run("meson", "setup", folder, *options, check=True, stdout=subprocess.DEVNULL)
+    result = run("ninja", "-C", folder, capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(result.stdout[-4000:] + result.stderr[-4000:])
+
+
+def prepare_python():
+    requirements = ROOT / "tests" / "requirements.txt"
+    stamp = VENV / "requirements.installed"
+    if stamp.exists() and stamp.read_text() == requirements.read_text():
+        return
+    run(sys.executable, "-m", "venv", VENV, check=True)
+    run(VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements, check=True)
+    stamp.write_text(requirements.read_text())
+
+
+def output_of(script):
+    return run(ROOT / "scripts" / script, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def unit_tests(folder, environment):
+    """Each cmocka program under a time limit of its own; counts its tests."""
+    listing = run("meson", "introspect", "--tests", folder, check=True, capture_output=True, text=True).stdout
+    import json
+    passed = failed = 0
+    for test in json.loads(listing):
+        begin = time.monotonic()
+        try:
+            result = run(*test["cmd"], env={**environment, **test.get("env", {})}, capture_output=True, text=True,
+                         timeout=test["timeout"], errors="replace")
+            output, code = result.stdout + result.stderr, result.returncode
+        except subprocess.TimeoutExpired as expired:
+            output, code = f"{expired}", -1
+        good = len(re.findall(r"^\[       OK \]", output, re.M))
+        bad = len(set(re.findall(r"^\[  FAILED  \] (\w+)$", output, re.M)))
+        if good + bad == 0:  # a program that is one test
+            good, bad = int(code == 0), int(code != 0)
+        if code != 0 and bad == 0:
+            bad = 1
+        passed += good
+        failed += bad
+        say(f"  {test['name']:24} {good:4} passed {bad:3} failed  {time.monotonic() - begin:6.1f} s")
+        if bad:
+            say(output[-6000:])
+    return passed, failed
+
+
+def python_tests(folder, environment, *more):
+    report = folder / "pytest.xml"
+    report.unlink(missing_ok=True)
+    run(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "--durations=5",
+        *more, "tests", env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BINARY": str(folder / "smollm"),
+                             "SMOLLM_BUILD_DIR": str(folder)})
+    if not report.exists():
+        return 0, 1
+    suite = xml.parse(report).getroot()[0]
+    bad = int(suite.get("failures")) + int(suite.get("errors"))
+    return int(suite.get("tests")) - bad - int(suite.get("skipped")), bad
+
+
+def page_tests(folder, environment):
+    script = ROOT / "tests" / "page" / "run.sh"
+    result = run(script, env={**environment, "SMOLLM_BINARY": str(folder / "smollm")}, stdout=subprocess.PIPE,
+                 stderr=subprocess.STDOUT, text=True)
+    counts = {word: sum(map(int, re.findall(rf"^(?:#|ℹ) {word} (\d+)", result.stdout, re.M))) for word in ("pass", "fail")}
+    bad = max(counts["fail"], int(result.returncode != 0 or counts["pass"] == 0))
+    if bad:
+        say(result.stdout[-6000:])
+    return counts["pass"], bad
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", action="append")
+    options = parser.parse_args()
+    plain, asan = ROOT / "build", ROOT / "build-asan"
+    build(plain)
+    prepare_python()
+    environment = {**os.environ, "SMOLLM_TEST_MODEL": output_of("fetch-model.sh"),
+                   "SMOLLM_LLAMA3_TOKENIZER": output_of("fetch-llama3-tokenizer.sh"),
+                   "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+    parts = {"unit": lambda: unit_tests(plain, environment),
+             "python": lambda: python_tests(plain, environment),
+             "page": lambda: page_tests(plain, environment),
+             "asan-unit": lambda: unit_tests(asan, environment),
+             "asan-python": lambda: python_tests(asan, environment)}
+    total = [0, 0]
+    for name, part in parts.items():
+        if (options.only and name not in options.only) or (options.quick and name.startswith("asan")):
+            continue
+        if name.startswith("asan"):
+            build(asan, *ASAN)
+        say(f"== {name}")
+        begin = time.monotonic()
+        passed, failed = part()
+        total[0] += passed
+        total[1] += failed
+        say(f"   {passed} passed, {failed} failed in {time.monotonic() - begin:.0f} s")
+    say(f"{total[0]} passed, {total[1]} failed")
+    sys.exit(total[1] > 0)
+
+
+main()

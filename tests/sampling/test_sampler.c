@@ -1,0 +1,216 @@
+/* Sampling against a naive version that sorts everything, and what each option promises. */
+#include "sampling/sampler.h"
+
+#include "cmocka_all.h"
+#include "kernel/arithmetic.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VOCABULARY = 500 };
+static struct kernel_table kernels;
+static struct sampler_scratch scratch;
+static struct sampler sampler;
+static uint64_t random_state = 99;
+
+static float uniform(void)
+{
+    random_state = random_state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (float)(random_state >> 40) * 0x1p-24f;
+}
+
+struct pair {
+    double weight;
+    int id;
+};
+
+static int compare(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+    return x->weight != y->weight ? (x->weight < y->weight ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
+}
+
+/* The documented order without cleverness. */
+static int naive(const float *logits, const struct smollm_sampling *o, double u)
+{
+    static struct pair pairs[VOCABULARY];
+    float most = -INFINITY;
+    for (int i = 0; i < VOCABULARY; i++)
+        most = fmaxf(most, logits[i]);
+    for (int i = 0; i < VOCABULARY; i++)
+        pairs[i] = (struct pair){(double)float_exp((logits[i] - most) / o->temperature), i};
+    qsort(pairs, VOCABULARY, sizeof *pairs, compare);
+    int count = o->top_k > 0 && o->top_k < VOCABULARY ? o->top_k : VOCABULARY;
+    double all = 0, sum = 0;
+    for (int i = 0; i < count; i++)
+        all += pairs[i].weight;
+    int kept = count;
+    if (o->top_p < 1)
+        for (kept = 0; kept < count && (kept == 0 || sum < (double)o->top_p * all); kept++)
+            sum += pairs[kept].weight;
+    while (kept > 1 && pairs[kept - 1].weight < (double)o->min_p)
+        kept--;
+    double mass = 0, reached = 0;
+    for (int i = 0; i < kept; i++)
+        mass += pairs[i].weight;
+    for (int i = 0; i < kept; i++)
+        if ((reached += pairs[i].weight) > u * mass)
+            return pairs[i].id;
+    return pairs[kept - 1].id;
+}
+
+static int draw(const float *logits, const struct smollm_sampling *options)
+{
+    int32_t token = -1;
+    sampler_begin(&sampler, options);
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), 0);
+    return token;
+}
+
+static void equals_the_naive_version(void **state)
+{
+    float logits[VOCABULARY];
+    int differing = 0;
+    for (int round = 0; round < 20000; round++) {
+        float spread = round % 3 == 0 ? 1.0f : round % 3 == 1 ? 8.0f : 0.01f;
+        for (int i = 0; i < VOCABULARY; i++)
+            logits[i] = (uniform() * 2 - 1) * spread + (i % 50 == 0 ? spread : 0);
+        struct smollm_sampling o = smollm_sampling_default();
+        o.temperature = 0.2f + uniform() * 1.5f;
+        o.top_k = round % 4 == 0 ? 1 + (int)(uniform() * 100) : 0;
+        o.top_p = round % 5 == 0 ? 1.0f : 0.05f + uniform() * 0.95f;
+        o.min_p = round % 7 == 0 ? uniform() * 0.5f : 0.0f;
+        o.seed = (uint64_t)round;
+        int have = draw(logits, &o), want = naive(logits, &o, random_uniform(o.seed, 0));
+        differing += have != want;
+    }
+    assert_int_equal(differing, 0);
+}
+
+static void zero_temperature_is_greedy(void **state)
+{
+    float logits[VOCABULARY] = {0};
+    struct smollm_sampling o = smollm_sampling_default();
+    o.temperature = 0;
+    logits[7] = logits[3] = logits[400] = 5.0f;
+    assert_int_equal(draw(logits, &o), 3);
+    struct smollm_logit_bias bias[2] = {{3, -INFINITY}, {450, 100.0f}};
+    o.logit_bias = bias;
+    o.logit_bias_count = 1;
+    assert_int_equal(draw(logits, &o), 7);
+    o.logit_bias_count = 2;
+    assert_int_equal(draw(logits, &o), 450);
+}
+
+static void penalties_push_tokens_down(void **state)
+{
+    float logits[VOCABULARY] = {0};
+    logits[5] = 2.0f;
+    logits[6] = 1.9f;
+    struct smollm_sampling o = smollm_sampling_default();
+    o.temperature = 0;
+    o.repetition_penalty = 1.2f;
+    int32_t history[3] = {5, 5, 1}, token;
+    sampler_begin(&sampler, &o);
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 3, &token), 0);
+    assert_int_equal(token, 6);
+    o.repetition_window = 1; /* 5 is too long ago */
+    sampler_begin(&sampler, &o);
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 3, &token), 0);
+    assert_int_equal(token, 5);
+    o.repetition_penalty = 1.0f;
+    o.presence_penalty = 0.5f;
+    sampler_begin(&sampler, &o);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 0, &token), 0);
+        assert_int_equal(token, i == 1 ? 6 : 5);
+    }
+}
+
+static void draws_follow_the_probabilities(void **state)
+{
+    float logits[VOCABULARY];
+    for (int i = 0; i < VOCABULARY; i++)
+        logits[i] = -INFINITY;
+    logits[10] = logf(0.5f);
+    logits[20] = logf(0.3f);
+    logits[30] = logf(0.2f);
+    struct smollm_sampling o = {.temperature = 1, .top_p = 1, .repetition_penalty = 1};
+    int counts[VOCABULARY] = {0};
+    sampler_begin(&sampler, &o);
+    for (int i = 0; i < 30000; i++) {
+        int32_t token;
+        assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), 0);
+        counts[token]++;
+    }
+    assert_in_range(counts[10], 14500, 15500);
+    assert_in_range(counts[20], 8600, 9400);
+    assert_in_range(counts[30], 5600, 6400);
+}
+
+static void broken_logits_are_an_error(void **state)
+{
+    float logits[VOCABULARY] = {0};
+    int32_t token;
+    struct smollm_sampling o = smollm_sampling_default();
+    sampler_begin(&sampler, &o);
+    logits[100] = NAN;
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+    for (int i = 0; i < VOCABULARY; i++)
+        logits[i] = -INFINITY;
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+    logits[4] = INFINITY;
+    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+}
+
+static void logprobs_and_top(void **state)
+{
+    float logits[VOCABULARY];
+    double sum = 0;
+    for (int i = 0; i < VOCABULARY; i++) {
+        logits[i] = uniform() * 20 - 10;
+        sum += exp((double)logits[i]);
+    }
+    assert_true(fabs(logits_log_sum(&kernels, logits, VOCABULARY) - log(sum)) < 1e-6);
+    logits[9] = logits[11] = 50;
+    int32_t ids[5];
+    logits_top(logits, VOCABULARY, ids, 5);
+    assert_int_equal(ids[0], 9);
+    assert_int_equal(ids[1], 11);
+    for (int i = 1; i < 5; i++)
+        assert_true(logits[ids[i - 1]] >= logits[ids[i]]);
+}
+
+static void wrong_options_are_named(void **state)
+{
+    struct smollm_error error;
+    struct smollm_sampling o = smollm_sampling_default();
+    assert_int_equal(sampling_check(&o, VOCABULARY, &error), 0);
+    o.temperature = NAN;
+    assert_int_equal(sampling_check(&o, VOCABULARY, &error), SMOLLM_EINVAL);
+    assert_non_null(strstr(error.message, "temperature"));
+    o = smollm_sampling_default();
+    struct smollm_logit_bias bias = {VOCABULARY, 1};
+    o.logit_bias = &bias;
+    o.logit_bias_count = 1;
+    assert_int_equal(sampling_check(&o, VOCABULARY, &error), SMOLLM_EINVAL);
+}
+
+int main(void)
+{
+    kernel_table_fill(&kernels, cpu_detect());
+    if (sampler_scratch_create(&scratch, VOCABULARY, &kernels, NULL) < 0 ||
+        sampler_create(&sampler, VOCABULARY, NULL) < 0)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equals_the_naive_version),   cmocka_unit_test(zero_temperature_is_greedy),
+        cmocka_unit_test(penalties_push_tokens_down), cmocka_unit_test(draws_follow_the_probabilities),
+        cmocka_unit_test(broken_logits_are_an_error), cmocka_unit_test(logprobs_and_top),
+        cmocka_unit_test(wrong_options_are_named),
+    };
+    int failed = cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
+    sampler_destroy(&sampler);
+    sampler_scratch_destroy(&scratch);
+    return failed;
+}
