@@ -13,6 +13,7 @@ static const struct {
     const char *arguments;
     const char *summary;
 } commands[] = {
+    {"serve", command_serve, COMMAND_SERVE, "[MODEL]", "chat page and HTTP API"},
     {"chat", command_chat, COMMAND_CHAT, "[MODEL]", "talk to a model in the terminal"},
     {"run", command_run, COMMAND_RUN, "[MODEL] TEXT", "one prompt, one answer on stdout"},
     {"pull", command_pull, COMMAND_PULL, "NAME|URL", "download a model"},

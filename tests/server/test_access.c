@@ -1,0 +1,153 @@
+/* Who may ask: keys, hosts, origins. And the frames that responses come in. */
+#include "cmocka_all.h"
+
+#include "server/access.h"
+#include "server/page.h"
+#include "server/response.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int ask(const struct access_rules *rules, const char *request, bool is_public)
+{
+    struct http_parser *parser = malloc(sizeof *parser);
+    char text[1024];
+    size_t used;
+    struct smollm_text body;
+    const char *reason = NULL;
+    http_parser_init(parser, 1);
+    snprintf(text, sizeof text, "%s\r\n", request);
+    assert_int_equal(http_parser_feed(parser, text, strlen(text), &used, &body), HTTP_HEAD);
+    int status = access_check(rules, &parser->head, "192.0.2.7", is_public, &reason);
+    assert_int_equal(status != 0, reason != NULL);
+    free(parser);
+    return status;
+}
+
+static void test_hosts(void **state)
+{
+    const char *const hosts[] = {"box.example", NULL};
+    const struct access_rules rules = {.hosts = hosts};
+    static const struct {
+        const char *host;
+        int status;
+    } cases[] = {
+        {"127.0.0.1", 0},     {"127.0.0.1:8080", 0}, {"localhost", 0},         {"LocalHost:1", 0},
+        {"[::1]", 0},         {"[::1]:80", 0},       {"box.example", 0},       {"BOX.example:443", 0},
+        {"192.0.2.7", 0},     {"192.0.2.7:80", 0},   {"evil.example", 403},    {"localhost.evil.example", 403},
+        {"127.0.0.1.x", 403}, {"xbox.example", 403}, {"box.example.com", 403}, {"192.0.2.8", 403},
+        {"[::2]", 403},       {"localhost.", 403},   {"127.0.0.2", 403},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[200];
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: %s\r\n", cases[i].host);
+        if (ask(&rules, request, true) != cases[i].status)
+            fail_msg("%s", cases[i].host);
+    }
+}
+
+static void test_origins(void **state)
+{
+    const struct access_rules rules = {0};
+    static const struct {
+        const char *fields;
+        int status;
+    } cases[] = {
+        {"", 0},
+        {"Origin: http://localhost:8080\r\n", 0},
+        {"Origin: https://LOCALHOST:8080\r\nSec-Fetch-Site: same-origin\r\n", 0},
+        {"Origin: http://localhost\r\n", 403},
+        {"Origin: http://localhost:80800\r\n", 403},
+        {"Origin: http://evil.example\r\n", 403},
+        {"Origin: null\r\n", 403},
+        {"Origin: ftp://localhost:8080\r\n", 403},
+        {"Origin:\r\n", 403},
+        {"Sec-Fetch-Site: cross-site\r\n", 403},
+        {"Sec-Fetch-Site: same-site\r\n", 403},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[300];
+        snprintf(request, sizeof request, "POST / HTTP/1.1\r\nHost: localhost:8080\r\n%s", cases[i].fields);
+        if (ask(&rules, request, true) != cases[i].status)
+            fail_msg("%s", cases[i].fields);
+        memcpy(request, "GET ", 4);
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: localhost:8080\r\n%s", cases[i].fields);
+        assert_int_equal(ask(&rules, request, true), 0);
+    }
+}
+
+static void test_keys(void **state)
+{
+    const char *const keys[] = {"first-key", "k2", NULL};
+    const struct access_rules rules = {.keys = keys};
+    static const struct {
+        const char *fields;
+        int status;
+    } cases[] = {
+        {"Authorization: Bearer first-key\r\n", 0},
+        {"authorization: bearer k2\r\n", 0},
+        {"x-api-key: k2\r\n", 0},
+        {"", 401},
+        {"Authorization: Bearer\r\n", 401},
+        {"Authorization: Bearer first-ke\r\n", 401},
+        {"Authorization: Bearer first-keyy\r\n", 401},
+        {"Authorization: Bearer First-key\r\n", 401},
+        {"Authorization: Basic k2\r\n", 401},
+        {"Authorization: k2\r\n", 401},
+        {"x-api-key:\r\n", 401},
+        {"x-api-key: k2k2\r\n", 401},
+        {"x-api-key: k\r\n", 401},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[300];
+        snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: localhost\r\n%s", cases[i].fields);
+        if (ask(&rules, request, false) != cases[i].status)
+            fail_msg("%s", cases[i].fields);
+        assert_int_equal(ask(&rules, request, true), 0);
+    }
+    assert_true(access_is_loopback("127.0.0.1"));
+    assert_true(access_is_loopback("127.8.8.8"));
+    assert_true(access_is_loopback("::1"));
+    assert_false(access_is_loopback("0.0.0.0"));
+    assert_false(access_is_loopback("::"));
+    assert_false(access_is_loopback("192.0.2.7"));
+}
+
+static void test_chunks(void **state)
+{
+    struct buffer out = {0};
+    buffer_append_string(&out, "head");
+    size_t begin = out.size;
+    buffer_append(&out, "          ", RESPONSE_CHUNK_HEAD);
+    response_frame_chunk(&out, begin);
+    assert_int_equal(out.size, begin);
+    buffer_append(&out, "          ", RESPONSE_CHUNK_HEAD);
+    buffer_append_string(&out, "seventeen letters");
+    response_frame_chunk(&out, begin);
+    response_end_chunks(&out);
+    assert_string_equal(out.data, "head00000011\r\nseventeen letters\r\n0\r\n\r\n");
+    buffer_free(&out);
+}
+
+static void test_policy(void **state)
+{
+    struct buffer out = {0};
+    const char *html = "<p><script type=\"module\">alert(1)</script><style></style><script>2</script>";
+    page_write_policy(text_of(html), &out);
+    /* printf 'alert(1)' | openssl dgst -sha256 -binary | base64 */
+    assert_non_null(strstr(out.data, "script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI=' 'sha256-"));
+    assert_null(strstr(out.data, "script-src 'unsafe-inline'"));
+    buffer_clear(&out);
+    page_write_policy(text_of("<p>"), &out);
+    assert_non_null(strstr(out.data, "script-src 'none'"));
+    buffer_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hosts), cmocka_unit_test(test_origins),
+                                       cmocka_unit_test(test_keys), cmocka_unit_test(test_chunks),
+                                       cmocka_unit_test(test_policy)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
