@@ -231,8 +231,7 @@ export async function startFakeServer({ port = 0, key = null, thinks = true } = 
         if (key && request.headers.authorization !== `Bearer ${key}`) return refuse(response, 401, { message: 'wrong key' });
         if (path === '/v1/models') return json({ object: 'list', data: [{ id: 'SmolLM3-3B-Q4_K_M', object: 'model' }] });
         if (path === '/props') {
-            const about = thinks ? { chat_format: 'smollm3', supports_thinking: true } : { chat_format: 'chatml', supports_thinking: false };
-            return json({ ...about, model_alias: 'SmolLM3-3B-Q4_K_M', default_generation_settings: { n_ctx: 4096 } });
+            return json({ chat_format_has_thinking: thinks, model_alias: 'SmolLM3-3B-Q4_K_M', default_generation_settings: { n_ctx: 4096 } });
         }
         if (path === '/v1/chat/completions') return void chat(request, response).catch(() => response.destroy());
         return refuse(response, 404, { message: 'not found' });

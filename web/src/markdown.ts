@@ -9,17 +9,10 @@ const { escapeHtml } = markdown.utils;
 markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
 markdown.validateLink = (url) => /^https?:\/\//i.test(url.trim());
 
-markdown.renderer.rules.link_open = (tokens, index, options, _, self) => {
-    const token = tokens[index]!;
-    token.attrSet('target', '_blank');
-    token.attrSet('rel', 'noopener noreferrer nofollow');
-    return self.renderToken(tokens, index, options);
-};
-
 markdown.renderer.rules.image = (tokens, index) => {
     const token = tokens[index]!;
     const name = escapeHtml(token.content || 'image');
-    return `<a href="${escapeHtml(token.attrGet('src') ?? '')}" target="_blank" rel="noopener noreferrer nofollow">${name} (image)</a>`;
+    return `<a href="${escapeHtml(token.attrGet('src') ?? '')}">${name} (image)</a>`;
 };
 
 function codeBlock(code: string, language: string): string {

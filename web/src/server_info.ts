@@ -11,17 +11,14 @@ export type ServerState = { status: 'unknown' } | { status: 'offline' } | { stat
 interface Props {
     model_alias?: string;
     chat_template?: string;
-    chat_format?: string;
-    supports_thinking?: boolean;
-    chat_template_caps?: { supports_thinking?: boolean };
+    chat_format_has_thinking?: boolean;
     default_generation_settings?: { n_ctx?: number };
     n_ctx?: number;
 }
 
 /** smollm says it outright; of llama-server only the template tells. */
 function canThink(props: Props): boolean {
-    const said = props.supports_thinking ?? props.chat_template_caps?.supports_thinking;
-    return said ?? (props.chat_format === 'smollm3' || (props.chat_template ?? '').includes('enable_thinking'));
+    return props.chat_format_has_thinking ?? (props.chat_template ?? '').includes('enable_thinking');
 }
 
 export async function askServer(key: string | null, base = ''): Promise<ServerState> {

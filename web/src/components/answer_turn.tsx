@@ -27,7 +27,7 @@ export function AnswerTurn({ chat, turn, phase, isLast }: Props) {
             </Unchanging>
             {phase && <Progress chat={chat} phase={phase} />}
             {!streams && <EndingNotice chat={chat} turn={turn} />}
-            {!streams && (
+            {!streams && (turn.text || !turn.problem) && (
                 <div class="tools">
                     {turn.text && <CopyButton text={turn.text} label="Copy answer" />}
                     <button type="button" class="icon-button" aria-label="Answer again" title="Answer again" onClick={() => chat.regenerate(turn.id)}>

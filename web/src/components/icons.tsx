@@ -13,7 +13,7 @@ export const MenuIcon = icon(<path d="M3 6h14M3 10h14M3 14h9" />);
 export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />);
 export const NewIcon = icon(<path d="M10 4v12M4 10h12" />);
 export const SendIcon = icon(<path d="M10 16V4M5 9l5-5 5 5" />);
-export const StopIcon = icon(<rect class="filled" x="6" y="6" width="8" height="8" rx="1.5" />);
+export const StopIcon = icon(<rect class="filled" x="5.5" y="5.5" width="9" height="9" rx="1.5" />);
 export const CopyIcon = icon(<path d="M7 7V4.5A1.5 1.5 0 0 1 8.5 3h7A1.5 1.5 0 0 1 17 4.5v7a1.5 1.5 0 0 1-1.5 1.5H13M4.5 7h7A1.5 1.5 0 0 1 13 8.5v7a1.5 1.5 0 0 1-1.5 1.5h-7A1.5 1.5 0 0 1 3 15.5v-7A1.5 1.5 0 0 1 4.5 7z" />);
 export const CheckIcon = icon(<path d="m4 10.5 4 4 8-9" />);
 export const AgainIcon = icon(<path d="M16 10a6 6 0 1 1-1.8-4.3L16 7.5M16 3.5v4h-4" />);
