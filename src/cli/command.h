@@ -9,6 +9,7 @@ int command_inspect(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_pull(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_serve(int argc, char **argv);
 int command_quantize(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 

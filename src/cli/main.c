@@ -10,6 +10,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } commands[] = {
+    {"serve", command_serve, "chat page and HTTP API"},
     {"run", command_run, "one prompt, one answer on stdout"},
     {"inspect", command_inspect, "show what a model file holds"},
     {"quantize", command_quantize, "write a model with smaller weights"},

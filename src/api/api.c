@@ -1,0 +1,263 @@
+#include "api/api.h"
+
+#include "api/generation.h"
+#include "api/routes.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- The server's part ---- */
+
+int api_create(struct smollm_model *model, struct smollm_engine *engine, const struct api_options *options,
+               struct api **result, struct smollm_error *error)
+{
+    *result = NULL;
+    struct api *api = calloc(1, sizeof *api);
+    RETURN_ERROR_IF(!api, error, SMOLLM_ENOMEM, "out of memory");
+    api->model = model;
+    api->engine = engine;
+    api->options = *options;
+    api->options.sampling.logit_bias = NULL;
+    api->options.sampling.logit_bias_count = 0;
+    api->options.alias = NULL;
+    smollm_model_get_info(model, &api->info);
+    api->name = strdup(options->alias ? options->alias : api->info.name);
+    api->started = time(NULL);
+    if (!api->name) {
+        api_destroy(api);
+        return error_set(error, SMOLLM_ENOMEM, "out of memory");
+    }
+    /* The same program and the same file give the same text for a seed: the fingerprint names these two. */
+    uint64_t model_hash = hash_bytes(api->info.name, strlen(api->info.name), api->info.file_bytes);
+    snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%08" PRIx32, smollm_version(),
+             (uint32_t)model_hash);
+    *result = api;
+    return 0;
+}
+
+void api_destroy(struct api *api)
+{
+    if (!api)
+        return;
+    free(api->name);
+    free(api);
+}
+
+const char *api_model_name(const struct api *api)
+{
+    return api->name;
+}
+
+/* ---- Routes ---- */
+
+enum route_kind {
+    HEALTH,
+    PROPS,
+    SLOTS,
+    METRICS,
+    MODELS,
+    MODEL,
+    TOKENIZE,
+    DETOKENIZE,
+    APPLY_TEMPLATE,
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    NATIVE_COMPLETION
+};
+
+static const struct api_route routes[] = {
+    {"/chat/completions", API_POST, false, CHAT_COMPLETIONS},
+    {"/completions", API_POST, false, COMPLETIONS},
+    {"/completion", API_POST, false, NATIVE_COMPLETION},
+    {"/models", API_GET, false, MODELS},
+    {"/models/", API_GET, false, MODEL}, /* a name follows */
+    {"/health", API_GET, true, HEALTH},
+    {"/props", API_GET, false, PROPS},
+    {"/slots", API_GET, false, SLOTS},
+    {"/metrics", API_GET, false, METRICS},
+    {"/tokenize", API_POST, false, TOKENIZE},
+    {"/detokenize", API_POST, false, DETOKENIZE},
+    {"/apply-template", API_POST, false, APPLY_TEMPLATE},
+};
+
+const struct api_route *api_route_find(const struct api *api, struct smollm_text path)
+{
+    if (text_starts_with(path, "/v1/")) {
+        path.data += 3;
+        path.size -= 3;
+    }
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        const struct api_route *route = &routes[i];
+        if (route->kind == METRICS && !api->options.metrics)
+            continue;
+        if (text_is(path, route->path))
+            return route->kind == MODEL ? NULL : route;
+        if (route->kind == MODEL && text_starts_with(path, route->path))
+            return route;
+    }
+    return NULL;
+}
+
+/* ---- Answers ---- */
+
+struct api_answer {
+    const struct api *api;
+    struct api_head head;
+    bool head_is_known;
+    struct buffer body; /* of an answer that was complete at once */
+    bool body_is_taken;
+    struct generation *generation; /* NULL: the body is all */
+};
+
+static void set_error(struct api_answer *answer, const struct api_error *error)
+{
+    buffer_clear(&answer->body);
+    api_error_write(error, &answer->body);
+    answer->head = (struct api_head){
+        .status = error->status, .retry_after = error->retry_after, .content_type = "application/json"};
+    answer->head_is_known = true;
+}
+
+static int answer_at_once(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                          struct api_error *error)
+{
+    switch ((enum route_kind)call->route->kind) {
+    case HEALTH:
+        route_health(api, out);
+        return 0;
+    case PROPS:
+        route_props(api, out);
+        return 0;
+    case SLOTS:
+        route_slots(api, out);
+        return 0;
+    case METRICS:
+        route_metrics(api, out);
+        return 0;
+    case MODELS:
+        route_models(api, out);
+        return 0;
+    case MODEL:
+        return route_model(api, call->path, out, error);
+    case TOKENIZE:
+        return route_tokenize(api, json, out, error);
+    case DETOKENIZE:
+        return route_detokenize(api, json, out, error);
+    default:
+        return route_apply_template(api, json, out, error);
+    }
+}
+
+static int begin_generation(struct api *api, const struct api_call *call, const json_t *json, bool is_rounded,
+                            struct api_answer *answer, struct api_error *error)
+{
+    enum generation_kind kind = call->route->kind == CHAT_COMPLETIONS ? GENERATION_CHAT
+                                : call->route->kind == COMPLETIONS    ? GENERATION_COMPLETIONS
+                                                                      : GENERATION_NATIVE;
+    struct generation_request request;
+    int status = generation_request_read(&api->options, api->model, kind, json, &request, error);
+    if (status == 0 && is_rounded)
+        status = api_refuse(error, NULL, "the body holds a whole number of more than 64 bits");
+    if (status < 0) {
+        arena_free(&request.arena);
+        return status;
+    }
+    bool is_stream = request.is_stream;
+    status = generation_open(api, &request, call, &answer->generation, error);
+    if (status < 0) {
+        generation_close(answer->generation);
+        answer->generation = NULL;
+        return status;
+    }
+    answer->head = (struct api_head){
+        .status = 200, .content_type = is_stream ? "text/event-stream" : "application/json", .is_stream = is_stream};
+    answer->head_is_known = is_stream;
+    return 0;
+}
+
+static int open_answer(struct api *api, const struct api_call *call, struct api_answer *answer, struct api_error *error)
+{
+    json_t *json = NULL;
+    bool is_rounded = false, generates = call->route->kind >= CHAT_COMPLETIONS;
+    if (call->route->method == API_POST && json_input_parse(call->body, &json, &is_rounded, error) < 0)
+        return -1;
+    int status = 0;
+    if (generates) {
+        status = begin_generation(api, call, json, is_rounded, answer, error);
+    } else {
+        status = answer_at_once(api, call, json, &answer->body, error);
+        answer->head =
+            (struct api_head){.status = 200,
+                              .content_type = call->route->kind == METRICS ? "text/plain; version=0.0.4; charset=utf-8"
+                                                                           : "application/json"};
+        answer->head_is_known = true;
+    }
+    json_decref(json);
+    return status;
+}
+
+struct api_answer *api_answer_open(struct api *api, const struct api_call *call)
+{
+    struct api_answer *answer = calloc(1, sizeof *answer);
+    struct api_error error = {0};
+    if (!answer)
+        return NULL;
+    answer->api = api;
+    if (open_answer(api, call, answer, &error) < 0)
+        set_error(answer, &error);
+    return answer;
+}
+
+bool api_answer_head(const struct api_answer *answer, struct api_head *head)
+{
+    if (answer->head_is_known)
+        *head = answer->head;
+    return answer->head_is_known;
+}
+
+enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t most)
+{
+    if (!answer->generation) {
+        if (!answer->body_is_taken)
+            buffer_append_text(out, buffer_text(&answer->body));
+        out->failed |= answer->body.failed;
+        answer->body_is_taken = true;
+        return API_DONE;
+    }
+    enum api_state state = generation_pull(answer->generation, out, most);
+    const struct api_error *error = &answer->generation->error;
+    if (state == API_DONE && !answer->head_is_known) {
+        answer->head_is_known = true;
+        if (error->status != 0) {
+            answer->head.status = error->status;
+            answer->head.retry_after = error->retry_after;
+        }
+    }
+    return state;
+}
+
+void api_answer_keep_alive(struct api_answer *answer, struct buffer *out)
+{
+    if (answer->generation && answer->head.is_stream)
+        event_stream_comment(out, "keep-alive");
+}
+
+void api_answer_abort(struct api_answer *answer, const struct api_error *error)
+{
+    if (answer->generation)
+        generation_fail(answer->generation, error);
+}
+
+void api_answer_close(struct api_answer *answer)
+{
+    if (!answer)
+        return;
+    generation_close(answer->generation);
+    buffer_free(&answer->body);
+    free(answer);
+}

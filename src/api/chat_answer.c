@@ -1,0 +1,220 @@
+/* /v1/chat/completions: chat.completion and chat.completion.chunk objects. */
+#include "api/generation.h"
+
+/* ---- Log-probabilities ---- */
+
+static void write_token(struct json_writer *writer, const struct smollm_token_logprob *token)
+{
+    json_key_text(writer, "token", token->bytes);
+    json_key_decimal(writer, "logprob", generation_logprob(token->logprob));
+    json_key(writer, "bytes");
+    json_bytes(writer, token->bytes);
+}
+
+static void write_logprob(struct json_writer *writer, const struct smollm_token *token)
+{
+    json_begin_object(writer);
+    write_token(writer, &token->chosen);
+    json_key(writer, "top_logprobs");
+    json_begin_array(writer);
+    for (size_t i = 0; i < token->top_count; i++) {
+        json_begin_object(writer);
+        write_token(writer, &token->top[i]);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+    json_end_object(writer);
+}
+
+static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
+{
+    struct json_writer writer = generation_list(&choice->lists[0]);
+    write_logprob(&writer, token);
+}
+
+/* ---- Stream ---- */
+
+/* Up to the delta's value. */
+static struct json_writer begin_chunk(struct generation *generation, const struct choice *choice, struct buffer *out)
+{
+    struct json_writer writer = event_stream_begin(out, NULL);
+    json_begin_object(&writer);
+    generation_write_envelope(generation, "chat.completion.chunk", &writer);
+    json_key(&writer, "choices");
+    json_begin_array(&writer);
+    if (choice) {
+        json_begin_object(&writer);
+        json_key_number(&writer, "index", choice->index);
+        json_key(&writer, "delta");
+        json_begin_object(&writer);
+    }
+    return writer;
+}
+
+static void end_choices(struct generation *generation, struct json_writer *writer, const struct smollm_event *event,
+                        const char *reason)
+{
+    json_end_object(writer);
+    json_key(writer, "logprobs");
+    if (event && event->token_count > 0) {
+        json_begin_object(writer);
+        json_key(writer, "content");
+        json_begin_array(writer);
+        for (size_t i = 0; i < event->token_count; i++)
+            write_logprob(writer, &event->tokens[i]);
+        json_end_array(writer);
+        json_end_object(writer);
+    } else {
+        json_nothing(writer);
+    }
+    json_key_word(writer, "finish_reason", reason);
+    json_end_object(writer);
+    json_end_array(writer);
+    if (generation->request.include_usage)
+        json_key_nothing(writer, "usage");
+}
+
+static void end_chunk(struct generation *generation, struct json_writer *writer, const struct smollm_event *event)
+{
+    end_choices(generation, writer, event, NULL);
+    json_end_object(writer);
+    event_stream_end(writer);
+}
+
+static void begin(struct generation *generation, struct choice *choice, struct buffer *out)
+{
+    struct json_writer writer = begin_chunk(generation, choice, out);
+    json_key_word(&writer, "role", "assistant");
+    json_key_word(&writer, "content", "");
+    end_chunk(generation, &writer, NULL);
+}
+
+static void write_tool_delta(struct json_writer *writer, const struct smollm_event *event)
+{
+    bool begins = event->type == SMOLLM_EVENT_TOOL_CALL;
+    json_key(writer, "tool_calls");
+    json_begin_array(writer);
+    json_begin_object(writer);
+    json_key_number(writer, "index", event->tool.index);
+    if (begins) {
+        json_key_text(writer, "id", event->tool.id);
+        json_key_word(writer, "type", "function");
+    }
+    json_key(writer, "function");
+    json_begin_object(writer);
+    if (begins)
+        json_key_text(writer, "name", event->tool.name);
+    json_key_text(writer, "arguments", begins ? (struct smollm_text){"", 0} : event->text);
+    json_end_object(writer);
+    json_end_object(writer);
+    json_end_array(writer);
+}
+
+static void write_progress(struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                           struct buffer *out)
+{
+    struct json_writer writer = begin_chunk(generation, choice, out);
+    end_choices(generation, &writer, NULL, NULL);
+    generation_write_progress(event, &writer);
+    json_end_object(&writer);
+    event_stream_end(&writer);
+}
+
+static void stream_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                         struct buffer *out)
+{
+    if (event->type == SMOLLM_EVENT_PROGRESS) {
+        write_progress(generation, choice, event, out);
+        return;
+    }
+    struct json_writer writer = begin_chunk(generation, choice, out);
+    if (event->type == SMOLLM_EVENT_TEXT)
+        json_key_text(&writer, "content", event->text);
+    else if (event->type == SMOLLM_EVENT_THINKING)
+        json_key_text(&writer, "reasoning_content", event->text);
+    else
+        write_tool_delta(&writer, event);
+    end_chunk(generation, &writer, event);
+}
+
+static void finish(struct generation *generation, struct choice *choice, struct buffer *out)
+{
+    struct json_writer writer = begin_chunk(generation, choice, out);
+    end_choices(generation, &writer, NULL, generation_reason(choice));
+    generation_write_timings(choice, &writer);
+    json_end_object(&writer);
+    event_stream_end(&writer);
+}
+
+static void end(struct generation *generation, struct buffer *out)
+{
+    if (generation->request.include_usage) {
+        struct json_writer writer = begin_chunk(generation, NULL, out);
+        json_end_array(&writer);
+        generation_write_usage(generation, &writer);
+        generation_write_timings(&generation->choices[0], &writer);
+        json_end_object(&writer);
+        event_stream_end(&writer);
+    }
+    event_stream_text(out, "[DONE]");
+}
+
+/* ---- Whole ---- */
+
+static void write_message(const struct choice *choice, struct json_writer *writer)
+{
+    json_key(writer, "message");
+    json_begin_object(writer);
+    json_key_word(writer, "role", "assistant");
+    if (choice->tool_call_count > 0 && choice->text.size == 0)
+        json_key_nothing(writer, "content");
+    else
+        json_key_text(writer, "content", buffer_text(&choice->text));
+    if (choice->reasoning.size > 0)
+        json_key_text(writer, "reasoning_content", buffer_text(&choice->reasoning));
+    if (choice->tool_call_count > 0) {
+        json_key(writer, "tool_calls");
+        json_begin_array(writer);
+        json_ready(writer, buffer_text(&choice->tool_calls));
+        json_end_array(writer);
+    }
+    json_end_object(writer);
+}
+
+static void write_choice(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
+{
+    json_begin_object(writer);
+    json_key_number(writer, "index", choice->index);
+    write_message(choice, writer);
+    json_key(writer, "logprobs");
+    if (generation->request.logprobs >= 0) {
+        json_begin_object(writer);
+        json_key(writer, "content");
+        json_begin_array(writer);
+        json_ready(writer, buffer_text(&choice->lists[0]));
+        json_end_array(writer);
+        json_end_object(writer);
+    } else {
+        json_nothing(writer);
+    }
+    json_key_word(writer, "finish_reason", generation_reason(choice));
+    json_end_object(writer);
+}
+
+static void whole(struct generation *generation, struct buffer *out)
+{
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    generation_write_envelope(generation, "chat.completion", &writer);
+    json_key(&writer, "choices");
+    json_begin_array(&writer);
+    for (uint32_t i = 0; i < generation->choice_count; i++)
+        write_choice(generation, &generation->choices[i], &writer);
+    json_end_array(&writer);
+    generation_write_usage(generation, &writer);
+    generation_write_timings(&generation->choices[0], &writer);
+    json_end_object(&writer);
+}
+
+const struct generation_format chat_format = {
+    .begin = begin, .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .whole = whole};

@@ -1,0 +1,341 @@
+#include "api/generation_request.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Numbers as JSON has them, before they go into the library's types. */
+struct numbers {
+    double temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
+    int64_t top_k, repeat_last_n, seed, max_tokens, max_completion_tokens, n_predict, n, top_logprobs, n_probs, best_of;
+    bool stream, echo, ignore_eos, return_progress, return_tokens, parallel_tool_calls;
+};
+
+enum { CHAT = 1 << GENERATION_CHAT, TEXT = 1 << GENERATION_COMPLETIONS, NATIVE = 1 << GENERATION_NATIVE };
+enum { ALL = CHAT | TEXT | NATIVE };
+
+#define NUMBER(name, member, least, most)                                                                              \
+    {                                                                                                                  \
+        name, FIELD_NUMBER, least, most, offsetof(struct numbers, member)                                              \
+    }
+#define INTEGER(name, member, least, most)                                                                             \
+    {                                                                                                                  \
+        name, FIELD_INTEGER, least, most, offsetof(struct numbers, member)                                             \
+    }
+#define TRUTH(name, member)                                                                                            \
+    {                                                                                                                  \
+        name, FIELD_TRUTH, 0, 0, offsetof(struct numbers, member)                                                      \
+    }
+/* 2^53 - 1: what every JSON parser reads exactly. */
+#define LARGEST 9007199254740991.0
+
+/* Every field that is a number or a truth value, its range, and the kinds of request that have it. Where two names mean
+ * the same the later one wins. */
+static const struct {
+    unsigned kinds;
+    struct json_field field;
+} numbers_table[] = {
+    {ALL, NUMBER("temperature", temperature, 0, 100)},
+    {ALL, NUMBER("top_p", top_p, 0, 1)},
+    {ALL, NUMBER("min_p", min_p, 0, 1)},
+    {ALL, INTEGER("top_k", top_k, -1, 1 << 24)},
+    {ALL, NUMBER("repetition_penalty", repeat_penalty, 0.01, 100)},
+    {ALL, NUMBER("repeat_penalty", repeat_penalty, 0.01, 100)},
+    {ALL, INTEGER("repeat_last_n", repeat_last_n, -1, 1 << 24)},
+    {ALL, NUMBER("presence_penalty", presence_penalty, -2, 2)},
+    {ALL, NUMBER("frequency_penalty", frequency_penalty, -2, 2)},
+    {ALL, INTEGER("seed", seed, -1, LARGEST)},
+    {ALL, TRUTH("stream", stream)},
+    {ALL, TRUTH("ignore_eos", ignore_eos)},
+    {ALL, TRUTH("return_progress", return_progress)},
+    {CHAT | TEXT, INTEGER("max_tokens", max_tokens, -1, 1 << 24)},
+    {CHAT, INTEGER("max_completion_tokens", max_completion_tokens, -1, 1 << 24)},
+    {NATIVE, INTEGER("max_tokens", n_predict, -1, 1 << 24)},
+    {NATIVE, INTEGER("n_predict", n_predict, -1, 1 << 24)},
+    {CHAT | TEXT, INTEGER("n", n, 1, ANSWERS_MOST)},
+    {CHAT, INTEGER("top_logprobs", top_logprobs, 0, LOGPROBS_MOST)},
+    {TEXT, INTEGER("logprobs", n_probs, 0, LOGPROBS_MOST)},
+    {TEXT, INTEGER("best_of", best_of, 1, ANSWERS_MOST)},
+    {TEXT, TRUTH("echo", echo)},
+    {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MOST)},
+    {NATIVE, TRUTH("return_tokens", return_tokens)},
+    {CHAT, TRUTH("parallel_tool_calls", parallel_tool_calls)},
+};
+
+static int read_numbers(unsigned kind, const json_t *json, struct numbers *numbers, struct api_error *error)
+{
+    for (size_t i = 0; i < sizeof numbers_table / sizeof *numbers_table; i++)
+        if ((numbers_table[i].kinds & kind) && json_input_fields(json, &numbers_table[i].field, 1, numbers, error) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- What is known and not done ---- */
+
+static int refuse_grammars(const json_t *json, struct api_error *error)
+{
+    static const char *const names[] = {"grammar", "json_schema", "guided_json", "guided_regex", "guided_grammar"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const json_t *value = json_input_value(json, names[i]);
+        if (value && !(json_is_string(value) && json_string_length(value) == 0) &&
+            !(json_is_object(value) && json_object_size(value) == 0))
+            return api_refuse(error, names[i], "%s is not supported: answers cannot be held to a grammar yet",
+                              names[i]);
+    }
+    const json_t *format = json_input_value(json, "response_format");
+    if (!format)
+        return 0;
+    const char *type = json_string_value(json_object_get(format, "type"));
+    if (!type)
+        return api_refuse(error, "response_format", "response_format must be an object with a type");
+    if (strcmp(type, "text") != 0)
+        return api_refuse(error, "response_format",
+                          "response_format %s is not supported: answers cannot be held to a grammar yet (only text)",
+                          type);
+    return 0;
+}
+
+static int refuse_completion_fields(const json_t *json, const struct numbers *numbers, struct api_error *error)
+{
+    struct smollm_text suffix;
+    if (json_input_text(json, "suffix", &suffix, error) < 0)
+        return -1;
+    if (suffix.size > 0)
+        return api_refuse(error, "suffix", "suffix is not supported: text is only continued at its end");
+    if (numbers->best_of > 0 && numbers->best_of != numbers->n)
+        return api_refuse(error, "best_of", "best_of is %d and n is %d; only equal values are supported",
+                          (int)numbers->best_of, (int)numbers->n);
+    if (numbers->echo && numbers->n_probs >= 0)
+        return api_refuse(error, "echo", "echo with logprobs is not supported: prompts get no log-probabilities");
+    return 0;
+}
+
+/* ---- Stop strings, biases, log-probabilities ---- */
+
+static int read_stop(const json_t *value, const char *param, struct generation_request *request,
+                     struct api_error *error)
+{
+    if (!json_is_string(value))
+        return api_refuse(error, param, "%s is %s; it must be a string", param, json_input_kind(value));
+    struct smollm_text stop = json_input_string(value);
+    if (stop.size == 0 || stop.size > STOP_BYTES_MOST_API)
+        return api_refuse(error, param, "%s has %zu bytes (1 to %d)", param, stop.size, STOP_BYTES_MOST_API);
+    request->stops[request->stop_count++] = stop;
+    return 0;
+}
+
+static int read_stops(const json_t *json, struct generation_request *request, struct api_error *error)
+{
+    const json_t *value = json_input_value(json, "stop");
+    if (!value)
+        return 0;
+    if (!json_is_array(value))
+        return read_stop(value, "stop", request, error);
+    if (json_array_size(value) > STOPS_MOST)
+        return api_refuse(error, "stop", "stop has %zu strings (at most %d)", json_array_size(value), STOPS_MOST);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        char param[32];
+        snprintf(param, sizeof param, "stop[%zu]", i);
+        if (read_stop(json_array_get(value, i), param, request, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_bias(struct smollm_logit_bias *bias, const json_t *value, struct api_error *error)
+{
+    if (json_is_false(value)) {
+        bias->bias = -INFINITY;
+        return 0;
+    }
+    double number = json_number_value(value);
+    if (!json_is_number(value) || !(number >= -1000 && number <= 1000))
+        return api_refuse(error, "logit_bias",
+                          "the logit_bias of token %d must be a number from -1000 to 1000, or false", bias->token);
+    bias->bias = (float)number;
+    return 0;
+}
+
+static int read_bias_token(struct smollm_logit_bias *bias, int64_t token, uint32_t vocabulary, struct api_error *error)
+{
+    if (token < 0 || token >= vocabulary)
+        return api_refuse(error, "logit_bias", "logit_bias names a token beyond the vocabulary (0 to %u)",
+                          vocabulary - 1);
+    bias->token = (int32_t)token;
+    return 0;
+}
+
+/* {"15043": 1.5} or [[15043, 1.5], [15043, false]]. */
+static int read_biases(const json_t *json, struct generation_request *request, uint32_t vocabulary,
+                       struct api_error *error)
+{
+    json_t *value = json_input_value(json, "logit_bias");
+    if (!value)
+        return 0;
+    size_t count = json_is_object(value) ? json_object_size(value) : json_array_size(value);
+    if (!json_is_object(value) && !json_is_array(value))
+        return api_refuse(error, "logit_bias", "logit_bias is %s; it must be an object", json_input_kind(value));
+    if (count > LOGIT_BIASES_MOST)
+        return api_refuse(error, "logit_bias", "logit_bias has %zu tokens (at most %d)", count, LOGIT_BIASES_MOST);
+    struct smollm_logit_bias *biases = arena_array(&request->arena, count + 1, sizeof *biases);
+    if (!biases) {
+        api_error_make(error, 503, "out_of_memory", "out of memory for the request");
+        return -1;
+    }
+    const char *key;
+    json_t *entry;
+    size_t i = 0;
+    if (json_is_object(value)) {
+        json_object_foreach(value, key, entry)
+        {
+            char *end;
+            long long token = strtoll(key, &end, 10);
+            if (*end || end == key)
+                return api_refuse(error, "logit_bias", "the names in logit_bias must be token ids");
+            if (read_bias_token(&biases[i], token, vocabulary, error) < 0 || read_bias(&biases[i], entry, error) < 0)
+                return -1;
+            i++;
+        }
+    } else {
+        json_array_foreach(value, i, entry)
+        {
+            const json_t *token = json_array_get(entry, 0);
+            if (json_array_size(entry) != 2 || !json_is_integer(token))
+                return api_refuse(error, "logit_bias", "an entry of logit_bias must be [token id, bias]");
+            if (read_bias_token(&biases[i], json_integer_value(token), vocabulary, error) < 0 ||
+                read_bias(&biases[i], json_array_get(entry, 1), error) < 0)
+                return -1;
+        }
+    }
+    request->sampling.logit_bias = biases;
+    request->sampling.logit_bias_count = count;
+    return 0;
+}
+
+/* Chat has a truth value beside a number; the others a number alone. */
+static int read_logprobs(const json_t *json, const struct numbers *numbers, struct generation_request *request,
+                         struct api_error *error)
+{
+    request->logprobs = numbers->n_probs;
+    if (request->kind == GENERATION_NATIVE && numbers->n_probs == 0)
+        request->logprobs = -1;
+    if (request->kind != GENERATION_CHAT)
+        return 0;
+    const json_t *value = json_input_value(json, "logprobs");
+    if (value && !json_is_boolean(value))
+        return api_refuse(error, "logprobs", "logprobs is %s; it must be true or false", json_input_kind(value));
+    bool wanted = value && json_is_true(value);
+    if (numbers->top_logprobs >= 0 && !wanted)
+        return api_refuse(error, "top_logprobs", "top_logprobs needs logprobs to be true");
+    request->logprobs = !wanted ? -1 : numbers->top_logprobs > 0 ? numbers->top_logprobs : 0;
+    return 0;
+}
+
+static int read_stream_options(const json_t *json, struct generation_request *request, struct api_error *error)
+{
+    static const struct json_field field = {"include_usage", FIELD_TRUTH, 0, 0,
+                                            offsetof(struct generation_request, include_usage)};
+    const json_t *options = json_input_value(json, "stream_options");
+    if (!options)
+        return 0;
+    if (!json_is_object(options))
+        return api_refuse(error, "stream_options", "stream_options is %s; it must be an object",
+                          json_input_kind(options));
+    if (json_input_fields(options, &field, 1, request, error) == 0)
+        return 0;
+    snprintf(error->param, sizeof error->param, "stream_options.include_usage");
+    return -1;
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        seed = (uint64_t)(uintptr_t)&seed;
+    return seed >> 11;
+}
+
+static void take_numbers(const struct api_options *defaults, const struct numbers *n,
+                         struct generation_request *request)
+{
+    struct smollm_sampling *s = &request->sampling;
+    s->temperature = (float)n->temperature;
+    s->top_p = (float)n->top_p;
+    s->min_p = (float)n->min_p;
+    s->top_k = n->top_k < 0 ? 0 : (int32_t)n->top_k;
+    s->repetition_penalty = (float)n->repeat_penalty;
+    s->repetition_window = (int32_t)n->repeat_last_n;
+    s->presence_penalty = (float)n->presence_penalty;
+    s->frequency_penalty = (float)n->frequency_penalty;
+    if (n->seed >= 0)
+        s->seed = (uint64_t)n->seed;
+    else if (!defaults->has_seed)
+        s->seed = random_seed();
+    request->is_stream = n->stream;
+    request->ignore_eos = n->ignore_eos;
+    request->return_progress = n->return_progress;
+    request->return_tokens = n->return_tokens;
+    request->echo = n->echo;
+    request->answers = n->n;
+    request->one_tool_call = !n->parallel_tool_calls;
+}
+
+static int take_max_tokens(const struct numbers *n, struct generation_request *request, struct api_error *error)
+{
+    enum { UNSET = -2 };
+    const char *name = request->kind == GENERATION_NATIVE  ? "n_predict"
+                       : n->max_completion_tokens != UNSET ? "max_completion_tokens"
+                                                           : "max_tokens";
+    int64_t value = request->kind == GENERATION_NATIVE  ? n->n_predict
+                    : n->max_completion_tokens != UNSET ? n->max_completion_tokens
+                                                        : n->max_tokens;
+    if (value == 0)
+        return api_refuse(error, name, "%s is 0; it must be at least 1 (-1: until the context is full)", name);
+    if (value != UNSET)
+        request->max_tokens = value;
+    return 0;
+}
+
+int generation_request_read(const struct api_options *defaults, const struct smollm_model *model,
+                            enum generation_kind kind, const json_t *json, struct generation_request *request,
+                            struct api_error *error)
+{
+    const struct smollm_sampling *d = &defaults->sampling;
+    struct smollm_model_info info;
+    smollm_model_get_info(model, &info);
+    *request = (struct generation_request){
+        .kind = kind, .json = json, .sampling = *d, .max_tokens = defaults->max_tokens > 0 ? defaults->max_tokens : -1};
+    struct numbers numbers = {.temperature = (double)d->temperature,
+                              .top_p = (double)d->top_p,
+                              .min_p = (double)d->min_p,
+                              .top_k = d->top_k,
+                              .repeat_penalty = (double)d->repetition_penalty,
+                              .repeat_last_n = d->repetition_window,
+                              .presence_penalty = (double)d->presence_penalty,
+                              .frequency_penalty = (double)d->frequency_penalty,
+                              .seed = -1,
+                              .max_tokens = -2,
+                              .max_completion_tokens = -2,
+                              .n_predict = -2,
+                              .n = 1,
+                              .top_logprobs = -1,
+                              .n_probs = -1,
+                              .parallel_tool_calls = true};
+    struct smollm_text ignored;
+    if (json_input_text(json, "model", &ignored, error) < 0 || read_numbers(1u << kind, json, &numbers, error) < 0 ||
+        refuse_grammars(json, error) < 0)
+        return -1;
+    take_numbers(defaults, &numbers, request);
+    if (take_max_tokens(&numbers, request, error) < 0 || read_stops(json, request, error) < 0 ||
+        read_biases(json, request, info.vocabulary_size, error) < 0 ||
+        read_logprobs(json, &numbers, request, error) < 0 || read_stream_options(json, request, error) < 0)
+        return -1;
+    if (kind == GENERATION_COMPLETIONS && refuse_completion_fields(json, &numbers, error) < 0)
+        return -1;
+    if (kind == GENERATION_CHAT)
+        return generation_read_conversation(model, json, &request->arena, &request->conversation, error);
+    return generation_read_prompts(model, json, request, error);
+}

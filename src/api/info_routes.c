@@ -1,0 +1,183 @@
+/* What the server says of itself. Reads atomics and constants only: never waits. */
+#include "api/json_writer.h"
+#include "api/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void route_health(const struct api *api, struct buffer *out)
+{
+    (void)api;
+    buffer_append_string(out, "{\"status\":\"ok\"}");
+}
+
+static void write_sampling(const struct api *api, struct json_writer *writer)
+{
+    const struct smollm_sampling *s = &api->options.sampling;
+    json_key(writer, "params");
+    json_begin_object(writer);
+    json_key_number(writer, "n_predict", api->options.max_tokens);
+    json_key_number(writer, "seed", api->options.has_seed ? (int64_t)s->seed : -1);
+    json_key_decimal(writer, "temperature", (double)s->temperature);
+    json_key_number(writer, "top_k", s->top_k);
+    json_key_decimal(writer, "top_p", (double)s->top_p);
+    json_key_decimal(writer, "min_p", (double)s->min_p);
+    json_key_decimal(writer, "repeat_penalty", (double)s->repetition_penalty);
+    json_key_number(writer, "repeat_last_n", s->repetition_window);
+    json_key_decimal(writer, "presence_penalty", (double)s->presence_penalty);
+    json_key_decimal(writer, "frequency_penalty", (double)s->frequency_penalty);
+    json_end_object(writer);
+}
+
+void route_props(const struct api *api, struct buffer *out)
+{
+    struct smollm_engine_info engine;
+    smollm_engine_get_info(api->engine, &engine);
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key(&writer, "default_generation_settings");
+    json_begin_object(&writer);
+    json_key_unsigned(&writer, "n_ctx", engine.context);
+    write_sampling(api, &writer);
+    json_end_object(&writer);
+    json_key_unsigned(&writer, "total_slots", engine.parallel);
+    json_key_word(&writer, "model_alias", api->name);
+    json_key_word(&writer, "model_path", api->info.path);
+    json_key_word(&writer, "chat_template", api->info.template_text ? api->info.template_text : "");
+    json_key_word(&writer, "chat_format", api->info.chat_format);
+    json_key_truth(&writer, "chat_format_has_thinking", api->info.chat_format_has_thinking);
+    json_key_truth(&writer, "chat_format_has_tools", api->info.chat_format_has_tools);
+    json_key(&writer, "modalities");
+    json_begin_object(&writer);
+    json_key_truth(&writer, "vision", false);
+    json_key_truth(&writer, "audio", false);
+    json_end_object(&writer);
+    json_key_word(&writer, "cpu", engine.cpu);
+    json_key_unsigned(&writer, "threads", engine.threads);
+    json_key_word(&writer, "build_info", api->fingerprint);
+    json_end_object(&writer);
+}
+
+void route_slots(const struct api *api, struct buffer *out)
+{
+    static const char *const states[] = {"idle", "prefill", "decode"};
+    struct smollm_engine_info engine;
+    smollm_engine_get_info(api->engine, &engine);
+    struct smollm_slot *slots = calloc(engine.parallel, sizeof *slots);
+    if (!slots) {
+        out->failed = true;
+        return;
+    }
+    smollm_engine_get_slots(api->engine, slots, engine.parallel);
+    struct json_writer writer = {out, false};
+    json_begin_array(&writer);
+    for (uint32_t i = 0; i < engine.parallel; i++) {
+        json_begin_object(&writer);
+        json_key_number(&writer, "id", i);
+        json_key_unsigned(&writer, "n_ctx", engine.context);
+        json_key_truth(&writer, "is_processing", slots[i].state != SMOLLM_SLOT_IDLE);
+        json_key_word(&writer, "state", states[slots[i].state]);
+        json_key_unsigned(&writer, "id_task", slots[i].request_id);
+        json_key_unsigned(&writer, "n_prompt_tokens", slots[i].prompt_tokens);
+        json_key_unsigned(&writer, "n_prompt_tokens_processed", slots[i].processed_tokens);
+        json_key_unsigned(&writer, "n_decoded", slots[i].generated_tokens);
+        json_end_object(&writer);
+    }
+    json_end_array(&writer);
+    free(slots);
+}
+
+static void write_metric(struct buffer *out, const char *name, const char *type, const char *help, double value)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.10g\n", name, help, name, type, name, value);
+}
+
+void route_metrics(const struct api *api, struct buffer *out)
+{
+    struct smollm_engine_stats s;
+    smollm_engine_get_stats(api->engine, &s);
+    double used = s.kv_pages_total > 0 ? (double)s.kv_pages_used / s.kv_pages_total : 0;
+    write_metric(out, "smollm_requests_running", "gauge", "Conversations being read or answered.", s.requests_running);
+    write_metric(out, "smollm_requests_waiting", "gauge", "Requests in the queue.", s.requests_waiting);
+    write_metric(out, "smollm_requests_finished_total", "counter", "Requests that have ended.",
+                 (double)s.requests_finished);
+    write_metric(out, "smollm_prompt_tokens_total", "counter", "Tokens of prompts read.", (double)s.prompt_tokens);
+    write_metric(out, "smollm_generated_tokens_total", "counter", "Tokens generated.", (double)s.generated_tokens);
+    write_metric(out, "smollm_kv_pages", "gauge", "Pages of the KV cache.", s.kv_pages_total);
+    write_metric(out, "smollm_kv_pages_used", "gauge", "Pages of the KV cache in use.", s.kv_pages_used);
+    write_metric(out, "vllm:num_requests_running", "gauge", "As smollm_requests_running.", s.requests_running);
+    write_metric(out, "vllm:num_requests_waiting", "gauge", "As smollm_requests_waiting.", s.requests_waiting);
+    write_metric(out, "vllm:kv_cache_usage_perc", "gauge", "Share of the KV cache in use, 0 to 1.", used);
+}
+
+static void write_model(const struct api *api, struct json_writer *writer)
+{
+    struct smollm_engine_info engine;
+    smollm_engine_get_info(api->engine, &engine);
+    json_begin_object(writer);
+    json_key_word(writer, "id", api->name);
+    json_key_word(writer, "object", "model");
+    json_key_number(writer, "created", api->started);
+    json_key_word(writer, "owned_by", "smollm");
+    json_key_unsigned(writer, "max_model_len", engine.context);
+    json_key(writer, "meta");
+    json_begin_object(writer);
+    json_key_word(writer, "architecture", api->info.architecture);
+    json_key_unsigned(writer, "n_vocab", api->info.vocabulary_size);
+    json_key_unsigned(writer, "n_ctx", engine.context);
+    json_key_unsigned(writer, "n_ctx_train", api->info.context_length);
+    json_key_unsigned(writer, "n_embd", api->info.embedding_length);
+    json_key_unsigned(writer, "n_params", api->info.parameters);
+    json_key_unsigned(writer, "size", api->info.file_bytes);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+void route_models(const struct api *api, struct buffer *out)
+{
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key_word(&writer, "object", "list");
+    json_key(&writer, "data");
+    json_begin_array(&writer);
+    write_model(api, &writer);
+    json_end_array(&writer);
+    json_end_object(&writer);
+}
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
+/* Whether percent-encoded text stands for a name. Digits after '%' were checked when the request was parsed, and are
+ * checked by length here. */
+static bool encodes(struct smollm_text encoded, const char *name)
+{
+    size_t at = 0, size = strlen(name);
+    for (size_t i = 0; i < encoded.size; i++, at++) {
+        char c = encoded.data[i];
+        if (c == '%' && encoded.size - i > 2) {
+            c = (char)(hex(encoded.data[i + 1]) << 4 | hex(encoded.data[i + 2]));
+            i += 2;
+        }
+        if (at >= size || c != name[at])
+            return false;
+    }
+    return at == size;
+}
+
+int route_model(const struct api *api, struct smollm_text path, struct buffer *out, struct api_error *error)
+{
+    const char *begin = memmem(path.data, path.size, "/models/", 8);
+    struct smollm_text name = {begin + 8, path.size - (size_t)(begin + 8 - path.data)};
+    if (!encodes(name, api->name)) {
+        api_refuse(error, "model", "there is no such model here; the one that is served is '%s'", api->name);
+        error->status = 404;
+        error->code = "model_not_found";
+        return -1;
+    }
+    struct json_writer writer = {out, false};
+    write_model(api, &writer);
+    return 0;
+}

@@ -1,0 +1,167 @@
+#include "api/json_input.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no
+ * JSON is left for the parser to find. */
+static int check_size(struct smollm_text body, struct api_error *error)
+{
+    size_t depth = 0, nests = 0, values = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < body.size; i++) {
+        char c = body.data[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+            continue;
+        }
+        if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            nests++;
+            if (++depth > JSON_DEPTH_MOST)
+                return api_refuse(error, NULL, "the body is JSON nested deeper than %d levels", JSON_DEPTH_MOST);
+        } else if (c == ']' || c == '}') {
+            depth -= depth > 0;
+        } else if (c == ',') {
+            values++;
+        }
+        if (nests > JSON_NESTS_MOST || values > JSON_VALUES_MOST)
+            return api_refuse(error, NULL, "the body has more than %d JSON values or %d arrays and objects",
+                              JSON_VALUES_MOST, JSON_NESTS_MOST);
+    }
+    return 0;
+}
+
+int json_input_parse(struct smollm_text body, json_t **object, bool *is_rounded, struct api_error *error)
+{
+    *object = NULL;
+    *is_rounded = false;
+    if (check_size(body, error) < 0)
+        return -1;
+    json_error_t cause;
+    json_t *parsed = json_loadb(body.data ? body.data : "", body.size, JSON_REJECT_DUPLICATES, &cause);
+    /* An integer of more than 64 bits: as a decimal number the field's own check names it. */
+    if (!parsed && json_error_code(&cause) == json_error_numeric_overflow) {
+        *is_rounded = true;
+        parsed = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &cause);
+    }
+    if (!parsed && json_error_code(&cause) == json_error_out_of_memory) {
+        api_error_make(error, 503, "out_of_memory", "out of memory for the request");
+        return -1;
+    }
+    if (!parsed)
+        return api_refuse(error, NULL, "the body is not JSON that is accepted here: line %d, column %d: %s", cause.line,
+                          cause.column, cause.text);
+    if (!json_is_object(parsed)) {
+        api_refuse(error, NULL, "the body is %s; a JSON object is needed", json_input_kind(parsed));
+        json_decref(parsed);
+        return -1;
+    }
+    *object = parsed;
+    return 0;
+}
+
+const char *json_input_kind(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "a number";
+    case JSON_NULL:
+        return "null";
+    default:
+        return "a truth value";
+    }
+}
+
+json_t *json_input_value(const json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return value && !json_is_null(value) ? value : NULL;
+}
+
+struct smollm_text json_input_string(const json_t *string)
+{
+    return (struct smollm_text){json_string_value(string), json_string_length(string)};
+}
+
+int json_input_text(const json_t *object, const char *key, struct smollm_text *text, struct api_error *error)
+{
+    const json_t *value = json_input_value(object, key);
+    *text = (struct smollm_text){0};
+    if (!value)
+        return 0;
+    if (!json_is_string(value))
+        return api_refuse(error, key, "%s is %s; it must be a string", key, json_input_kind(value));
+    *text = json_input_string(value);
+    return 0;
+}
+
+/* Integers beyond 2^53 go through double here only to be compared with a range; their value is taken exactly. */
+static int check_range(const json_t *value, const char *param, bool whole, double least, double most,
+                       struct api_error *error)
+{
+    double number = json_number_value(value);
+    const char *kind = whole ? "a whole number" : "a number";
+    if (!json_is_number(value))
+        return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
+                          kind, least, most);
+    if (!(number >= least && number <= most) || (whole && number != floor(number)))
+        return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, least,
+                          most);
+    return 0;
+}
+
+int json_input_integer(const json_t *value, const char *param, int64_t least, int64_t most, int64_t *result,
+                       struct api_error *error)
+{
+    if (check_range(value, param, true, (double)least, (double)most, error) < 0)
+        return -1;
+    if (json_is_integer(value)) {
+        *result = json_integer_value(value);
+    } else {
+        /* The upper end of int64_t is no double: what rounds up to it would overflow. */
+        double number = json_real_value(value);
+        *result = number >= 0x1p63 ? INT64_MAX : (int64_t)number;
+    }
+    if (*result < least || *result > most)
+        return api_refuse(error, param, "%s is out of range", param);
+    return 0;
+}
+
+int json_input_fields(const json_t *object, const struct json_field *fields, size_t count, void *target,
+                      struct api_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct json_field *field = &fields[i];
+        void *place = (char *)target + field->offset;
+        const json_t *value = json_input_value(object, field->name);
+        if (!value)
+            continue;
+        if (field->kind == FIELD_TRUTH) {
+            if (!json_is_boolean(value))
+                return api_refuse(error, field->name, "%s is %s; it must be true or false", field->name,
+                                  json_input_kind(value));
+            *(bool *)place = json_is_true(value);
+        } else if (field->kind == FIELD_INTEGER) {
+            int64_t most = field->most >= 0x1p63 ? INT64_MAX : (int64_t)field->most;
+            if (json_input_integer(value, field->name, (int64_t)field->least, most, place, error) < 0)
+                return -1;
+        } else {
+            if (check_range(value, field->name, false, field->least, field->most, error) < 0)
+                return -1;
+            *(double *)place = json_number_value(value);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,48 @@
+/* JSON from outside: checked before and while it is parsed, and read by tables of fields. */
+#ifndef API_JSON_INPUT_H
+#define API_JSON_INPUT_H
+
+#include "api/api_error.h"
+
+#include <jansson.h>
+
+enum {
+    JSON_DEPTH_MOST = 64,
+    JSON_NESTS_MOST = 1 << 16,  /* arrays and objects */
+    JSON_VALUES_MOST = 1 << 20, /* of all kinds: bounds the memory of what is parsed */
+};
+
+/* An object. Refused as 400: what is no JSON (RFC 8259), no object, deeper or larger than the limits, not UTF-8; NUL,
+ * lone surrogates and names that occur twice. *is_rounded: an integer had more than 64 bits and all numbers were read
+ * as floating point, so that the check of that field can name it; other values are not to be relied on. The caller
+ * frees *object with json_decref. */
+int json_input_parse(struct smollm_text body, json_t **object, bool *is_rounded, struct api_error *error);
+
+enum field_kind { FIELD_INTEGER, FIELD_NUMBER, FIELD_TRUTH };
+
+/* A field of a request and where it goes: FIELD_INTEGER to an int64_t, FIELD_NUMBER to a double, FIELD_TRUTH to a
+ * bool. A number without a fraction is an integer, whether written 5 or 5.0. */
+struct json_field {
+    const char *name;
+    enum field_kind kind;
+    double least, most; /* both allowed; not used by FIELD_TRUTH */
+    size_t offset;      /* in the struct that is filled */
+};
+
+/* Reads each field of the table that the object has; null counts as absent. A wrong type or range is refused with the
+ * field's name in param. Other fields are not looked at. */
+int json_input_fields(const json_t *object, const struct json_field *fields, size_t count, void *target,
+                      struct api_error *error);
+
+/* The value of a key; NULL when it is absent or null. */
+json_t *json_input_value(const json_t *object, const char *key);
+/* A string, {NULL, 0} when absent or null; refused when it is something else. Borrowed from the object. */
+int json_input_text(const json_t *object, const char *key, struct smollm_text *text, struct api_error *error);
+struct smollm_text json_input_string(const json_t *string);
+/* An integer in a range, refused with `param` as its name. */
+int json_input_integer(const json_t *value, const char *param, int64_t least, int64_t most, int64_t *result,
+                       struct api_error *error);
+/* "a string", "an array" */
+const char *json_input_kind(const json_t *value);
+
+#endif

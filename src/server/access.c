@@ -1,0 +1,94 @@
+#include "server/access.h"
+
+#include "base/text.h"
+
+#include <string.h>
+#include <strings.h>
+
+bool access_key_matches(struct smollm_text given, const char *key)
+{
+    size_t size = strlen(key), differing = given.size ^ size;
+    for (size_t i = 0; i < given.size; i++)
+        differing |= (size_t)(unsigned char)(given.data[i] ^ key[size > 0 ? i % size : 0]);
+    return differing == 0;
+}
+
+/* All keys are looked at, whichever matches. */
+static bool is_known_key(const struct access_rules *rules, struct smollm_text given)
+{
+    bool known = false;
+    for (const char *const *key = rules->keys; key && *key; key++)
+        known |= access_key_matches(given, *key);
+    return known && given.size > 0;
+}
+
+static bool has_key(const struct access_rules *rules, const struct http_head *head)
+{
+    struct smollm_text given = http_head_field(head, "authorization");
+    if (given.size > 7 && strncasecmp(given.data, "Bearer ", 7) == 0)
+        return is_known_key(rules, (struct smollm_text){given.data + 7, given.size - 7});
+    return is_known_key(rules, http_head_field(head, "x-api-key"));
+}
+
+static struct smollm_text without_port(struct smollm_text host)
+{
+    const char *end = host.data + host.size;
+    const char *colon =
+        host.size > 0 && *host.data == '[' ? memchr(host.data, ']', host.size) : memchr(host.data, ':', host.size);
+    if (colon && *colon == ']')
+        colon++;
+    return (struct smollm_text){host.data, (size_t)((colon ? colon : end) - host.data)};
+}
+
+static bool is_our_host(const struct access_rules *rules, struct smollm_text host, const char *local_address)
+{
+    static const char *const own[] = {"127.0.0.1", "localhost", "[::1]"};
+    host = without_port(host);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (http_text_is(host, own[i]))
+            return true;
+    for (const char *const *name = rules->hosts; name && *name; name++)
+        if (http_text_is(host, *name))
+            return true;
+    if (host.size > 2 && *host.data == '[')
+        host = (struct smollm_text){host.data + 1, host.size - 2};
+    return local_address && http_text_is(host, local_address);
+}
+
+/* A browser names the page's origin with every request that is not a plain GET. Programs send none. */
+static bool is_cross_origin(const struct http_head *head)
+{
+    struct smollm_text site = http_head_field(head, "sec-fetch-site"), origin = http_head_field(head, "origin");
+    if (text_is(head->method, "GET") || text_is(head->method, "HEAD"))
+        return false;
+    if (site.data && !http_text_is(site, "same-origin") && !http_text_is(site, "none"))
+        return true;
+    if (!origin.data)
+        return false;
+    size_t scheme = text_starts_with(origin, "http://") ? 7 : text_starts_with(origin, "https://") ? 8 : 0;
+    return scheme == 0 || origin.size - scheme != head->host.size ||
+           strncasecmp(origin.data + scheme, head->host.data, head->host.size) != 0;
+}
+
+int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
+                 bool is_public, const char **reason)
+{
+    if (!is_our_host(rules, head->host, local_address)) {
+        *reason = "this server does not answer for that host name (smollm serve --allow-host NAME adds one)";
+        return 403;
+    }
+    if (is_cross_origin(head)) {
+        *reason = "requests from pages of another origin are refused";
+        return 403;
+    }
+    if (!is_public && rules->keys && rules->keys[0] && !has_key(rules, head)) {
+        *reason = "a key is needed: Authorization: Bearer KEY";
+        return 401;
+    }
+    return 0;
+}
+
+bool access_is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}

@@ -1,0 +1,26 @@
+/* Who may ask what: keys, host names, origins. No sockets. */
+#ifndef SERVER_ACCESS_H
+#define SERVER_ACCESS_H
+
+#include "server/http_parser.h"
+
+struct access_rules {
+    const char *const *keys;  /* NULL-terminated; none: no key is needed */
+    const char *const *hosts; /* NULL-terminated: names beside 127.0.0.1, localhost and [::1], without port */
+};
+
+/* The status with which a request is refused, or 0. local_address is the connection's own ("192.0.2.1", "::1"): a
+ * server may always be called by its address, since only names can be rebound to it by others.
+ *
+ * 403: the Host is none of ours, or a page of another origin sends it (methods other than GET and HEAD).
+ * 401: no key, or none of ours, in `Authorization: Bearer` or `x-api-key`; is_public needs none. */
+int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
+                 bool is_public, const char **reason);
+
+/* Whether two texts are equal; takes the same time wherever they differ. */
+bool access_key_matches(struct smollm_text given, const char *key);
+
+/* Whether an address that is listened on can be reached from this machine alone: 127.0.0.0/8 or ::1 as text. */
+bool access_is_loopback(const char *address);
+
+#endif

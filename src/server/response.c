@@ -1,0 +1,95 @@
+#include "server/response.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *response_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Unknown";
+}
+
+static void write_date(struct buffer *out)
+{
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t now = time(NULL);
+    struct tm t = {0};
+    gmtime_r(&now, &t);
+    buffer_printf(out, "Date: %s, %02d %s %d %02d:%02d:%02d GMT\r\n", days[t.tm_wday], t.tm_mday, months[t.tm_mon],
+                  t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
+}
+
+void response_write_head(const struct response_head *head, struct buffer *out)
+{
+    buffer_printf(out, "HTTP/1.1 %d %s\r\n", head->status, response_reason(head->status));
+    write_date(out);
+    buffer_printf(out, "Content-Type: %s\r\n", head->content_type);
+    if (!head->is_stream)
+        buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", head->length);
+    else if (head->minor_version == 1)
+        buffer_append_string(out, "Transfer-Encoding: chunked\r\n");
+    if (!head->keep_alive)
+        buffer_append_string(out, "Connection: close\r\n");
+    else if (head->minor_version == 0)
+        buffer_append_string(out, "Connection: keep-alive\r\n");
+    if (head->retry_after > 0)
+        buffer_printf(out, "Retry-After: %d\r\n", head->retry_after);
+    if (head->allow)
+        buffer_printf(out, "Allow: %s\r\n", head->allow);
+    if (head->status == 401)
+        buffer_append_string(out, "WWW-Authenticate: Bearer\r\n");
+    buffer_printf(out, "Cache-Control: %s\r\n", head->may_be_cached ? "no-cache" : "no-store");
+    buffer_printf(out, "Content-Security-Policy: %s\r\n",
+                  head->policy ? head->policy : "default-src 'none'; frame-ancestors 'none'");
+    buffer_append_string(out, "X-Content-Type-Options: nosniff\r\n"
+                              "X-Frame-Options: DENY\r\n"
+                              "Referrer-Policy: no-referrer\r\n"
+                              "Cross-Origin-Opener-Policy: same-origin\r\n"
+                              "Cross-Origin-Resource-Policy: same-origin\r\n"
+                              "\r\n");
+}
+
+void response_frame_chunk(struct buffer *out, size_t begin)
+{
+    if (out->failed || out->size <= begin + RESPONSE_CHUNK_HEAD) {
+        out->size = out->failed ? out->size : begin;
+        return;
+    }
+    char head[RESPONSE_CHUNK_HEAD + 1];
+    snprintf(head, sizeof head, "%08" PRIx32 "\r\n", (uint32_t)(out->size - begin - RESPONSE_CHUNK_HEAD));
+    memcpy(out->data + begin, head, RESPONSE_CHUNK_HEAD);
+    buffer_append(out, "\r\n", 2);
+}
+
+void response_end_chunks(struct buffer *out)
+{
+    buffer_append_string(out, "0\r\n\r\n");
+}

@@ -1,0 +1,32 @@
+/* The head of a response, and chunks of its body. */
+#ifndef SERVER_RESPONSE_H
+#define SERVER_RESPONSE_H
+
+#include "base/text.h"
+
+#include <stdint.h>
+
+struct response_head {
+    int status;
+    int minor_version; /* of the request */
+    const char *content_type;
+    bool is_stream;  /* chunked; with HTTP/1.0 until the connection closes */
+    uint64_t length; /* of the body otherwise */
+    bool keep_alive;
+    int retry_after;    /* seconds; 0: none */
+    const char *allow;  /* NULL: none */
+    const char *policy; /* Content-Security-Policy; NULL: one that allows nothing */
+    bool may_be_cached; /* otherwise no-store */
+};
+
+void response_write_head(const struct response_head *head, struct buffer *out);
+/* "Not Found" */
+const char *response_reason(int status);
+
+/* Puts the frame of a chunk around what the buffer holds from `begin` on; nothing if that is empty, since an empty
+ * chunk would end the body. RESPONSE_CHUNK_HEAD bytes must have been appended there beforehand as room. */
+enum { RESPONSE_CHUNK_HEAD = 10 };
+void response_frame_chunk(struct buffer *out, size_t begin);
+void response_end_chunks(struct buffer *out);
+
+#endif
