@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind { FLAG, COUNT, INTEGER, LARGE, REAL, STRING, STRINGS };
 
@@ -270,12 +271,12 @@ static bool read_config(const struct command_help *command, struct options *opti
         snprintf(path, sizeof path, "%s/.config/smollm/config", home);
     else
         return true;
+    if (!named && access(path, F_OK) != 0)
+        return true;
     struct buffer text = {0};
     struct smollm_error error;
     int status = file_read(path, &text, &error);
     options->config = text.data;
-    if (status == SMOLLM_ENOTFOUND && !named)
-        return true;
     if (status < 0) {
         print_usage_error(command->name, "%s", error.message);
         return false;
