@@ -162,7 +162,7 @@ def endless_path(folder):
     from parrot_model import make_parrot
 
     path = folder / "endless.gguf"
-    make_parrot(path, ["<think>", "no", "</think>", "word one, ", "word two, ", "word " + "three " * 20], loop=3,
+    make_parrot(path, ["<think>", "no", "</think>", "word one, ", "word two, ", "word " + "three " * 200], loop=3,
                 context=65536, name="endless")
     return path
 
