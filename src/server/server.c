@@ -158,6 +158,9 @@ static void end_if_empty(struct server *server)
     close_handle((uv_handle_t *)&server->grace);
     close_handle((uv_handle_t *)&server->sigterm);
     close_handle((uv_handle_t *)&server->sigint);
+    /* Closing gave them back their power to kill: another one now must not turn a clean end into a failure. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
     close_handle((uv_handle_t *)&server->wake);
 }
 

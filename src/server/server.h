@@ -27,8 +27,8 @@ int server_open(const struct server_options *options, struct server **server, st
 /* "127.0.0.1:8080", "[::1]:8080"; borrowed. */
 const char *server_address(const struct server *server);
 /* Serves until SIGTERM or SIGINT. Then no new connection or request is taken, what is being answered may finish for
- * some seconds, and then ends with an error: all within 10 seconds. A second signal shortens the wait. api and engine
- * are borrowed until the return. */
+ * some seconds, and then ends with an error: all within 10 seconds. A second signal shortens the wait; after the return
+ * both are ignored. api and engine are borrowed until the return. */
 int server_run(struct server *server, struct api *api, struct smollm_engine *engine, struct smollm_error *error);
 void server_close(struct server *server); /* accepts NULL */
 

@@ -1,0 +1,84 @@
+/* libFuzzer: any bytes as the body of each POST route of the API, on a small model. The first byte chooses the route.
+ *
+ * What is accepted is answered with few tokens at most; every body that comes back is JSON, or events of it. */
+#include "api/api.h"
+#include "tests/library/tiny_model.h"
+
+#include <jansson.h>
+#include <time.h>
+
+int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size);
+
+static const char *const paths[] = {"/v1/chat/completions", "/completions",   "/completion", "/tokenize",
+                                    "/detokenize",          "/apply-template"};
+
+#define REQUIRE(condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            abort();                                                                                                   \
+    } while (0)
+
+static struct api *open_api(void)
+{
+    struct smollm_model *model;
+    struct smollm_engine *engine;
+    struct api *api;
+    char *path = tiny_model_write(false);
+    const struct smollm_engine_options options = {.context = 64, .parallel = 16, .threads = 1};
+    const struct api_options api_options = {.sampling = smollm_sampling_default(), .max_tokens = 2};
+    REQUIRE(smollm_model_open(path, NULL, &model, NULL) == 0);
+    REQUIRE(smollm_engine_start(model, &options, &engine, NULL) == 0);
+    REQUIRE(api_create(model, engine, &api_options, &api, NULL) == 0);
+    unlink(path);
+    free(path);
+    return api;
+}
+
+/* Streams: each line of data is JSON or [DONE]. */
+static void check_events(const struct buffer *out)
+{
+    for (char *line = strtok(out->data, "\n"); line; line = strtok(NULL, "\n")) {
+        if (*line == ':' || strcmp(line, "data: [DONE]") == 0)
+            continue;
+        REQUIRE(strncmp(line, "data: ", 6) == 0);
+        json_t *json = json_loads(line + 6, 0, NULL);
+        REQUIRE(json);
+        json_decref(json);
+    }
+}
+
+static void check_body(const struct buffer *out)
+{
+    json_t *json = json_loadb(out->data, out->size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    REQUIRE(json);
+    json_decref(json);
+}
+
+int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
+{
+    static struct api *api;
+    if (!api)
+        api = open_api();
+    if (size == 0)
+        return 0;
+    struct api_call call = {.path = text_of(paths[data[0] % 6]), .body = {(const char *)data + 1, size - 1}};
+    call.route = api_route_find(api, call.path);
+    struct api_answer *answer = api_answer_open(api, &call);
+    struct buffer out = {0};
+    struct api_head head;
+    REQUIRE(answer);
+    enum api_state state;
+    /* Long answers are left in the middle, as clients do. */
+    for (int i = 0; (state = api_answer_pull(answer, &out, SIZE_MAX)) != API_DONE && i < 20; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (state == API_DONE) {
+        REQUIRE(api_answer_head(answer, &head) && head.status >= 200);
+        if (head.is_stream)
+            check_events(&out);
+        else
+            check_body(&out);
+    }
+    api_answer_close(answer);
+    buffer_free(&out);
+    return 0;
+}

@@ -1,0 +1,290 @@
+/* The API without sockets: bodies in, answers out, on a small random model; and the writers on events made here. */
+#include "cmocka_all.h"
+
+#include "api/context.h"
+#include "api/generation.h"
+#include "api/json_input.h"
+#include "tests/library/tiny_model.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <time.h>
+
+struct fixture {
+    struct smollm_model *model;
+    struct smollm_engine *engine;
+    struct api *api;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    char *path = tiny_model_write(false);
+    const struct smollm_engine_options options = {.context = 512, .parallel = 4, .queue = 4, .threads = 1};
+    const struct smollm_model_options model_options = {.chat_format = "chatml"};
+    struct api_options api_options = {.alias = "tiny", .sampling = smollm_sampling_default(), .max_tokens = 8};
+    assert_int_equal(smollm_model_open(path, &model_options, &f->model, NULL), 0);
+    assert_int_equal(smollm_engine_start(f->model, &options, &f->engine, NULL), 0);
+    assert_int_equal(api_create(f->model, f->engine, &api_options, &f->api, NULL), 0);
+    unlink(path);
+    free(path);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    api_destroy(f->api);
+    smollm_engine_close(f->engine);
+    smollm_model_close(f->model);
+    free(f);
+    return 0;
+}
+
+static void count(void *user)
+{
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static struct api_answer *open_answer(struct fixture *f, const char *path, const char *body, atomic_int *notified)
+{
+    struct api_call call = {.path = text_of(path), .body = text_of(body), .notify = count, .notify_user = notified};
+    call.route = api_route_find(f->api, call.path);
+    assert_non_null(call.route);
+    return api_answer_open(f->api, &call);
+}
+
+/* All of an answer, in pieces of at least `most` bytes. */
+static struct api_head finish(struct api_answer *answer, size_t most, struct buffer *out)
+{
+    struct api_head head = {0};
+    enum api_state state;
+    struct buffer piece = {0};
+    int waits = 0;
+    while ((state = api_answer_pull(answer, &piece, most)) != API_DONE) {
+        if (state == API_WAITING) {
+            assert_true(waits++ < 20000);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        }
+        buffer_append_text(out, buffer_text(&piece));
+        buffer_clear(&piece);
+    }
+    buffer_append_text(out, buffer_text(&piece));
+    buffer_free(&piece);
+    assert_true(api_answer_head(answer, &head));
+    return head;
+}
+
+static json_t *ask(struct fixture *f, const char *path, const char *body, int status)
+{
+    atomic_int notified = 0;
+    struct buffer out = {0};
+    struct api_answer *answer = open_answer(f, path, body, &notified);
+    struct api_head head = finish(answer, SIZE_MAX, &out);
+    api_answer_close(answer);
+    if (head.status != status)
+        print_error("%s %s: %s\n", path, body, out.data);
+    assert_int_equal(head.status, status);
+    assert_false(head.is_stream);
+    json_t *json = json_loadb(out.data, out.size, 0, NULL);
+    assert_non_null(json);
+    buffer_free(&out);
+    return json;
+}
+
+static const char *string_at(const json_t *json, const char *outer, const char *inner)
+{
+    return json_string_value(json_object_get(json_object_get(json, outer), inner));
+}
+
+static void test_routes(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const known[] = {"/v1/chat/completions", "/chat/completions", "/v1/models", "/models/x",
+                                        "/completion",          "/v1/completion",    "/health"};
+    static const char *const unknown[] = {"/",       "/v1",      "/v1/", "/v1/v1/models", "/models/", "/metrics",
+                                          "/Health", "/health/", "",     "v1/models"};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        assert_non_null(api_route_find(f->api, text_of(known[i])));
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
+        assert_null(api_route_find(f->api, text_of(unknown[i])));
+}
+
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+
+static void test_whole_and_stream_agree(void **state)
+{
+    struct fixture *f = *state;
+    json_t *json = ask(f, "/v1/chat/completions", "{" MESSAGES ",\"temperature\":0,\"ignore_eos\":true}", 200);
+    const json_t *choice = json_array_get(json_object_get(json, "choices"), 0);
+    const json_t *message = json_object_get(choice, "message");
+    assert_string_equal(json_string_value(json_object_get(choice, "finish_reason")), "length");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "usage"), "completion_tokens")), 8);
+    /* The stream, pulled in the smallest steps, says the same. */
+    for (size_t most = 1; most < 100000; most *= 300) {
+        atomic_int notified = 0;
+        struct buffer out = {0}, content = {0};
+        struct api_answer *answer = open_answer(
+            f, "/chat/completions", "{" MESSAGES ",\"temperature\":0,\"ignore_eos\":true,\"stream\":true}", &notified);
+        struct api_head head;
+        assert_true(api_answer_head(answer, &head));
+        assert_true(head.is_stream);
+        assert_string_equal(head.content_type, "text/event-stream");
+        finish(answer, most, &out);
+        api_answer_close(answer);
+        assert_true(atomic_load(&notified) > 0);
+        assert_non_null(strstr(out.data, "data: [DONE]\n\n"));
+        for (char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
+            json_t *chunk = json_loads(line + 6, 0, NULL);
+            const json_t *delta = json_object_get(json_array_get(json_object_get(chunk, "choices"), 0), "delta");
+            const json_t *piece = json_object_get(delta, "content");
+            if (piece)
+                buffer_append_text(&content, json_input_string(piece));
+            json_decref(chunk);
+        }
+        assert_string_equal(content.data ? content.data : "", json_string_value(json_object_get(message, "content")));
+        buffer_free(&out);
+        buffer_free(&content);
+    }
+    json_decref(json);
+}
+
+static void test_seed_is_told(void **state)
+{
+    struct fixture *f = *state;
+    json_t *first = ask(f, "/completion", "{\"prompt\":\"a\",\"temperature\":2}", 200);
+    json_int_t seed = json_integer_value(json_object_get(json_object_get(first, "generation_settings"), "seed"));
+    assert_true(seed >= 0 && seed < (json_int_t)1 << 53);
+    char body[200];
+    snprintf(body, sizeof body, "{\"prompt\":\"a\",\"temperature\":2,\"seed\":%lld}", (long long)seed);
+    json_t *again = ask(f, "/completion", body, 200);
+    assert_string_equal(json_string_value(json_object_get(first, "content")),
+                        json_string_value(json_object_get(again, "content")));
+    json_decref(first);
+    json_decref(again);
+}
+
+static void test_errors(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *body, *param;
+    } cases[] = {
+        {"/v1/chat/completions", "{}", "messages"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"top_k\":99999999999999999999}", "top_k"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"max_tokens\":-5}", "max_tokens"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"max_tokens\":9223372036854775807}", "max_tokens"},
+        {"/v1/completions", "{\"prompt\":\"a\",\"logprobs\":21}", "logprobs"},
+        {"/v1/completions", "{\"prompt\":\"a\",\"best_of\":2}", "best_of"},
+        {"/v1/completions", "{\"prompt\":\"a\",\"suffix\":\"b\"}", "suffix"},
+        {"/v1/completions", "{\"prompt\":[1,2,272]}", "prompt"},
+        {"/v1/completions", "{\"prompt\":[1,-2]}", "prompt"},
+        {"/v1/completions", "{\"prompt\":[\"a\",\"b\",\"c\"],\"n\":8}", "prompt"},
+        {"/detokenize", "{\"tokens\":[272]}", "tokens"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *json = ask(f, cases[i].path, cases[i].body, 400);
+        assert_string_equal(string_at(json, "error", "param"), cases[i].param);
+        assert_string_equal(string_at(json, "error", "type"), "invalid_request_error");
+        json_decref(json);
+    }
+    json_t *json = ask(f, "/v1/completions", "{\"prompt\":\"\"}", 400);
+    json_decref(json);
+}
+
+static void test_queue_full_and_abort(void **state)
+{
+    struct fixture *f = *state;
+    atomic_int notified = 0;
+    struct api_answer *answers[24];
+    struct api_error error;
+    struct api_head head;
+    size_t refused = 0;
+    /* Nobody pulls: four work and park, four wait, the others are refused. */
+    for (size_t i = 0; i < 24; i++) {
+        answers[i] = open_answer(f, "/completion",
+                                 "{\"prompt\":\"a\",\"n_predict\":400,\"ignore_eos\":true,\"stream\":true}", &notified);
+        if (api_answer_head(answers[i], &head) && head.status == 429) {
+            assert_true(head.retry_after > 0);
+            refused++;
+        }
+    }
+    assert_true(refused > 0 && refused < 24);
+    api_error_make(&error, 503, "shutting_down", "going down");
+    for (size_t i = 0; i < 24; i++) {
+        struct buffer out = {0};
+        api_answer_abort(answers[i], &error);
+        finish(answers[i], SIZE_MAX, &out);
+        assert_non_null(strstr(out.data, "\"error\""));
+        buffer_free(&out);
+        api_answer_close(answers[i]);
+    }
+    /* They leave the queue and the slots within a step. */
+    struct smollm_engine_stats stats = {.requests_running = 1};
+    for (int i = 0; i < 2000 && stats.requests_running + stats.requests_waiting > 0; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        smollm_engine_get_stats(f->engine, &stats);
+    }
+    json_t *json = ask(f, "/completion", "{\"prompt\":\"a\"}", 200);
+    json_decref(json);
+    assert_int_equal(stats.kv_pages_used, 0);
+}
+
+/* What a random model will not say: tool calls, made here and written by the format. */
+static void test_tool_deltas(void **state)
+{
+    struct fixture *f = *state;
+    struct generation g = {.api = f->api, .format = &chat_format, .id = "chatcmpl-1"};
+    struct buffer out = {0};
+    struct smollm_event begin = {.type = SMOLLM_EVENT_TOOL_CALL,
+                                 .tool = {.index = 1, .id = text_of("call_9"), .name = text_of("f\"n")}};
+    struct smollm_event more = {
+        .type = SMOLLM_EVENT_TOOL_ARGUMENTS, .tool.index = 1, .text = text_of("{\"a\":\"\\n\"")};
+    g.request.logprobs = -1;
+    chat_format.event(&g, &g.choices[0], &begin, &out);
+    assert_non_null(strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"call_9\",\"type\":\"function\","
+                                     "\"function\":{\"name\":\"f\\\"n\",\"arguments\":\"\"}}]}"));
+    buffer_clear(&out);
+    chat_format.event(&g, &g.choices[0], &more, &out);
+    assert_non_null(strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":"
+                                     "\"{\\\"a\\\":\\\"\\\\n\\\"\"}}]}"));
+    buffer_free(&out);
+}
+
+static void test_writer(void **state)
+{
+    struct buffer out = {0};
+    struct json_writer w = {&out, false};
+    json_begin_object(&w);
+    json_key_text(&w, "t", (struct smollm_text){"a\"\\\n\x01\xff\xc3\xa9\xed\xa0\x80\xf0\x9f", 13});
+    json_key(&w, "n");
+    json_begin_array(&w);
+    json_decimal(&w, (double)0.6f);
+    json_decimal(&w, (double)0.95f);
+    json_decimal(&w, 1.0 / 3);
+    json_decimal(&w, (double)INFINITY);
+    json_number(&w, -5);
+    json_unsigned(&w, UINT64_MAX);
+    json_end_array(&w);
+    json_key_truth(&w, "b", true);
+    json_end_object(&w);
+    assert_string_equal(out.data, "{\"t\":\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+                                  "\xef\xbf\xbd\xef\xbf\xbd\",\"n\":[0.6,0.95,0.33333333,null,-5,"
+                                  "18446744073709551615],\"b\":true}");
+    buffer_free(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_whole_and_stream_agree),
+        cmocka_unit_test(test_seed_is_told),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_queue_full_and_abort),
+        cmocka_unit_test(test_tool_deltas),
+        cmocka_unit_test(test_writer),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,200 @@
+"""What SDKs cannot send wrong: raw sockets against the server's limits, hosts, origins and methods."""
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import post, read_all, status_of
+
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
+CHAT = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 2})
+
+
+@pytest.mark.parametrize("request_bytes, status", [
+    (b"GET / HTTP/1.1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\nHost: localhost\n\n", 400),
+    (b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505),
+    (GET + b"Host: localhost\r\n\r\n", 400),
+    (GET + b"X : y\r\n\r\n", 400),
+    (GET + b"X: " + b"y" * 17000 + b"\r\n\r\n", 431),
+    (b"GET /" + b"y" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+    (b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+    (b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n", 413),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+    (b"GET /health HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 403),
+    (post("/completion", "{}", "Origin: http://evil.example", "Connection: close"), 403),
+    (post("/completion", "{}", "Sec-Fetch-Site: cross-site", "Connection: close"), 403),
+    (b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}", 415),
+    (b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 415),
+    (b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 404),
+    (b"GET /../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404),
+    (b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404),
+])
+def test_refused(parrot, request_bytes, status):
+    answer = parrot.raw(request_bytes)
+    assert status_of(answer) == status, answer[:300]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower() and b"access-control" not in head.lower()
+    assert json.loads(body)["error"]["message"]
+
+
+def test_methods(parrot):
+    for method, path, allow in (("GET", "/v1/chat/completions", "POST"), ("POST", "/health", "GET, HEAD"),
+                                ("DELETE", "/v1/models", "GET, HEAD"), ("PUT", "/", "GET, HEAD"),
+                                ("OPTIONS", "/v1/chat/completions", "POST")):
+        answer = parrot.http.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+    head = parrot.http.head("/health")
+    assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 0
+
+
+def test_page(parrot, start, parrot_path):
+    page = parrot.http.get("/")
+    assert page.status_code == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "connect-src 'self'" in policy
+    script = next(part for part in policy.split("; ") if part.startswith("script-src"))
+    assert "unsafe" not in script and "*" not in policy and "http" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff" and page.headers["x-frame-options"] == "DENY"
+    bare = start(parrot_path, "--no-ui")
+    assert bare.http.get("/").status_code == 404
+    bare.stop()
+
+
+def test_allowed_host(start, parrot_path):
+    server = start(parrot_path, "--allow-host", "box.example")
+    for host, status in (("box.example", 200), ("BOX.example:80", 200), ("other.example", 403)):
+        assert server.http.get("/health", headers={"Host": host}).status_code == status
+    server.stop()
+
+
+def test_same_origin_post(parrot):
+    body = json.loads(CHAT)
+    origin = {"Origin": parrot.url, "Sec-Fetch-Site": "same-origin"}
+    assert parrot.http.post("/v1/chat/completions", json=body, headers=origin).status_code == 200
+
+
+def test_pieces_and_pipelining(parrot):
+    """Byte by byte, and two requests in one packet, the second chunked: answered in order."""
+    with parrot.connect() as connection:
+        for byte in GET + b"\r\n":
+            connection.sendall(bytes([byte]))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        data = CHAT.encode()
+        chunked = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                   + b"".join(b"%x\r\n%c\r\n" % (1, byte) for byte in data) + b"0\r\n\r\n")
+        connection.sendall(post("/tokenize", '{"content": "ab"}') + chunked)
+        answer = read_all(connection)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.index(b'"tokens"') < answer.index(b"chat.completion")
+
+
+def test_too_much_sent_ahead(parrot):
+    with parrot.connect() as connection:
+        connection.sendall(post("/completion", '{"prompt": "a", "n_predict": 100, "ignore_eos": true}'))
+        connection.sendall(b"x" * 200000)
+        answer = read_all(connection)
+    assert answer.count(b"HTTP/1.1") <= 2
+    parrot.wait_idle()
+
+
+def test_expect_continue(parrot):
+    data = CHAT.encode()
+    head = post("/v1/chat/completions", data, "Expect: 100-continue", "Connection: close")[:-len(data)]
+    with parrot.connect() as connection:
+        connection.sendall(head)
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(data)
+        assert status_of(read_all(connection)) == 200
+    with parrot.connect() as connection:  # refused before the body is sent
+        connection.sendall(head.replace(b"application/json", b"text/plain"))
+        assert status_of(read_all(connection)) == 415
+
+
+def test_http_10(parrot):
+    body = json.dumps({**json.loads(CHAT), "stream": True})
+    answer = parrot.raw(post("/v1/chat/completions", body).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    head, _, events = answer.partition(b"\r\n\r\n")
+    assert b"chunked" not in head and events.startswith(b"data: {") and events.endswith(b"data: [DONE]\n\n")
+
+
+def test_oversized_body_gets_an_answer(parrot):
+    """The client sends all of it before it reads."""
+    answer = parrot.http.post("/completion", content=b"x" * (9 << 20), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    chunks = iter([b"y" * (1 << 20)] * 9)
+    answer = parrot.raw(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                        b"Transfer-Encoding: chunked\r\n\r\n"
+                        + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks))
+    assert status_of(answer) == 413
+
+
+def test_all_bodies_together_are_bounded(start, parrot_path):
+    """64 MiB for all: the ninth of 8 MiB waits for nobody and is told so."""
+    server = start(parrot_path)
+    head = post("/completion", b"")
+    connections = []
+    for _ in range(8):
+        connections.append(server.connect())
+        connections[-1].sendall(head.replace(b"Length: 0", b"Length: 8388608"))
+    time.sleep(0.3)
+    answer = server.raw(head.replace(b"Length: 0", b"Length: 8388608"))
+    assert status_of(answer) == 503 and b"Retry-After" in answer
+    for connection in connections:
+        connection.close()
+    time.sleep(0.3)
+    assert status_of(server.raw(post("/completion", "{}", "Connection: close"))) == 400
+    server.stop()
+
+
+def test_deadlines(parrot):
+    """Ten seconds for a head, by the server's clock: neither silence nor a byte now and then lasts longer."""
+    results = {}
+
+    def silent():
+        begin = time.monotonic()
+        with parrot.connect() as connection:
+            results["silent"] = (read_all(connection), time.monotonic() - begin)
+
+    def dripping():
+        begin = time.monotonic()
+        with parrot.connect() as connection:
+            connection.settimeout(0.5)
+            data, answer = iter(GET + b"X: " + b"y" * 100), b""
+            while time.monotonic() - begin < 15:
+                try:
+                    connection.sendall(bytes([next(data)]))
+                    answer = connection.recv(4096)
+                    break
+                except socket.timeout:
+                    continue
+                except OSError:
+                    break
+            results["dripping"] = (answer, time.monotonic() - begin)
+
+    threads = [threading.Thread(target=job) for job in (silent, dripping)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results["silent"][0] == b"" and 9 < results["silent"][1] < 12
+    assert status_of(results["dripping"][0]) == 408 and 9 < results["dripping"][1] < 12
+
+
+def test_log_has_no_contents(parrot):
+    parrot.http.post("/v1/completions?secret=query", json={"prompt": "my secret words", "max_tokens": 1})
+    line = parrot.log_line(r"POST /v1/completions 200 .* done")
+    assert "secret" not in parrot.log() and "?" not in line
+
+
+def test_json_log(start, parrot_path):
+    server = start(parrot_path, "--log-format", "json")
+    server.http.get("/health")
+    server.raw(b"GET /\"quote HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    server.stop()
+    lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines] == [200, 400]
+    assert lines[0]["path"] == "/health" and lines[0]["end"] == "done" and lines[0]["bytes"] > 0

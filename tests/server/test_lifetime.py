@@ -1,0 +1,232 @@
+"""Clients that leave, that read slowly, and servers that are told to end."""
+import json
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import PROGRAM, Server, post, read_all, status_of
+
+BODY = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 50000, "stream": True, "ignore_eos": True}
+STREAM = post("/v1/chat/completions", json.dumps(BODY))
+WHOLE = post("/v1/chat/completions", json.dumps({**BODY, "stream": False}))
+
+
+@pytest.mark.parametrize("request_bytes", [STREAM, WHOLE], ids=["stream", "whole"])
+def test_leaving_while_decoding(endless, request_bytes):
+    connection = endless.connect()
+    connection.sendall(request_bytes)
+    endless.wait_busy()
+    time.sleep(0.1)
+    connection.close()
+    assert endless.wait_idle() < 1
+    endless.log_line("client left")
+
+
+def test_leaving_while_reading_the_prompt(small):
+    body = {"messages": [{"role": "user", "content": "word " * 1500}], "max_tokens": 5}
+    with small.connect() as connection:
+        connection.sendall(post("/v1/chat/completions", json.dumps(body)))
+        small.wait_busy()
+    assert small.wait_idle() < 3  # one pass of 256 tokens
+    assert small.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
+
+
+def test_leaving_the_queue(endless):
+    """Two slots work; what waits behind them is dropped at once when its client goes."""
+    connections = [endless.connect() for _ in range(6)]
+    for connection in connections:
+        connection.sendall(STREAM)
+    endless.wait_busy(2)
+    for connection in connections[2:]:
+        connection.close()
+    for connection in connections[:2]:
+        connection.close()
+    assert endless.wait_idle() < 2
+    assert endless.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
+
+
+def test_many_leave(endless):
+    """A storm of clients that go at any moment leaves nothing behind."""
+    import random
+    draw = random.Random(5)
+
+    def visit(delay, cut):
+        connection = endless.connect()
+        connection.sendall(STREAM[:cut])
+        time.sleep(delay)
+        connection.close()
+
+    threads = [threading.Thread(target=visit, args=(draw.random() * 0.3, draw.choice([10, 200, len(STREAM)])))
+               for _ in range(80)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    endless.wait_idle()
+    assert endless.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
+
+
+def test_slow_reader_holds_up_nobody(endless):
+    """One reads nothing and is dropped after --timeout; meanwhile another gets its answer, and the engine waits for the
+    first instead of piling up its text."""
+    slow = endless.connect(receive_buffer=4096)
+    slow.sendall(STREAM)
+    endless.wait_busy()
+    time.sleep(1.5)
+    generated = [slot["n_decoded"] for slot in endless.slots()]
+    begin = time.monotonic()
+    answer = endless.http.post("/v1/chat/completions", json={**BODY, "stream": False, "max_tokens": 50})
+    assert answer.status_code == 200 and time.monotonic() - begin < 2
+    later = [slot["n_decoded"] for slot in endless.slots()]
+    assert max(later) == max(generated), "the parked conversation went on"
+    endless.log_line("stalled", 6)
+    endless.wait_idle()
+    slow.close()
+
+
+def test_slow_but_steady_reader_is_kept(endless):
+    body = json.dumps({**BODY, "max_tokens": 700})
+    with endless.connect(receive_buffer=4096) as connection:
+        connection.sendall(post("/v1/chat/completions", body, "Connection: close"))
+        received, begin = b"", time.monotonic()
+        while time.monotonic() - begin < 4:  # twice the stall deadline
+            received += connection.recv(2000)
+            time.sleep(0.1)
+        received += read_all(connection)
+    assert received.endswith(b"0\r\n\r\n") and b"[DONE]" in received
+
+
+def test_busy(start, endless_path):
+    server = start(endless_path, "-np", "1", "-c", "4096")
+    connections = []
+    refused = None
+    for _ in range(70):
+        connections.append(server.connect())
+        connections[-1].sendall(STREAM)
+    time.sleep(1)
+    begin = time.monotonic()
+    refused = server.http.post("/v1/chat/completions", json=BODY)
+    assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["error"]["code"] == "queue_full" and time.monotonic() - begin < 0.5
+    assert server.http.get("/health").status_code == 200
+    for connection in connections:
+        connection.close()
+    server.wait_idle()
+    server.stop()
+
+
+def test_sigterm_tells_streams(start, endless_path):
+    """A stream that cannot finish gets an error event within ten seconds; new requests get 503 meanwhile."""
+    server = start(endless_path, "-c", "60000")
+    connection, kept, whole = server.connect(), server.connect(), server.connect()
+    kept.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ")
+    connection.sendall(STREAM)
+    whole.sendall(WHOLE)
+    server.wait_busy(2)
+    received = []
+    readers = [threading.Thread(target=lambda c=c: received.append(read_all(c))) for c in (connection, whole)]
+    for reader in readers:
+        reader.start()
+    begin = time.monotonic()
+    server.http.close()
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    with pytest.raises(OSError):
+        server.connect()
+    kept.sendall(b"y\r\n\r\n")
+    assert status_of(read_all(kept)) == 503
+    server.stop(signal_number=0)
+    assert time.monotonic() - begin < 10
+    for reader in readers:
+        reader.join()
+    received.sort(key=len)
+    assert status_of(received[0]) == 503 and b"shutting_down" in received[0]
+    event = received[1].rpartition(b"data: ")[2].partition(b"\n")[0]
+    assert json.loads(event)["error"]["code"] == "shutting_down" and received[1].endswith(b"0\r\n\r\n")
+
+
+def test_sigterm_lets_answers_finish(start, endless_path):
+    server = start(endless_path, "-c", "60000")
+    with server.connect() as connection:
+        connection.sendall(post("/v1/chat/completions", json.dumps({**BODY, "max_tokens": 2000})))
+        server.wait_busy()
+        server.http.close()
+        server.process.send_signal(signal.SIGINT)
+        received = read_all(connection)
+    assert b"[DONE]" in received and received.endswith(b"0\r\n\r\n")
+    server.stop()
+
+
+def test_second_signal_ends_at_once(start, endless_path):
+    server = start(endless_path, "-c", "60000")
+    with server.connect() as connection:
+        connection.sendall(STREAM)
+        server.wait_busy()
+        begin = time.monotonic()
+        server.http.close()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        assert b"shutting_down" in read_all(connection)
+    server.stop(signal_number=0)
+    assert time.monotonic() - begin < 3
+
+
+def test_ends_when_idle(start, parrot_path):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        server = start(parrot_path)
+        idle = server.connect()
+        begin = time.monotonic()
+        server.stop(number)
+        assert time.monotonic() - begin < 2
+        idle.close()
+
+
+def fails(*arguments):
+    result = subprocess.run([PROGRAM, "serve", *map(str, arguments)], capture_output=True, text=True, timeout=20)
+    assert result.stderr.count("\n") == 1 and result.stderr.startswith("smollm"), result.stderr
+    assert result.stdout == ""
+    return result.returncode, result.stderr
+
+
+def test_second_server_on_the_port(parrot, parrot_path):
+    code, message = fails(parrot_path, "--port", parrot.port)
+    assert code == 1 and str(parrot.port) in message and "in use" in message
+
+
+def test_open_address_needs_a_key(parrot_path, folder, start):
+    code, message = fails(parrot_path, "--host", "0.0.0.0", "--port", "0")
+    assert code == 1 and "--api-key" in message
+    assert "cannot" in fails(parrot_path, "--host", "203.0.113.5", "--port", "0", "--api-key", "k")[1]
+    assert fails(parrot_path, "--host", ":::", "--port", "0", "--api-key", "k")[0] == 1
+    (folder / "no-keys").write_text("# none\n")
+    for options in (["--api-key", ""], ["--api-key", "a b"], ["--api-key-file", folder / "no-keys"],
+                    ["--api-key-file", folder / "missing"]):
+        assert fails(parrot_path, "--port", "0", *options)[0] == 1
+    server = start(parrot_path, "--host", "0.0.0.0", "--api-key", "k")
+    assert server.openai(api_key="k").models.list().data
+    server.stop()
+
+
+def test_ipv6(parrot_path, folder):
+    try:
+        server = Server(folder, parrot_path, "--host", "::1")
+    except AssertionError as error:
+        if "cannot listen" in str(error) or "cannot make" in str(error):
+            pytest.skip("no IPv6 here")
+        raise
+    assert server.http.get("/health").status_code == 200
+    server.stop()
+
+
+def test_model_file_deleted_while_serving(start, folder, parrot_path):
+    path = folder / "short-lived.gguf"
+    path.write_bytes(parrot_path.read_bytes())
+    server = start(path)
+    path.write_bytes(b"")
+    path.unlink()
+    assert server.http.post("/completion", json={"prompt": "a", "n_predict": 3}).json()["content"].startswith("<think>")
+    server.stop()

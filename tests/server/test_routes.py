@@ -1,0 +1,181 @@
+"""The routes beside OpenAI's, and JSON that is not what it should be."""
+import json
+import re
+
+import pytest
+
+ASK = [{"role": "user", "content": "x"}]
+JSON = {"Content-Type": "application/json"}
+
+
+def refuse(server, path, body, status=400):
+    content = body if isinstance(body, (bytes, str)) else json.dumps(body)
+    answer = server.http.post(path, content=content, headers=JSON)
+    assert answer.status_code == status, answer.text[:300]
+    return answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions", "/completion", "/tokenize"])
+@pytest.mark.parametrize("body", [
+    "", " ", "null", "[]", '"x"', "5", "{", '{"a":1,}', "{'a':1}", '{"a":1}x', '{"a":NaN}', '{"a":01}', '{"a":tru}',
+    '{"a":1,"a":2}', '{"a":"\\u0000"}', '{"a":"\\ud800"}', '{"a":"\\udc00\\ud800"}', '{"a":"\x01"}', b'{"a":"\xff"}',
+    b'{"a":"\xc0\x80"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\0"}', b"\xef\xbb\xbf{}", '{"a":1e999}',
+    '{"a":' + "[" * 100000 + "]" * 100000 + "}", "[" * 1000000, '{"a":[' + "[]," * 70000 + "1]}",
+    '{"a":[' + "1," * 1100000 + "1]}",
+], ids=range(28))
+def test_broken_json(parrot, path, body):
+    error = refuse(parrot, path, body)
+    assert error["message"] and error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("field, values", [
+    ("temperature", [-0.1, 101, "1", True, [], 1e300]),
+    ("top_p", [-0.1, 1.1]),
+    ("min_p", [2]),
+    ("top_k", [-2, 1.5, 1 << 25]),
+    ("repeat_penalty", [0, -1]),
+    ("presence_penalty", [-2.1, 3]),
+    ("frequency_penalty", [-2.1, "x"]),
+    ("seed", [-2, 1.5, 1 << 60, 10 ** 30, -10 ** 30, "7"]),
+    ("stream", [1, "true"]),
+    ("max_tokens", [0, -2, 1.5, "5", 1 << 40, 10 ** 25, True]),
+    ("n", [0, -1, 9, 1.5, 10 ** 20]),
+    ("stop", [5, {}, [1], "", ["a"] * 17, "x" * 2000]),
+    ("logit_bias", [5, {"x": 1}, {"-1": 1}, {"99999999999999999999": 1}, {"5": "x"}, {"5": 2000}, [[1]], [5]]),
+    ("stream_options", [5, []]),
+    ("model", [5, {}]),
+    ("grammar", ["root ::= x"]),
+    ("json_schema", [{"type": "object"}]),
+    ("response_format", [{"type": "json_object"}, 5]),
+])
+def test_ranges(parrot, field, values):
+    for value in values:
+        for path, prompt in (("/v1/chat/completions", {"messages": ASK}), ("/v1/completions", {"prompt": "a"})):
+            error = refuse(parrot, path, {"max_tokens": 1, **prompt, field: value})
+            assert error["param"].split("[")[0] == field, (field, value, error)
+
+
+def test_unknown_and_null_fields_are_ignored(parrot):
+    body = {"messages": ASK, "max_tokens": 1, "user": "u", "metadata": {"a": 1}, "no_such": [1], "temperature": None,
+            "stop": None, "tools": None, "n": 1.0, "seed": 5}
+    assert parrot.http.post("/v1/chat/completions", json=body).status_code == 200
+    # but not if a number in them cannot be held
+    refuse(parrot, "/v1/chat/completions", {**body, "no_such": 10 ** 30})
+
+
+@pytest.mark.parametrize("messages, param", [
+    (None, "messages"), ("x", "messages"), ([], "messages"), ([5], "messages[0]"),
+    ([{"content": "x"}], "messages[0].role"), ([{"role": "user"}], "messages[0].content"),
+    ([{"role": "user", "content": 5}], "messages[0].content"),
+    ([*ASK, {"role": "user", "content": [{"type": "text"}]}], "messages[1].content[0]"),
+    ([*ASK, {"role": "user", "content": [5]}], "messages[1].content[0]"),
+    ([*ASK, {"role": "user", "content": [{"type": "input_audio"}]}], "messages[1].content[0]"),
+    ([{"role": "assistant", "content": "x", "reasoning": 5}], "messages[0].reasoning"),
+    ([{"role": "assistant", "tool_calls": 5}], "messages[0].tool_calls"),
+    ([{"role": "assistant", "tool_calls": [{}]}], "messages[0].tool_calls[0]"),
+])
+def test_messages(parrot, messages, param):
+    assert refuse(parrot, "/v1/chat/completions", {"messages": messages, "max_tokens": 1})["param"] == param
+
+
+def test_content_parts_are_flattened(parrot):
+    parts = [{"type": "text", "text": "He"}, {"type": "text", "text": "llo"}]
+    both = [parrot.http.post("/apply-template", json={"messages": [{"role": "user", "content": content}]}).json()
+            for content in (parts, "Hello")]
+    assert both[0] == both[1] and "Hello" in both[0]["prompt"]
+
+
+def test_tools_in_the_prompt(parrot):
+    tools = [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"x": 0.1, "y": True}}}]
+    prompt = parrot.http.post("/apply-template", json={"messages": ASK, "tools": tools}).json()["prompt"]
+    assert "{'name': 'f', 'description': 'd', 'parameters': {'x': 0.1, 'y': True}}" in prompt
+    for key, value in (("xml_tools", [tools[0]["function"]]), ("python_tools", ["def f(x): ..."])):
+        prompt = parrot.http.post("/apply-template", json={"messages": ASK, "chat_template_kwargs": {key: value}}).json()
+        assert "<tools>" in prompt["prompt"]
+    for value in (5, [5], [{"type": "function"}]):
+        assert refuse(parrot, "/v1/chat/completions", {"messages": ASK, "tools": value})["param"].startswith("tools")
+    for choice in ("required", {"type": "function", "function": {"name": "f"}}, "x", 5):
+        body = {"messages": ASK, "tools": tools, "tool_choice": choice}
+        assert refuse(parrot, "/v1/chat/completions", body)["param"] == "tool_choice"
+
+
+def test_tokenize(parrot):
+    post = parrot.http.post
+    ids = post("/tokenize", json={"content": "aé<think>"}).json()["tokens"]
+    assert len(ids) == 4
+    assert post("/detokenize", json={"tokens": ids}).json() == {"content": "aé<think>"}
+    plain = post("/tokenize", json={"content": "<think>", "parse_special": False}).json()["tokens"]
+    assert len(plain) == 7
+    pieces = post("/tokenize", json={"content": "aé", "with_pieces": True}).json()["tokens"]
+    assert [p["piece"] for p in pieces] == ["a", [0xc3], [0xa9]]
+    assert post("/v1/detokenize", json={"tokens": []}).json() == {"content": ""}
+    for path, body, param in (("/tokenize", {}, "content"), ("/tokenize", {"content": 5}, "content"),
+                              ("/tokenize", {"content": "a", "add_special": 1}, "add_special"),
+                              ("/detokenize", {}, "tokens"), ("/detokenize", {"tokens": [-1]}, "tokens"),
+                              ("/detokenize", {"tokens": [10 ** 9]}, "tokens"), ("/detokenize", {"tokens": "x"}, "tokens")):
+        assert refuse(parrot, path, body)["param"] == param
+
+
+def test_native_completion(parrot):
+    answer = parrot.http.post("/completion", json={"prompt": "a", "n_predict": 3, "n_probs": 2, "seed": 11,
+                                                   "return_tokens": True}).json()
+    assert answer["content"] == "<think>Let me see." and answer["stop"] is True and answer["stop_type"] == "limit"
+    assert len(answer["tokens"]) == 3 and answer["tokens_predicted"] == 3 and answer["tokens_evaluated"] == 1
+    assert [len(p["top_logprobs"]) for p in answer["completion_probabilities"]] == [2, 2, 2]
+    assert answer["generation_settings"]["seed"] == 11 and answer["generation_settings"]["n_predict"] == 3
+    assert answer["prompt"] == "a" and answer["timings"]["predicted_n"] == 3 and answer["truncated"] is False
+    word = parrot.http.post("/completion", json={"prompt": "a", "stop": ["see"]}).json()
+    assert (word["stop_type"], word["stopping_word"], word["content"]) == ("word", "see", "<think>Let me ")
+    whole = parrot.http.post("/completion", json={"prompt": "a"}).json()
+    assert whole["stop_type"] == "eos" and whole["has_new_line"] is True and whole["content"].endswith("</tool_call>")
+    assert 0 <= whole["generation_settings"]["seed"] < 2 ** 53
+    for prompt, count in ((["a"], 1), ([64, "bc", 65], 4), ([[64, 65]], 2), ("é", 2)):
+        answer = parrot.http.post("/completion", json={"prompt": prompt, "n_predict": 1}).json()
+        assert answer["tokens_evaluated"] == count
+    for prompt in (None, 5, [-1], [10 ** 9], [1.5], [[1], [2]], ["a", "b"], [[["x"]]], [{}], "", []):
+        assert refuse(parrot, "/completion", {"prompt": prompt, "n_predict": 1})["message"]
+
+
+def test_native_stream(parrot):
+    with parrot.http.stream("POST", "/completion", json={"prompt": "a", "n_predict": 8, "stream": True,
+                                                         "return_progress": True}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+    assert [e["stop"] for e in events] == [False] * (len(events) - 1) + [True]
+    assert "".join(e["content"] for e in events) == "<think>Let me see.</think>Grüße "
+    assert events[0]["prompt_progress"]["total"] == 1 and events[-1]["timings"]["predicted_n"] == 8
+
+
+def test_progress(small):
+    """A long prompt read in several passes tells how far it is."""
+    body = {"messages": [{"role": "user", "content": "word " * 900}], "max_tokens": 1, "stream": True,
+            "return_progress": True}
+    with small.http.stream("POST", "/v1/chat/completions", json=body) as answer:
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")]
+    progress = [e["prompt_progress"] for e in events if "prompt_progress" in e]
+    assert len(progress) >= 2 and all(p["total"] == progress[0]["total"] for p in progress)
+    assert progress[-1]["processed"] == progress[-1]["total"] > 900
+
+
+def test_information(parrot):
+    get = parrot.http.get
+    assert get("/health").json() == get("/v1/health").json() == {"status": "ok"}
+    props = get("/props").json()
+    assert props["total_slots"] == 4 and props["default_generation_settings"]["n_ctx"] == 4096
+    assert props["chat_format"] == "smollm3" and props["chat_format_has_tools"] is True
+    assert [slot["id"] for slot in get("/slots").json()] == [0, 1, 2, 3]
+    models = get("/models").json()
+    assert models == get("/v1/models").json() and models["data"][0]["id"] == "parrot-1"
+    assert get("/v1/models/parrot%2D1").json()["id"] == "parrot-1"
+    assert get("/v1/models/").status_code == 404 and get("/v1").status_code == 404
+    metrics = get("/metrics").text
+    values = dict(re.findall(r"^([a-z_:]+) ([0-9.]+)$", metrics, re.M))
+    assert values["vllm:num_requests_running"] == "0" and float(values["smollm_generated_tokens_total"]) >= 0
+    assert 0 <= float(values["vllm:kv_cache_usage_perc"]) <= 1
+
+
+def test_continue_final_message(parrot):
+    body = {"messages": [*ASK, {"role": "assistant", "content": "Well,"}], "continue_final_message": True}
+    assert parrot.http.post("/apply-template", json=body).json()["prompt"].endswith("Well,")
+    assert refuse(parrot, "/apply-template", {"messages": ASK, "continue_final_message": True})["param"] == \
+        "continue_final_message"
