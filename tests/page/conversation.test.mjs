@@ -33,7 +33,7 @@ test('send and stream Markdown, with figures', () => withPage(async (page) => {
         ['https://example.org/wheat', 'noopener noreferrer nofollow', '_blank'],
     );
     assert.match(await answer.locator('.figures').innerText(), /^\d+ tokens · 31\.\d\/s$/);
-    assert.equal(await page.getByRole('status').first().textContent() !== null, true);
+    await page.getByRole('status').getByText('Answer finished.').waitFor();
 }));
 
 test('Shift+Enter is a new line, Enter sends, and an empty message does not', () => withPage(async (page) => {
@@ -78,12 +78,12 @@ test('a reload in mid-stream keeps what had arrived and offers to try again', ()
     await page.keyboard.press('Escape');
     await ended(page);
     await page.reload();
-    await page.getByText('Stopped.').waitFor();
+    await page.getByText('Stopped.', { exact: true }).waitFor();
 }));
 
 test('answer again, and have the former answer back', () => withPage(async (page) => {
     await ask(page, 'first');
-    await ask(page, 'slow second');
+    await ask(page, 'second');
     await page.locator('.answer').first().hover();
     await page.getByRole('button', { name: 'Answer again' }).first().click();
     await until(async () => (await page.locator('.question').count()) === 1, 'the later turn to go');
@@ -184,7 +184,7 @@ test('thinking is folded, told apart, timed, and on or off', () => withPage(asyn
     assert.match(await answer.locator('.thinking-text').innerText(), /<b>Two<\/b>/);
     assert.equal(await answer.locator('.markdown').innerText(), 'It is four.');
 
-    await page.getByRole('button', { name: 'Think' }).click();
+    await page.getByRole('button', { name: 'Think', exact: true }).click();
     await ask(page, 'think again');
     assert.deepEqual(lastRequest().body.chat_template_kwargs, { enable_thinking: false });
     assert.equal(await page.locator('.thinking').count(), 1);
@@ -195,7 +195,7 @@ test('a model that cannot think has no such button', async () => {
     const plain = await startFakeServer({ thinks: false });
     const opened = await openPage(browser, plain.url);
     await ask(opened.page, 'hello');
-    assert.equal(await opened.page.getByRole('button', { name: 'Think' }).count(), 0);
+    assert.equal(await opened.page.getByRole('button', { name: 'Think', exact: true }).count(), 0);
     assert.equal('chat_template_kwargs' in plain.requests[0].body, false);
     await opened.close();
     await plain.close();

@@ -26,7 +26,7 @@ test('hostile output has no element but those of Markdown, no handler, no addres
     const html = render(hostile);
     assert.doesNotMatch(html, /<(?:script|img|iframe|style|svg|object|embed|form|input|b)\b/i);
     for (const tag of html.match(/<[a-z][^>]*>/gi) ?? []) {
-        assert.doesNotMatch(tag, /\son\w+=|javascript:|data:|vbscript:|file:|\sstyle=/i, tag);
+        assert.doesNotMatch(tag.replace(/"[^"]*"/g, '""'), /\son\w+=|\sstyle=|\ssrc=|[^\s\w="<>/-]/i, tag);
         for (const [, address] of tag.matchAll(/href="([^"]*)"/g)) assert.match(address, /^https?:\/\//);
     }
 });

@@ -73,7 +73,7 @@ test('busy: a person may give up', async () => {
     const { page } = opened;
     await send(page, 'busy 2');
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await page.getByText('Stopped.').waitFor();
+    await page.getByText('Stopped.', { exact: true }).waitFor();
     const count = server.requests.length;
     await page.waitForTimeout(2300);
     assert.equal(server.requests.length, count, 'no further try');
