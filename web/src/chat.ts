@@ -71,7 +71,8 @@ export class Chat {
         this.storage.onChange(({ id, conversation }) => this.changedElsewhere(id, conversation));
         if (!this.storage.isKept) this.offer('This browser keeps nothing: conversations end when the page is closed.');
         window.setInterval(() => this.keepDirty(), KEEP_EVERY_MS);
-        window.addEventListener('pagehide', () => this.keepDirty());
+        window.addEventListener('pagehide', () => this.storage?.keepAtOnce(this.state.conversations.filter((each) => this.dirty.has(each.id))));
+        window.addEventListener('pageshow', (event) => { if (event.persisted) this.storage?.keepAtOnce([]); });
         window.addEventListener('hashchange', () => this.open(location.hash.slice(1)));
     }
 

@@ -3,6 +3,7 @@
 import type { Conversation } from './conversation';
 
 const STORE = 'conversations';
+const LAST = 'smollm.last';
 
 /** Tells the other tabs which conversation changed. */
 export interface Change {
@@ -30,7 +31,11 @@ export class ConversationStorage {
     async load(): Promise<Conversation[]> {
         if (!this.database) return [];
         const store = this.database.transaction(STORE, 'readonly').objectStore(STORE);
-        return await settled(store.getAll() as IDBRequest<Conversation[]>);
+        const kept = await settled(store.getAll() as IDBRequest<Conversation[]>);
+        const last = JSON.parse(sessionStorage.getItem(LAST) ?? '[]') as Conversation[];
+        this.keepAtOnce([]);
+        await Promise.all(last.map((each) => this.keep(each)));
+        return [...kept.filter((each) => !last.some((other) => other.id === each.id)), ...last];
     }
 
     async keep(conversation: Conversation): Promise<void> {
@@ -43,6 +48,16 @@ export class ConversationStorage {
         if (!this.database) return;
         await settled(this.database.transaction(STORE, 'readwrite').objectStore(STORE).delete(id));
         this.channel?.postMessage({ id, conversation: null } satisfies Change);
+    }
+
+    /** A page that is going away cannot wait for the database; this store answers at once, and the next load takes it from there. */
+    keepAtOnce(conversations: Conversation[]): void {
+        try {
+            if (conversations.length) sessionStorage.setItem(LAST, JSON.stringify(conversations));
+            else sessionStorage.removeItem(LAST);
+        } catch {
+            // Too long for it: what the database has had in time remains.
+        }
     }
 
     onChange(listener: (change: Change) => void): void {

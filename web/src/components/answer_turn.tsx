@@ -7,7 +7,7 @@ import { AgainIcon } from './icons';
 import { MarkdownView } from './markdown_view';
 import { EndingNotice, WaitingNotice } from './notice';
 import { Thinking } from './thinking';
-import { Unchanging } from './unchanging';
+import { unchanging } from './unchanging';
 
 interface Props {
     chat: Chat;
@@ -16,15 +16,13 @@ interface Props {
     isLast: boolean;
 }
 
-export function AnswerTurn({ chat, turn, phase, isLast }: Props) {
+export const AnswerTurn = unchanging(({ chat, turn, phase, isLast }: Props) => {
     const streams = turn.ending === 'streaming';
     return (
         <article class={isLast ? 'answer last' : 'answer'} aria-label="Answer" aria-busy={streams}>
-            <Unchanging of={turn}>
-                {turn.thinking && <Thinking turn={turn} />}
-                {turn.text && <MarkdownView text={turn.text} streams={streams} />}
-                {turn.toolCalls.map((call, index) => <ToolCallView key={index} call={call} />)}
-            </Unchanging>
+            {turn.thinking && <Thinking turn={turn} />}
+            {turn.text && <MarkdownView text={turn.text} streams={streams} />}
+            {turn.toolCalls.map((call, index) => <ToolCallView key={index} call={call} />)}
             {phase && <Progress chat={chat} phase={phase} />}
             {!streams && <EndingNotice chat={chat} turn={turn} />}
             {!streams && (turn.text || !turn.problem) && (
@@ -38,7 +36,7 @@ export function AnswerTurn({ chat, turn, phase, isLast }: Props) {
             )}
         </article>
     );
-}
+});
 
 function Progress({ chat, phase }: { chat: Chat; phase: Phase }) {
     switch (phase.name) {

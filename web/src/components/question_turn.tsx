@@ -5,27 +5,25 @@ import type { UserTurn } from '../conversation';
 import { CopyButton } from './copy_button';
 import { EditIcon } from './icons';
 import { fitHeight } from './text_area';
-import { Unchanging } from './unchanging';
+import { unchanging } from './unchanging';
 
-export function QuestionTurn({ chat, turn }: { chat: Chat; turn: UserTurn }) {
+export const QuestionTurn = unchanging(({ chat, turn }: { chat: Chat; turn: UserTurn }) => {
     const [editing, setEditing] = useState(false);
     if (editing) {
         return <Edit text={turn.text} cancel={() => setEditing(false)} send={(text) => { setEditing(false); chat.edit(turn.id, text); }} />;
     }
     return (
-        <Unchanging of={turn}>
-            <article class="question" aria-label="You">
-                <div class="bubble" dir="auto">{turn.text}</div>
-                <div class="tools">
-                    <button type="button" class="icon-button" aria-label="Edit message" title="Edit" onClick={() => setEditing(true)}>
-                        <EditIcon />
-                    </button>
-                    <CopyButton text={turn.text} label="Copy message" />
-                </div>
-            </article>
-        </Unchanging>
+        <article class="question" aria-label="You">
+            <div class="bubble" dir="auto">{turn.text}</div>
+            <div class="tools">
+                <button type="button" class="icon-button" aria-label="Edit message" title="Edit" onClick={() => setEditing(true)}>
+                    <EditIcon />
+                </button>
+                <CopyButton text={turn.text} label="Copy message" />
+            </div>
+        </article>
     );
-}
+});
 
 function Edit({ text, cancel, send }: { text: string; cancel: () => void; send: (text: string) => void }) {
     const field = useRef<HTMLTextAreaElement>(null);

@@ -81,6 +81,7 @@ function useFollow(conversation: string, length: number) {
         const grown = new ResizeObserver(() => {
             if (follows.current) element.scrollTop = element.scrollHeight;
             else setAway(gap() >= NEAR_END);
+            last = element.scrollTop; // A block that got shorter moves the end up: that was not the reader.
         });
         element.addEventListener('scroll', scrolled, { passive: true });
         grown.observe(inner);

@@ -1,17 +1,15 @@
-import { Component, type ComponentChildren } from 'preact';
+import { Component, type ComponentType } from 'preact';
 
-interface Props {
-    of: unknown;
-    children: ComponentChildren;
-}
+/** The same component, rendered again only for another prop: one growing answer leaves the others alone. */
+export function unchanging<Props extends object>(Inner: ComponentType<Props>) {
+    return class Unchanging extends Component<Props> {
+        override shouldComponentUpdate(next: Props): boolean {
+            const props = this.props as Readonly<Props>;
+            return (Object.keys(next) as (keyof Props)[]).some((name) => next[name] !== props[name]);
+        }
 
-/** Renders its children again only when `of` is another value: one growing answer leaves the others alone. */
-export class Unchanging extends Component<Props> {
-    override shouldComponentUpdate(next: Props): boolean {
-        return next.of !== this.props.of;
-    }
-
-    override render() {
-        return this.props.children;
-    }
+        override render() {
+            return <Inner {...this.props} />;
+        }
+    };
 }
