@@ -41,7 +41,7 @@ static void check_events(const struct buffer *out)
         if (*line == ':' || strcmp(line, "data: [DONE]") == 0)
             continue;
         REQUIRE(strncmp(line, "data: ", 6) == 0);
-        json_t *json = json_loads(line + 6, 0, NULL);
+        json_t *json = json_loads(line + 6, JSON_ALLOW_NUL, NULL);
         REQUIRE(json);
         json_decref(json);
     }
