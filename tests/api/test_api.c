@@ -251,6 +251,20 @@ static void test_tool_deltas(void **state)
     buffer_free(&out);
 }
 
+/* Tokens that are no whole characters are different names in top_logprobs. */
+static void test_names_of_parts(void **state)
+{
+    struct fixture *f = *state;
+    struct generation g = {.api = f->api, .format = &completion_format, .id = "cmpl-1"};
+    struct smollm_token_logprob top[] = {
+        {1, -1, {"\xc3", 1}}, {2, -2, {"\xe2\x82", 2}}, {3, -3, text_of("a")}, {4, -4, text_of("a")}};
+    struct smollm_token token = {.chosen = top[0], .top = top, .top_count = 4};
+    completion_format.keep_token(&g, &g.choices[0], &token);
+    assert_string_equal(g.choices[0].lists[2].data, "{\"bytes:\\\\xc3\":-1,\"bytes:\\\\xe2\\\\x82\":-2,\"a\":-3}");
+    for (int i = 0; i < LOGPROB_LISTS; i++)
+        buffer_free(&g.choices[0].lists[i]);
+}
+
 static void test_writer(void **state)
 {
     struct buffer out = {0};
@@ -283,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_queue_full_and_abort),
         cmocka_unit_test(test_tool_deltas),
+        cmocka_unit_test(test_names_of_parts),
         cmocka_unit_test(test_writer),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -69,22 +69,27 @@ def test_many_leave(endless):
     assert endless.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
 
 
-def test_slow_reader_holds_up_nobody(endless):
+def test_slow_reader_holds_up_nobody(start, endless_path):
     """One reads nothing and is dropped after --timeout; meanwhile another gets its answer, and the engine waits for the
     first instead of piling up its text."""
-    slow = endless.connect(receive_buffer=4096)
+    server = start(endless_path, "-c", "60000", "-np", "2", "--timeout", 3 * min(SLOWNESS, 5), "--temp", "0")
+    slow = server.connect(receive_buffer=4096)
     slow.sendall(STREAM)
-    endless.wait_busy()
-    time.sleep(1.5)
-    generated = [slot["n_decoded"] for slot in endless.slots()]
+    server.wait_busy()
+    generated, before = 0, -1
+    while generated == 0 or generated != before:  # until its buffers are full
+        before = generated
+        time.sleep(0.4)
+        generated = max(slot["n_decoded"] for slot in server.slots())
+    assert generated < 100
     begin = time.monotonic()
-    answer = endless.http.post("/v1/chat/completions", json={**BODY, "stream": False, "max_tokens": 20})
+    answer = server.http.post("/v1/chat/completions", json={**BODY, "stream": False, "max_tokens": 20})
     assert answer.status_code == 200 and time.monotonic() - begin < 2 * SLOWNESS
-    later = [slot["n_decoded"] for slot in endless.slots()]
-    assert max(later) == max(generated), "the parked conversation went on"
-    endless.log_line("stalled", 6)
-    endless.wait_idle()
+    assert max(slot["n_decoded"] for slot in server.slots()) == generated, "the parked conversation went on"
+    server.log_line("stalled", 4 * min(SLOWNESS, 5))
+    server.wait_idle()
     slow.close()
+    server.stop()
 
 
 def test_slow_but_steady_reader_is_kept(endless):
