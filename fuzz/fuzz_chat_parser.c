@@ -1,8 +1,5 @@
 /* libFuzzer: any model output, cut anywhere, gives the same events put together as byte by byte; and where no call
- * begins and nothing is thought, all bytes but line breaks come back as text.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc fuzz/fuzz_chat_parser.c \
- *         src/chat/*.c src/base/{error,memory,text,utf8}.c */
+ * begins and nothing is thought, all bytes but line breaks come back as text. */
 #include "chat/chat_parser.h"
 
 #include <stdlib.h>

@@ -1,9 +1,6 @@
 /* libFuzzer: conversations and tools of any bytes in each format. The input is a list of fields, each with its kind and
  * its size before it. Spans must lie in the prompt, in order, and hold none of the conversation's bytes: these are
- * spelled with a byte that no format writes.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc fuzz/fuzz_chat_template.c \
- *         src/chat/*.c src/base/{error,memory,text,utf8}.c */
+ * spelled with a byte that no format writes. */
 #include "base/utf8.h"
 #include "chat/chat_format.h"
 #include "chat/python_repr.h"

@@ -1,10 +1,6 @@
 /* libFuzzer: any bytes as text for a small vocabulary under each pre-tokeniser, with spans anywhere. What comes back
  * must be the text (where every byte is a token), and the streaming decoder must give UTF-8 that does not depend on the
- * cuts. The first bytes of the input also choose merges, so that vocabularies are odd too.
- *
- *     clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Iinclude -Isrc fuzz/fuzz_tokenizer.c \
- *         src/tokenizer/[!t]*.c src/tokenizer/tokenizer.c src/tokenizer/token_decoder.c
- * src/base/{error,memory,text,utf8}.c */
+ * cuts. The first bytes of the input also choose merges, so that vocabularies are odd too. */
 #include "base/utf8.h"
 #include "tokenizer/token_decoder.h"
 #include "tokenizer/tokenizer.h"

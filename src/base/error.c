@@ -24,7 +24,7 @@ static void clean(char *text)
         text[tail - 1] = '\0';
 }
 
-int error_set(struct smollm_error *error, int code, const char *format, ...)
+void error_write(struct smollm_error *error, int code, const char *format, ...)
 {
     if (error) {
         va_list args;
@@ -34,7 +34,6 @@ int error_set(struct smollm_error *error, int code, const char *format, ...)
         clean(error->message);
         error->code = code;
     }
-    return code;
 }
 
 int error_prefix(struct smollm_error *error, const char *format, ...)

@@ -4,10 +4,18 @@
 
 #include "smollm_error.h"
 
-/* Writes code and message to error (may be NULL) and returns code, so that a failing function ends with
+/* Writes code and message to error (may be NULL) and gives code, so that a failing function ends with
  * `return error_set(error, SMOLLM_EFORMAT, "...", ...)`. Control characters in the formatted text become '?', because
- * names from files and clients end up on terminals; overlong text is cut at a UTF-8 boundary. */
-int error_set(struct smollm_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+ * names from files and clients end up on terminals; overlong text is cut at a UTF-8 boundary. A macro, so that
+ * compilers and analysers see which code it gives. */
+#define error_set(error, code, ...) (error_write(error, code, __VA_ARGS__), error_identity(code))
+void error_write(struct smollm_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The code itself: as the value of a macro it may go unused without a warning. */
+static inline int error_identity(int code)
+{
+    return code;
+}
 
 /* Puts "prefix: " before a message that is already set; keeps the code and returns it. */
 int error_prefix(struct smollm_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));

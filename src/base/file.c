@@ -11,8 +11,8 @@ int file_read(const char *path, struct buffer *buffer, struct smollm_error *erro
 {
     bool standard = strcmp(path, "-") == 0;
     int descriptor = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    RETURN_ERROR_IF(descriptor < 0, error, errno == ENOENT ? SMOLLM_ENOTFOUND : SMOLLM_EIO, "cannot open %s: %s", path,
-                    strerror(errno));
+    RETURN_ERROR_IF(descriptor < 0, error, errno == ENOENT || errno == ENOTDIR ? SMOLLM_ENOTFOUND : SMOLLM_EIO,
+                    "cannot open %s: %s", path, strerror(errno));
     char block[65536];
     ssize_t size;
     while ((size = read(descriptor, block, sizeof block)) > 0 || (size < 0 && errno == EINTR))

@@ -24,7 +24,7 @@ void prompt_append_format(struct chat_prompt *prompt, const char *string)
         last->size += size;
         return;
     }
-    if (prompt->span_count == prompt->span_capacity) {
+    if (!prompt->spans || prompt->span_count == prompt->span_capacity) {
         size_t capacity = prompt->span_capacity < 16 ? 16 : prompt->span_capacity * 2;
         struct chat_span *spans = realloc(prompt->spans, capacity * sizeof *spans);
         if (!spans) {

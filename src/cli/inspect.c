@@ -2,13 +2,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "chat/chat_format.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
+#include "cli/options.h"
 #include "cli/print.h"
 #include "gguf/gguf.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,10 @@ static void summary_fill(const struct gguf_file *file, uint32_t context, struct 
 /* What smollm makes of the file's chat template; the one place that says so, for text and JSON. */
 static const char *template_text(const struct summary *summary)
 {
-    return summary->chat_template.size > 0 ? "present" : "none";
+    const struct chat_format *format;
+    if (chat_format_recognise(summary->chat_template, summary->architecture, &format, NULL) == 0)
+        return chat_format_name(format);
+    return summary->chat_template.size > 0 ? "not known" : "none";
 }
 
 /* ---- As text ---- */
@@ -352,27 +356,19 @@ static int summary_print_json(const struct gguf_file *file, const struct summary
 
 /* ---- The command ---- */
 
-static char const help[] = "usage: smollm inspect [MODEL] [options]\n"
-                           "\n"
-                           "Shows what a model file holds: architecture, shape, types, memory needed, template.\n"
-                           "\n"
-                           "  -c, --ctx-size N  context that the memory is computed for (default: the model's, at most "
-                           "8192)\n"
-                           "      --tensors     list every tensor\n"
-                           "      --json        as JSON\n";
+static const struct command_help help = {COMMAND_INSPECT,
+                                         "inspect",
+                                         "[MODEL]",
+                                         "What a model file holds: architecture, shape, types, memory needed, template",
+                                         NULL,
+                                         0,
+                                         1};
 
-struct inspect_options {
-    const char *model;
-    uint32_t context;
-    bool json;
-    bool tensors;
-};
-
-static int inspect_run(const struct inspect_options *options, struct smollm_error *error)
+static int inspect_run(const struct options *options, struct smollm_error *error)
 {
     char *path;
     struct gguf_file *file = NULL;
-    int code = model_path_find(options->model, &path, error);
+    int code = model_path_find(options->argument_count > 0 ? options->arguments[0] : options->model, &path, error);
     if (code != 0)
         return code;
     code = gguf_open(path, &file, error);
@@ -380,7 +376,7 @@ static int inspect_run(const struct inspect_options *options, struct smollm_erro
         error_prefix(error, "%s", path);
     else {
         struct summary summary;
-        summary_fill(file, options->context, &summary);
+        summary_fill(file, options->ctx_size, &summary);
         if (options->json)
             code = summary_print_json(file, &summary, options->tensors, error);
         else {
@@ -398,43 +394,10 @@ static int inspect_run(const struct inspect_options *options, struct smollm_erro
 
 int command_inspect(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"ctx-size", required_argument, NULL, 'c'},
-        {"json", no_argument, NULL, 'j'},
-        {"tensors", no_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
-    struct inspect_options options = {0};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
-        char *end;
-        unsigned long value;
-        switch (option) {
-        case 'c':
-            errno = 0;
-            value = strtoul(optarg, &end, 10);
-            if (errno != 0 || *end != '\0' || optarg[0] < '0' || optarg[0] > '9' || value < 1 || value > UINT32_MAX)
-                return print_usage_error("inspect", "--ctx-size is %s, allowed is 1 to %u", optarg, UINT32_MAX);
-            options.context = (uint32_t)value;
-            break;
-        case 'j':
-            options.json = true;
-            break;
-        case 't':
-            options.tensors = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return EXIT_DONE;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (argc - optind > 1)
-        return print_usage_error("inspect", "takes one MODEL, not %d", argc - optind);
-    options.model = argv[optind];
+    struct options options;
+    int code;
+    if (!options_read(&help, argc, argv, &options, &code))
+        return code;
     struct smollm_error error = {0};
     return inspect_run(&options, &error) == 0 ? EXIT_DONE : print_error(&error);
 }

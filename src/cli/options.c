@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "base/file.h"
 #include "cli/print.h"
 
 #include <ctype.h>
@@ -7,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum kind { FLAG, COUNT, INTEGER, LARGE, REAL, STRING, STRINGS };
 
@@ -99,6 +101,11 @@ static const struct option options_table[] = {
      "use the plain float32 forward pass (slow)"},
     {"ids", NULL, STRING, COMMAND_PERPLEXITY, AT(ids), "FILE", 0, 0, NULL,
      "a JSON array of token ids instead of a text"},
+
+    {"stall-seconds", NULL, COUNT, COMMAND_PULL, AT(stall_seconds), "N", 1, 3600, "30",
+     "give up a connection that brings nothing for so long"},
+    {"pause-seconds", NULL, REAL, COMMAND_PULL, AT(pause_seconds), "X", 0, 60, "1",
+     "before the first further attempt; each pause is twice the one before"},
 
     {"n-prompt", "-p", STRING, COMMAND_BENCH, AT(n_prompt), "N,...", 0, 0, "512", "lengths of prompts to read"},
     {"n-gen", "-n", STRING, COMMAND_BENCH, AT(n_gen), "N,...", 0, 0, "64", "numbers of tokens to generate"},
@@ -264,21 +271,25 @@ static bool read_config(const struct command_help *command, struct options *opti
         snprintf(path, sizeof path, "%s/.config/smollm/config", home);
     else
         return true;
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        if (named)
-            print_usage_error(command->name, "cannot read %s: %s", path, strerror(errno));
-        return !named;
+    if (!named && access(path, F_OK) != 0)
+        return true;
+    struct buffer text = {0};
+    struct smollm_error error;
+    int status = file_read(path, &text, &error);
+    options->config = text.data;
+    if (status < 0) {
+        print_usage_error(command->name, "%s", error.message);
+        return false;
     }
-    bool good = true;
-    char line[1024];
-    for (unsigned number = 1; good && fgets(line, sizeof line, file); number++) {
-        /* Strings of options point into the copy; there is one config file in the life of a program. */
-        char *copy = strdup(line);
-        good = copy && read_config_line(command, options, copy, path, number);
+    unsigned number = 0;
+    for (char *line = text.data, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        if (!read_config_line(command, options, line, path, ++number))
+            return false;
     }
-    fclose(file);
-    return good;
+    return true;
 }
 
 static bool read_arguments(const struct command_help *command, int argc, char **argv, struct options *options)

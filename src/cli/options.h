@@ -78,12 +78,16 @@ struct options {
     bool reference;
     const char *ids;
     const char *output;
+    /* pull */
+    uint32_t stall_seconds;
+    float pause_seconds;
     /* bench */
     const char *n_prompt;
     const char *n_gen;
     const char *n_batch;
     const char *n_depth;
     uint32_t repetitions;
+    char *config; /* the config file, which strings above may point into */
     /* what is not an option */
     const char *arguments[MOST_ARGUMENTS];
     uint32_t argument_count;

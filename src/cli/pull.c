@@ -5,13 +5,13 @@
 #include "cli/download.h"
 #include "cli/interrupt.h"
 #include "cli/model_path.h"
+#include "cli/options.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "gguf/gguf.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -142,42 +142,23 @@ static int pull_run(const struct pull_options *options, struct buffer *path, str
     return code;
 }
 
-static char const help[] =
-    "usage: smollm pull NAME|URL\n"
-    "\n"
-    "Downloads a model into ${XDG_CACHE_HOME:-~/.cache}/smollm and prints its path. An interrupted\n"
-    "download goes on where it stopped. Names: ";
-
 int command_pull(int argc, char **argv)
 {
-    /* Not in the help: for tests, which have no patience. */
-    static const struct option long_options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"stall-seconds", required_argument, NULL, 's'},
-        {"pause-seconds", required_argument, NULL, 'p'},
-        {0},
-    };
-    struct pull_options options = {.attempts = 5, .pause_seconds = 1, .stall_seconds = 30};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            options.stall_seconds = (uint32_t)strtoul(optarg, NULL, 10);
-            break;
-        case 'p':
-            options.pause_seconds = strtod(optarg, NULL);
-            break;
-        case 'h':
-            printf("%s%s\n", help, known_model_names());
-            return EXIT_DONE;
-        default:
-            return EXIT_USAGE;
-        }
-    }
-    if (argc - optind != 1)
-        return print_usage_error("pull", "needs one NAME or URL");
-    options.what = argv[optind];
+    char description[200];
+    snprintf(description, sizeof description,
+             "It is printed where it lies. An interrupted download goes on where it stopped. Names: %s.",
+             known_model_names());
+    const struct command_help help = {
+        COMMAND_PULL, "pull", "NAME|URL", "Downloads a model into ${XDG_CACHE_HOME:-~/.cache}/smollm",
+        description,  1,      1};
+    struct options given;
+    int exit_code;
+    if (!options_read(&help, argc, argv, &given, &exit_code))
+        return exit_code;
+    struct pull_options options = {.what = given.arguments[0],
+                                   .attempts = 5,
+                                   .pause_seconds = (double)given.pause_seconds,
+                                   .stall_seconds = given.stall_seconds};
     struct smollm_error error = {0};
     struct buffer path = {0};
     interrupt_hold();

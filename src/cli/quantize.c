@@ -4,12 +4,12 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/options.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "gguf/gguf_writer.h"
 #include "quant/quant.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -179,27 +179,24 @@ static bool target_find(const char *name, struct job *job)
     return false;
 }
 
-static char const help[] = "usage: smollm quantize IN OUT TYPE\n"
-                           "\n"
-                           "Writes the model IN (F32, F16 or BF16) to OUT with weights of TYPE: F16, Q8_0 or Q4_0.\n"
-                           "Vectors stay as they are; with Q4_0 the output matrix gets Q8_0.\n";
+static const struct command_help help = {
+    COMMAND_QUANTIZE,
+    "quantize",
+    "IN OUT TYPE",
+    "Writes the model IN (F32, F16 or BF16) to OUT with weights of TYPE: F16, Q8_0 or Q4_0",
+    "Vectors stay as they are; with Q4_0 the output matrix gets Q8_0.",
+    3,
+    3};
 
 int command_quantize(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
-    int option;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option != 'h')
-            return EXIT_USAGE;
-        fputs(help, stdout);
-        return EXIT_DONE;
-    }
-    if (argc - optind != 3)
-        return print_usage_error("quantize", "needs IN, OUT and TYPE");
-    struct job job = {.in_path = argv[optind], .out_path = argv[optind + 1]};
-    if (!target_find(argv[optind + 2], &job))
-        return print_usage_error("quantize", "TYPE is %s, allowed are F16, Q8_0 and Q4_0", argv[optind + 2]);
+    struct options options;
+    int exit_code;
+    if (!options_read(&help, argc, argv, &options, &exit_code))
+        return exit_code;
+    struct job job = {.in_path = options.arguments[0], .out_path = options.arguments[1]};
+    if (!target_find(options.arguments[2], &job))
+        return print_usage_error("quantize", "TYPE is %s, allowed are F16, Q8_0 and Q4_0", options.arguments[2]);
     struct smollm_error error = {0};
     interrupt_hold();
     int code = job_run(&job, &error);

@@ -359,9 +359,8 @@ static int alignment_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
     file->alignment = 32;
-    int code = gguf_has(file, "general.alignment")
-                   ? gguf_get_u32(file, "general.alignment", &file->alignment, r->error)
-                   : 0;
+    int code =
+        gguf_has(file, "general.alignment") ? gguf_get_u32(file, "general.alignment", &file->alignment, r->error) : 0;
     if (code != 0)
         return code;
     uint32_t a = file->alignment;

@@ -74,7 +74,7 @@ void gguf_writer_close(struct gguf_writer *writer)
         return;
     if (writer->descriptor >= 0) {
         close(writer->descriptor);
-        if (!writer->finished)
+        if (!writer->finished && writer->temporary_path)
             unlink(writer->temporary_path);
     }
     buffer_free(&writer->metadata);

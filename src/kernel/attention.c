@@ -3,6 +3,8 @@
 #include "kernel/arithmetic.h"
 #include "kernel/kernel.h"
 
+#include <assert.h>
+
 /* What a range of positions gives for one query head: values are to be divided by sum. */
 struct partial {
     float maximum;
@@ -56,6 +58,7 @@ static void merge(struct partial *into, const struct partial *range, uint32_t he
 void attention_generic(const struct attention_args *args)
 {
     uint32_t positions = args->position + 1, blocks = (positions + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
+    assert(blocks > 0);
     for (uint32_t head = 0; head < args->heads; head++) {
         const float *q = args->q + (size_t)head * args->head_dim;
         struct partial total, range;

@@ -267,7 +267,7 @@ int quant_row_decode(uint32_t type, const void *blocks, float *out, size_t colum
     if (!info || columns % info->block_columns != 0)
         return SMOLLM_EINVAL;
     if (layout) {
-        struct quant_block block;
+        struct quant_block block = {0};
         for (size_t i = 0; i < columns; i += layout->columns, p += layout->bytes) {
             quant_block_unpack(layout, p, &block);
             quant_block_decode(layout, &block, out + i);

@@ -138,11 +138,11 @@ def test_inspect_finds_the_model(smollm, model_path):
     assert "no such file" in result.stderr and "smollm2-135m" in result.stderr
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "x", "4294967296", ""])
+@pytest.mark.parametrize("value", ["-1", "x", "4294967296", ""])
 def test_wrong_usage_names_option_and_range(smollm, model_path, value):
     result = smollm.run("inspect", model_path, "--ctx-size", value)
     assert_one_line_error(result, 2)
-    assert "--ctx-size" in result.stderr and "1 to 4294967295" in result.stderr
+    assert "--ctx-size" in result.stderr and "from 0 to 16777216" in result.stderr
 
 
 def test_hostile_names_do_not_reach_the_terminal(smollm, tmp_path):
@@ -217,7 +217,7 @@ def test_quantize_refuses(smollm, tmp_path, model_path):
     packed = tmp_path / "packed.gguf"
     make_model(packed, arch="llama", type="Q4_K", layers=1)
     cases = [((model_path, model_path, "Q8_0"), 1, "are the same file"), ((packed, out, "Q8_0"), 1, "is Q4_K already"),
-             ((model_path, out, "Q4_K"), 2, "allowed are F16, Q8_0 and Q4_0"), ((model_path, out), 2, "needs IN, OUT"),
+             ((model_path, out, "Q4_K"), 2, "allowed are F16, Q8_0 and Q4_0"), ((model_path, out), 2, "IN OUT TYPE"),
              ((tmp_path / "absent", out, "F16"), 1, "No such file"), ((model_path, tmp_path, "F16"), 1, ""),
              ((model_path, tmp_path / "no" / "out.gguf", "F16"), 1, "No such file")]
     link = tmp_path / "link.gguf"

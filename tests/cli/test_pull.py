@@ -217,7 +217,7 @@ def test_a_complete_part_needs_only_its_check(smollm, site, content):
     assert site.log[-1][3] == 416
 
 
-@pytest.mark.parametrize("part", [b"x" * 5_000_000, b"GGUF" + b"y" * 1000])
+@pytest.mark.parametrize("part", [b"x" * 5_000_000, b"GGUF" + b"y" * 1000], ids=["longer", "shorter"])
 def test_a_part_of_something_else_is_not_kept(smollm, site, content, part):
     """Without a tag nobody knows what it is a part of; with another tag it is of another version."""
     smollm.models.mkdir(parents=True)

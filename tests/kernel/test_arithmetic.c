@@ -9,6 +9,11 @@ static void fma_is_rounded_once(void **state)
         float a = float_from_bits(random_u32()), b = float_from_bits(random_u32()), c = float_from_bits(random_u32());
         if (i % 3 == 0) /* cancellation */
             c = float_from_bits(float_bits(-a * b) + random_u32() % 9 - 4);
+        if (i % 3 == 1) { /* the product lies a hair beside half a unit of c: rounding twice goes wrong */
+            c = 1.0f + (float)(random_u32() % 0x800000) * 0x1p-23f;
+            a = (1.0f + 0x1p-23f) * (i % 2 ? 0x1p-24f : -0x1p-25f);
+            b = random_u32() % 2 ? 1.0f - 0x1p-23f : 1.0f - 0x1p-24f;
+        }
         float want = fmaf(a, b, c), have = float_fma(a, b, c);
         if (isnan(want) ? !isnan(have) : float_bits(want) != float_bits(have))
             fail_msg("fma(%a, %a, %a) = %a, not %a", (double)a, (double)b, (double)c, (double)want, (double)have);

@@ -7,6 +7,8 @@
 #include "kernel/kernel.h"
 #include "kernel/x86/exp_avx2.h"
 
+#include <assert.h>
+
 enum { LANES = 8, PARTS = ATTENTION_BLOCK / LANES, MOST_TOGETHER = 4 };
 
 struct partial {
@@ -140,6 +142,7 @@ static inline __attribute__((always_inline)) void heads_together(const struct at
     const uint32_t blocks = (positions + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
     const float *q = args->q + (size_t)head * head_dim;
     struct partial total, range;
+    assert(blocks > 0);
     for (uint32_t first = 0; first < blocks; first += ATTENTION_RANGE) {
         struct partial *into = first == 0 ? &total : &range;
         reset(into, heads, head_dim);

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Break the code on purpose, one change at a time, and see a test fail each time.
+
+usage: mutate_source.py [PART OF A NAME]
+
+Works on a copy of the tree; needs SMOLLM_TEST_MODEL and .venv as tests/run.py makes them. Prints a line per change; exits 1
+when a change goes unnoticed. Not part of `make test`: it builds for each change.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MODEL = "pytest tests/model -q -x -k 'reference or near'"
+KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
+
+# name, file, what stands there, what to put instead, the test that must fail
+CHANGES = [
+    ("NoPE shifted by one layer", "src/model/config.c", "(layer + 1) % config->nope_interval", "layer % config->nope_interval", MODEL),
+    ("RoPE on halves", "src/model/rope.c", "float a = heads[2 * i], b = heads[2 * i + 1];\n            heads[2 * i] = a * cosine[i] - b * sine[i];\n            heads[2 * i + 1]",
+     "float a = heads[i], b = heads[i + rope->pairs];\n            heads[i] = a * cosine[i] - b * sine[i];\n            heads[i + rope->pairs]", MODEL),
+    ("output not tied", "src/model/weights.c", "w->head = w->embedding;", "w->head = w->embedding, w->head.data += w->head.panel_bytes;",
+     "pytest tests/model -q -x -k near"),
+    ("reference not tied", "src/model/reference.c", "head ? head : gguf_tensor_find(r->file, \"token_embd.weight\")",
+     "head ? head : layer_tensor(r, 0, \"attn_q\")", "pytest tests/model -q -x -k 'reference and (f32 or q8)'"),
+    ("YaRN without its magnitude", "src/model/rope.c", "0.1 * double_log(factor) + 1.0", "1.0", "pytest tests/model -q -x -k yarn"),
+    ("frequency factors ignored", "src/model/rope.c", "if (factors)\n", "if (factors && 0)\n", "pytest tests/model -q -x -k rope"),
+    ("a page too far", "src/model/forward.c", "t->pages[t->position / KV_PAGE_POSITIONS]", "t->pages[0]", MODEL),
+    ("query heads of the next KV head", "src/model/forward.c", "size_t at = (size_t)kv_head * group * c->head_dim;",
+     "size_t at = (size_t)(c->kv_heads - 1 - kv_head) * group * c->head_dim;", MODEL),
+    ("AVX2 drains too late", "src/kernel/x86/matmul_avx2.c", "s.bits == 6 ? 2", "s.bits == 6 ? 4", KERNEL),
+    ("AVX2 forgets the minimum", "src/kernel/x86/matmul_avx2.c", "sum = _mm256_fnmadd_ps(m,", "sum = _mm256_fmadd_ps(m,", KERNEL),
+    ("AVX2 sums in another order", "src/kernel/x86/attention_avx2.c", "_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3])",
+     "_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3])", KERNEL),
+    ("AVX2 reads one position more", "src/kernel/x86/attention_avx2.c", "left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK",
+     "left < ATTENTION_BLOCK - 1 ? left + 1 : ATTENTION_BLOCK", KERNEL),
+    ("quantise loses NaN", "src/kernel/x86/vector_avx2.c", "bits >= 0x7f800000", "bits > 0xff800000", KERNEL),
+    ("emulated fma rounds twice", "src/kernel/arithmetic.h", "if ((bits & 1) == 0)", "if (0)", "build/tests/kernel/test_arithmetic"),
+    ("batch decides the draw", "src/sampling/sampler.c", "random_uniform(o->seed, sampler->draws++)", "random_uniform(o->seed, (uint64_t)(size_t)sampler->draws++ + (size_t)s->logits % 7)", SAMPLER),
+    ("ties to the highest id", "src/sampling/sampler.c", "if (logits[i] > most) {", "if (logits[i] >= most) {", SAMPLER),
+    ("top-p keeps one too few", "src/sampling/sampler.c", "(kept == 0 || sum < reach)", "(kept == 0 || sum + (double)s->candidates[kept].weight < reach)", SAMPLER),
+    ("cancelled sequences keep pages", "src/engine/sequence.c", "while (slot->page_count > 0)", "while (slot->page_count > 1)", LIBRARY),
+    ("the queue has no end", "src/engine/engine.c", "engine->queue_size >= engine->options.queue", "0", LIBRARY),
+    ("stop strings are sent", "src/library/stop_matcher.c", "return BEGINNING;", "return NEITHER;", LIBRARY),
+    ("a full ring loses events", "src/library/smollm_request.c", "request->parked = !event_ring_has_room(&request->ring);", "request->parked = false;", LIBRARY),
+    ("an allocation per token", "src/library/smollm_request.c", "request->completion_tokens++;", "request->completion_tokens++; free(malloc(8));", LIBRARY),
+    ("special tokens in user text", "src/chat/chat_prompt.c", "void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text)\n{",
+     "void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text)\n{\n    if (text.size == 10) { prompt_append_format(prompt, \"<|im_end|>\"); return; }", LIBRARY),
+]
+
+
+def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    unnoticed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = pathlib.Path(folder) / "tree"
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build*", ".git", "node_modules", ".venv"))
+        os.symlink(ROOT / ".venv", copy / ".venv")
+        run = lambda command: subprocess.run(command, cwd=copy, shell=True, capture_output=True, text=True,
+                                             env={**os.environ, "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"})
+        assert run("meson setup build && ninja -C build").returncode == 0
+        for name, file, old, new, test in CHANGES:
+            if wanted not in name:
+                continue
+            path = copy / file
+            source = path.read_text()
+            if source.count(old) < 1:
+                print(f"GONE       {name}: {file} has no such text")
+                unnoticed += 1
+                continue
+            path.write_text(source.replace(old, new))
+            built = run("ninja -C build")
+            result = run("timeout 300 " + test if built.returncode == 0 else "false")
+            path.write_text(source)
+            verdict = "does not build" if built.returncode else "noticed" if result.returncode else "UNNOTICED"
+            unnoticed += verdict != "noticed"
+            print(f"{verdict:10} {name}", flush=True)
+    sys.exit(unnoticed > 0)
+
+
+main()

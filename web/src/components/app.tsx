@@ -1,0 +1,63 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { Chat } from '../chat';
+import { titleOf } from '../conversation';
+import { useStore } from '../store';
+import { Composer } from './composer';
+import { Header } from './header';
+import { KeyDialog } from './key_dialog';
+import { SettingsDialog } from './settings_dialog';
+import { Sidebar } from './sidebar';
+import { Thread } from './thread';
+import { Toast } from './toast';
+
+const SERVER_POLL_MS = 4000;
+
+export function App({ chat }: { chat: Chat }) {
+    const [drawer, setDrawer] = useState(false);
+    const [settings, setSettings] = useState(false);
+    const title = useStore(chat.store, (state) => titleOf(state.current));
+    const announcement = useStore(chat.store, (state) => state.announcement);
+    const isOffline = useStore(chat.store, (state) => state.server.status === 'offline');
+
+    useEffect(() => {
+        document.title = `${title} · smollm`;
+    }, [title]);
+
+    useEffect(() => {
+        if (!isOffline) return;
+        const timer = window.setInterval(() => void chat.refreshServer(), SERVER_POLL_MS);
+        return () => window.clearInterval(timer);
+    }, [chat, isOffline]);
+
+    useEffect(() => {
+        const pressed = (event: KeyboardEvent) => {
+            if (event.defaultPrevented || document.querySelector('dialog[open]')) return;
+            if (event.key === 'Escape') {
+                if (drawer) setDrawer(false);
+                else chat.stop();
+            }
+            if (event.key.toLowerCase() === 'o' && event.shiftKey && (event.ctrlKey || event.metaKey)) {
+                event.preventDefault();
+                chat.create();
+            }
+        };
+        window.addEventListener('keydown', pressed);
+        return () => window.removeEventListener('keydown', pressed);
+    }, [chat, drawer]);
+
+    return (
+        <div class={drawer ? 'layout drawer-open' : 'layout'}>
+            <Sidebar chat={chat} isDrawerOpen={drawer} close={() => setDrawer(false)} openSettings={() => setSettings(true)} />
+            <div class="scrim" onClick={() => setDrawer(false)} />
+            <main class="main" inert={drawer}>
+                <Header chat={chat} openDrawer={() => setDrawer(true)} />
+                <Thread chat={chat} />
+                <Composer chat={chat} />
+            </main>
+            <SettingsDialog chat={chat} isOpen={settings} close={() => setSettings(false)} />
+            <KeyDialog chat={chat} />
+            <Toast chat={chat} />
+            <div class="unseen" role="status">{announcement}</div>
+        </div>
+    );
+}
