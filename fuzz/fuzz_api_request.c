@@ -34,6 +34,15 @@ static struct api *open_api(void)
     return api;
 }
 
+/* jansson cannot hold a name with NUL, which the text of a token may be; JSON can. */
+static void check_json(const char *text, size_t size)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    REQUIRE(json || json_error_code(&error) == json_error_null_byte_in_key);
+    json_decref(json);
+}
+
 /* Streams: each line of data is JSON or [DONE]. */
 static void check_events(const struct buffer *out)
 {
@@ -41,17 +50,8 @@ static void check_events(const struct buffer *out)
         if (*line == ':' || strcmp(line, "data: [DONE]") == 0)
             continue;
         REQUIRE(strncmp(line, "data: ", 6) == 0);
-        json_t *json = json_loads(line + 6, 0, NULL);
-        REQUIRE(json);
-        json_decref(json);
+        check_json(line + 6, strlen(line + 6));
     }
-}
-
-static void check_body(const struct buffer *out)
-{
-    json_t *json = json_loadb(out->data, out->size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    REQUIRE(json);
-    json_decref(json);
 }
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         if (head.is_stream)
             check_events(&out);
         else
-            check_body(&out);
+            check_json(out.data, out.size);
     }
     api_answer_close(answer);
     buffer_free(&out);

@@ -1,5 +1,6 @@
 /* /v1/completions: text_completion objects, whole and as chunks, which have the same form. */
 #include "api/generation.h"
+#include "base/utf8.h"
 
 /* The four arrays of "logprobs". */
 enum list { TOKENS, TOKEN_LOGPROBS, TOP_LOGPROBS, TEXT_OFFSETS };
@@ -10,6 +11,23 @@ static size_t characters(struct smollm_text text)
     for (size_t i = 0; i < text.size; i++)
         count += ((unsigned char)text.data[i] & 0xc0) != 0x80;
     return count;
+}
+
+/* A token that is a part of a character is shown as OpenAI shows it, "bytes:\xe2\x82": put as U+FFFD, two of them would
+ * be the same name in one object. */
+static void write_token(struct json_writer *writer, struct smollm_text bytes)
+{
+    if (utf8_is_valid(bytes.data, bytes.size)) {
+        json_text(writer, bytes);
+        return;
+    }
+    struct buffer text = {0};
+    buffer_append_string(&text, "bytes:");
+    for (size_t i = 0; i < bytes.size; i++)
+        buffer_printf(&text, "\\x%02x", (unsigned char)bytes.data[i]);
+    json_text(writer, buffer_text(&text));
+    writer->out->failed |= text.failed;
+    buffer_free(&text);
 }
 
 static bool is_among(const struct smollm_token *token, size_t before)
@@ -27,7 +45,7 @@ static void write_top(struct json_writer *writer, const struct smollm_token *tok
     for (size_t i = 0; i < token->top_count; i++) {
         if (is_among(token, i))
             continue;
-        json_text(writer, token->top[i].bytes);
+        write_token(writer, token->top[i].bytes);
         buffer_append_char(writer->out, ':');
         writer->needs_comma = false;
         json_decimal(writer, generation_logprob(token->top[i].logprob));
@@ -38,7 +56,7 @@ static void write_top(struct json_writer *writer, const struct smollm_token *tok
 static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
 {
     struct json_writer writer = generation_list(&choice->lists[TOKENS]);
-    json_text(&writer, token->chosen.bytes);
+    write_token(&writer, token->chosen.bytes);
     writer = generation_list(&choice->lists[TOKEN_LOGPROBS]);
     json_decimal(&writer, generation_logprob(token->chosen.logprob));
     writer = generation_list(&choice->lists[TOP_LOGPROBS]);

@@ -126,6 +126,8 @@ def test_completions(parrot):
     chunks = list(stream)
     assert "".join(c.choices[0].text for c in chunks if c.choices) == "<think>Let me see."
     assert chunks[-1].usage.completion_tokens == 3
+    part = client.completions.create(model="any", prompt="a", max_tokens=6, logprobs=0).choices[0].logprobs
+    assert part.tokens[-1] == r"bytes:\xc3" and part.top_logprobs[-1] == {}
     several = client.completions.create(model="any", prompt=["a", "b"], max_tokens=2, n=2, echo=True)
     assert [c.text for c in several.choices] == ["a<think>Let me"] * 2 + ["b<think>Let me"] * 2
     assert several.usage.prompt_tokens == 2 and several.usage.completion_tokens == 8
