@@ -1,6 +1,5 @@
 #include "api/json_input.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no
@@ -116,7 +115,7 @@ static int check_range(const json_t *value, const char *param, bool whole, doubl
     if (!json_is_number(value))
         return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
                           kind, least, most);
-    if (!(number >= least && number <= most) || (whole && number != floor(number)))
+    if (!(number >= least && number <= most) || (whole && number != (double)(long long)number))
         return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, least,
                           most);
     return 0;
