@@ -1,6 +1,5 @@
 #include "api/json_input.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no
@@ -107,6 +106,12 @@ int json_input_text(const json_t *object, const char *key, struct smollm_text *t
     return 0;
 }
 
+/* From 2^53 on every double is. */
+static bool is_whole(double number)
+{
+    return !(number > -0x1p53 && number < 0x1p53) || number == (double)(int64_t)number;
+}
+
 /* Integers beyond 2^53 go through double here only to be compared with a range; their value is taken exactly. */
 static int check_range(const json_t *value, const char *param, bool whole, double least, double most,
                        struct api_error *error)
@@ -116,7 +121,7 @@ static int check_range(const json_t *value, const char *param, bool whole, doubl
     if (!json_is_number(value))
         return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
                           kind, least, most);
-    if (!(number >= least && number <= most) || (whole && number != floor(number)))
+    if (!(number >= least && number <= most) || (whole && !is_whole(number)))
         return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, least,
                           most);
     return 0;

@@ -1,22 +1,9 @@
 #include "server/page.h"
 
-#include "page_stamp.h"
-
 #include <openssl/evp.h>
 #include <string.h>
 
-/* PAGE_PATH is web/dist/index.html. page_stamp.h changes when that does, so that this file is compiled again. */
-__asm__(".section .rodata\n"
-        ".balign 16\n"
-        ".globl smollm_page_begin\n"
-        ".globl smollm_page_end\n"
-        ".hidden smollm_page_begin\n"
-        ".hidden smollm_page_end\n"
-        "smollm_page_begin:\n"
-        ".incbin \"" PAGE_PATH "\"\n"
-        "smollm_page_end:\n"
-        ".byte 0\n"
-        ".previous\n");
+/* In page_html.S. */
 extern const char smollm_page_begin[], smollm_page_end[];
 
 struct smollm_text page_html(void)
