@@ -106,6 +106,12 @@ int json_input_text(const json_t *object, const char *key, struct smollm_text *t
     return 0;
 }
 
+/* From 2^53 on every double is. */
+static bool is_whole(double number)
+{
+    return !(number > -0x1p53 && number < 0x1p53) || number == (double)(int64_t)number;
+}
+
 /* Integers beyond 2^53 go through double here only to be compared with a range; their value is taken exactly. */
 static int check_range(const json_t *value, const char *param, bool whole, double least, double most,
                        struct api_error *error)

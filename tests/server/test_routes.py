@@ -28,6 +28,15 @@ def test_broken_json(parrot, path, body):
     assert error["message"] and error["type"] == "invalid_request_error"
 
 
+def test_depth(parrot):
+    """64 levels are read, 65 are not, whatever the parser itself could do; brackets in strings do not count."""
+    for depth, refused in ((63, False), (64, True)):
+        body = '{"content":"a[{[{\\"[","x":' + "[" * depth + "]" * depth + "}"
+        answer = parrot.http.post("/tokenize", content=body, headers=JSON)
+        assert answer.status_code == (400 if refused else 200)
+        assert not refused or "64 levels" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("field, values", [
     ("temperature", [-0.1, 101, "1", True, [], 1e300]),
     ("top_p", [-0.1, 1.1]),
