@@ -121,7 +121,7 @@ static int check_range(const json_t *value, const char *param, bool whole, doubl
     if (!json_is_number(value))
         return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
                           kind, least, most);
-    if (!(number >= least && number <= most) || (whole && number != (double)(long long)number))
+    if (!(number >= least && number <= most) || (whole && !is_whole(number)))
         return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, least,
                           most);
     return 0;
