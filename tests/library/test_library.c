@@ -2,9 +2,12 @@
 #include "smollm.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "cmocka_all.h"
 #include "counted_memory.h"
 #include "tiny_model.h"
+
+#include <sys/mman.h>
 
 static char *path;
 static struct smollm_model *model;
@@ -432,6 +435,67 @@ static void every_allocation_may_fail(void **state)
     assert_true(failures > 40);
 }
 
+/* Opens a model of these bytes; where that works, asks it for a token. */
+static void try_bytes(const uint8_t *bytes, size_t size)
+{
+    int descriptor = memfd_create("mutated", MFD_CLOEXEC);
+    assert_true(descriptor >= 0 && write(descriptor, bytes, size) == (ssize_t)size);
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+    struct smollm_model *opened;
+    struct smollm_error error = {0};
+    if (smollm_model_open(name, &(struct smollm_model_options){.threads = 1}, &opened, &error) < 0) {
+        assert_true(error.message[0] != '\0');
+        assert_null(strchr(error.message, '\n'));
+    } else {
+        struct smollm_engine *engine;
+        struct smollm_engine_options small = {.context = 16, .parallel = 1, .threads = 1};
+        struct smollm_request_options options = {.prompt = text_of("x"), .max_tokens = 1};
+        struct smollm_request *request;
+        if (smollm_engine_start(opened, &small, &engine, &error) == 0) {
+            struct answer answer = {0};
+            if (smollm_submit(engine, &options, &request, &error) == 0) {
+                read_all(request, &answer);
+                smollm_request_close(request);
+            }
+            answer_free(&answer);
+            smollm_engine_close(engine);
+        }
+        smollm_model_close(opened);
+    }
+    close(descriptor);
+}
+
+/* Damage anywhere in a model file, whatever the reader of its header thinks of it: an error, or a model that runs. */
+static void damaged_models_are_refused_or_run(void **state)
+{
+    struct buffer file = {0};
+    assert_int_equal(file_read(path, &file, NULL), 0);
+    static const uint64_t values[] = {0, 1,   0x80000000, 0xffffffff, 0x8000000000000000, 0xffffffffffffffff,
+                                      3, 255, 65536};
+    uint64_t random = 4711;
+    const char *wanted = getenv("MUTATIONS");
+    int rounds = wanted ? atoi(wanted) : 1500;
+    uint8_t *bytes = malloc(file.size);
+    for (int round = 0; round < rounds; round++) {
+        memcpy(bytes, file.data, file.size);
+        size_t size = file.size;
+        for (int change = 0; change <= round % 3; change++) {
+            random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+            /* Mostly the header: metadata at its beginning, descriptions of tensors at its end. */
+            size_t span = round % 4 == 0 ? 800 : round % 4 == 1 ? 12000 : file.size;
+            size_t at = (random >> 20) % (span < file.size ? span : file.size), width = 1u << (random >> 60) % 4;
+            uint64_t value = round % 5 == 4 ? random >> 8 : values[(random >> 50) % (sizeof values / sizeof *values)];
+            memcpy(bytes + at, &value, file.size - at < width ? file.size - at : width);
+            if (round % 50 == 7)
+                size = at;
+        }
+        try_bytes(bytes, size);
+    }
+    free(bytes);
+    buffer_free(&file);
+}
+
 static int setup(void **state)
 {
     struct smollm_error error;
@@ -463,6 +527,7 @@ int main(void)
         cmocka_unit_test(conversations_are_answered),
         cmocka_unit_test(tokens_allocate_nothing),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(damaged_models_are_refused_or_run),
     };
     return cmocka_run_group_tests_name("library", tests, setup, teardown);
 }

@@ -1,0 +1,71 @@
+/* The pool runs each unit once, whatever the numbers of threads and units, and a job sees what the one before it wrote.
+ */
+#include "base/thread_pool.h"
+
+#include "cmocka_all.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_UNITS = 3000 };
+
+struct job {
+    _Atomic int runs[MOST_UNITS];
+    int value[MOST_UNITS]; /* written by one job, read by the next */
+    _Atomic int wrong;
+    int round;
+    unsigned threads;
+};
+
+static void count(void *user, uint32_t unit, unsigned thread)
+{
+    struct job *job = user;
+    atomic_fetch_add(&job->runs[unit], 1);
+    if (thread >= job->threads || job->value[unit] != job->round)
+        atomic_fetch_add(&job->wrong, 1);
+    job->value[unit]++;
+}
+
+static void every_unit_runs_once(void **state)
+{
+    static struct job job;
+    for (unsigned threads = 1; threads <= 8; threads++) {
+        struct thread_pool *pool;
+        assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
+        assert_int_equal(thread_pool_size(pool), threads);
+        static const uint32_t units[] = {0, 1, 2, 3, 17, 1000, MOST_UNITS};
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            memset(&job, 0, sizeof job);
+            job.threads = threads;
+            int rounds = units[i] > 100 ? 20 : 200;
+            for (job.round = 0; job.round < rounds; job.round++) {
+                if (job.round % 50 == 49)
+                    usleep(200); /* long enough to fall asleep */
+                thread_pool_run(pool, count, &job, units[i]);
+            }
+            for (uint32_t u = 0; u < MOST_UNITS; u++)
+                assert_int_equal(job.runs[u], u < units[i] ? rounds : 0);
+            assert_int_equal(job.wrong, 0);
+        }
+        thread_pool_destroy(pool);
+    }
+}
+
+static void limits(void **state)
+{
+    struct thread_pool *pool;
+    struct smollm_error error;
+    assert_int_equal(thread_pool_create(0, &pool, &error), SMOLLM_EINVAL);
+    assert_int_equal(thread_pool_create(100000, &pool, &error), SMOLLM_EINVAL);
+    assert_null(pool);
+    thread_pool_destroy(NULL);
+    assert_in_range(processors_available(), 1, 100000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_unit_runs_once), cmocka_unit_test(limits)};
+    return cmocka_run_group_tests_name("thread_pool", tests, NULL, NULL);
+}
