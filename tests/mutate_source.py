@@ -3,7 +3,7 @@
 
 usage: mutate_source.py [PART OF A NAME]
 
-Works on a copy of the tree; needs SMOLLM_TEST_MODEL and .venv as tests/run.py makes them. Prints a line per change; exits 1
+Works on a copy of the tree; needs SMOLLM_TEST_MODEL, SMOLLM_LLAMA3_TOKENIZER and .venv as tests/run.py makes them. Prints a line per change; exits 1
 when a change goes unnoticed. Not part of `make test`: it builds for each change.
 """
 import os
@@ -46,9 +46,10 @@ CHANGES = [
     ("the queue has no end", "src/engine/engine.c", "engine->queue_size >= engine->options.queue", "0", LIBRARY),
     ("stop strings are sent", "src/library/stop_matcher.c", "return BEGINNING;", "return NEITHER;", LIBRARY),
     ("a full ring loses events", "src/library/smollm_request.c", "request->parked = !event_ring_has_room(&request->ring);", "request->parked = false;", LIBRARY),
-    ("an allocation per token", "src/library/smollm_request.c", "request->completion_tokens++;", "request->completion_tokens++; free(malloc(8));", LIBRARY),
-    ("special tokens in user text", "src/chat/chat_prompt.c", "void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text)\n{",
-     "void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text)\n{\n    if (text.size == 10) { prompt_append_format(prompt, \"<|im_end|>\"); return; }", LIBRARY),
+    ("an allocation per token", "src/library/smollm_request.c", "request->completion_tokens++;", "request->completion_tokens++; struct buffer waste = {0}; buffer_reserve(&waste, 8); buffer_free(&waste);", LIBRARY),
+    ("special tokens in user text", "src/chat/chat_prompt.c", "    buffer_append_text(&prompt->text, text);",
+     "    char copy[4096]; snprintf(copy, sizeof copy, \"%.*s\", (int)text.size, text.data); prompt_append_format(prompt, copy);",
+     "pytest tests/chat -q -x"),
 ]
 
 

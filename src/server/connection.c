@@ -350,7 +350,7 @@ static void answer(struct connection *c)
         respond(c,
                 (struct response_head){.status = 200,
                                        .content_type = "text/html; charset=utf-8",
-                                       .policy = c->server->page_policy.data,
+                                       .policy = page_policy(),
                                        .may_be_cached = true},
                 page_html());
         return;

@@ -89,7 +89,6 @@ struct server {
     const char *hosts[64]; /* NULL-terminated */
     char host_in_brackets[80];
     struct access_rules rules;
-    struct buffer page_policy;
     struct api *api;
     struct smollm_engine *engine;
 

@@ -1,14 +1,13 @@
-/* The chat page, as it was built from web/, inside the program. */
+/* The chat page, as it was built from web/, inside the program. Both texts live as long as the program. */
 #ifndef SERVER_PAGE_H
 #define SERVER_PAGE_H
 
 #include "base/text.h"
 
-/* HTML in one file; lives as long as the program. */
+/* HTML in one file. */
 struct smollm_text page_html(void);
 
-/* Appends the Content-Security-Policy for a page: its scripts may run, by their SHA-256, and no others; it may talk to
- * this server and to nobody else. */
-void page_write_policy(struct smollm_text html, struct buffer *out);
+/* Its Content-Security-Policy, one line: its own script and styles by their SHA-256, this server and nobody else. */
+struct smollm_text page_policy(void);
 
 #endif

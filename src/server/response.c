@@ -67,8 +67,10 @@ void response_write_head(const struct response_head *head, struct buffer *out)
     if (head->status == 401)
         buffer_append_string(out, "WWW-Authenticate: Bearer\r\n");
     buffer_printf(out, "Cache-Control: %s\r\n", head->may_be_cached ? "no-cache" : "no-store");
-    buffer_printf(out, "Content-Security-Policy: %s\r\n",
-                  head->policy ? head->policy : "default-src 'none'; frame-ancestors 'none'");
+    buffer_append_string(out, "Content-Security-Policy: ");
+    buffer_append_text(out,
+                       head->policy.size > 0 ? head->policy : text_of("default-src 'none'; frame-ancestors 'none'"));
+    buffer_append_string(out, "\r\n");
     buffer_append_string(out, "X-Content-Type-Options: nosniff\r\n"
                               "X-Frame-Options: DENY\r\n"
                               "Referrer-Policy: no-referrer\r\n"

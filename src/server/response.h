@@ -13,10 +13,10 @@ struct response_head {
     bool is_stream;  /* chunked; with HTTP/1.0 until the connection closes */
     uint64_t length; /* of the body otherwise */
     bool keep_alive;
-    int retry_after;    /* seconds; 0: none */
-    const char *allow;  /* NULL: none */
-    const char *policy; /* Content-Security-Policy; NULL: one that allows nothing */
-    bool may_be_cached; /* otherwise no-store */
+    int retry_after;           /* seconds; 0: none */
+    const char *allow;         /* NULL: none */
+    struct smollm_text policy; /* Content-Security-Policy; empty: one that allows nothing */
+    bool may_be_cached;        /* otherwise no-store */
 };
 
 void response_write_head(const struct response_head *head, struct buffer *out);

@@ -93,7 +93,6 @@ int server_open(const struct server_options *options, struct server **result, st
         server->options.most_connections = 512;
     if (server->options.stall_seconds == 0)
         server->options.stall_seconds = 600;
-    page_write_policy(page_html(), &server->page_policy);
     int status = take_hosts(server, error);
     if (status == 0)
         status = find_address(server, error);
@@ -116,7 +115,6 @@ void server_close(struct server *server)
         return;
     if (server->listener_fd >= 0)
         close(server->listener_fd);
-    buffer_free(&server->page_policy);
     free(server);
 }
 

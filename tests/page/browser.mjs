@@ -17,7 +17,7 @@ export function launch() {
 
 /** A page of its own context, so with empty storage. `expected` filters console errors that a test provokes. */
 export async function openPage(browser, url, { expected = /a^/, ...options } = {}) {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+    const context = await browser.newContext({ viewport: { width: 1000, height: 700 }, reducedMotion: 'reduce', ...options });
     const faults = [];
     const origin = new URL(url).origin;
     await context.route('**/*', (route) => {
