@@ -95,8 +95,9 @@ def page_tests(folder, environment):
                  stderr=subprocess.STDOUT, text=True)
     counts = {word: sum(map(int, re.findall(rf"^(?:#|ℹ) {word} (\d+)", result.stdout, re.M))) for word in ("pass", "fail")}
     bad = max(counts["fail"], int(result.returncode != 0 or counts["pass"] == 0))
-    if bad:
-        say(result.stdout[-6000:])
+    if bad:  # each failed test with what it says of itself
+        failures = re.findall(r"^ *not ok .*\n(?:(?! *(?:not )?ok |# Subtest).*\n)*", result.stdout, re.M)
+        say("".join(failures) or result.stdout[-6000:])
     return counts["pass"], bad
 
 

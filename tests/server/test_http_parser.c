@@ -279,6 +279,7 @@ static void test_limits(void **state)
         buffer_append_string(&fields, i ? "a:\r\n\r\n" : "\r\n");
         o = run(fields.data, fields.size, 0, false);
         assert_int_equal(o.status, i ? 431 : 0);
+        buffer_free(&o.body);
         fields.size -= 2;
     }
     buffer_free(&fields);
@@ -300,6 +301,7 @@ static void test_keep_alive(void **state)
         struct outcome o = run(cases[i].request, strlen(cases[i].request), 0, false);
         assert_int_equal(o.status, 0);
         assert_int_equal(o.keep_alive, cases[i].keep_alive);
+        buffer_free(&o.body);
     }
 }
 
