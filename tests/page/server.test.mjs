@@ -77,9 +77,12 @@ test('the real server: answer, stop, out of context, gone and back', { skip, tim
         await ask(page, 'Say hello.');
         await page.getByText('The server cannot be reached.').waitFor();
         server = await startServer(port, ['--api-key', 'sesame']);
-        await page.getByRole('button', { name: 'Try again' }).click();
+        /* The page asks for the key as soon as it notices the server, or when the person tries again: either may be first. */
+        const retry = page.getByRole('button', { name: 'Try again' });
+        await retry.click({ timeout: 2000 }).catch(() => {});
         await page.getByRole('dialog').locator('input[type=password]').fill('sesame');
         await page.getByRole('button', { name: 'Continue' }).click();
+        await retry.click({ timeout: 2000 }).catch(() => {});
         await page.locator('.answer .block').waitFor();
         await ended(page);
     } finally {
