@@ -41,7 +41,8 @@ static int encode_record(const struct tokenizer *tokenizer, uint32_t span_count,
     int result = tokenizer_encode(tokenizer, (struct smollm_text){bytes, size}, spans, span_count, &ids, error);
     uint32_t count = (uint32_t)ids.count;
     fwrite(&count, sizeof count, 1, stdout);
-    fwrite(ids.data, sizeof *ids.data, count, stdout);
+    if (count > 0)
+        fwrite(ids.data, sizeof *ids.data, count, stdout);
     token_buffer_free(&ids);
     free(bytes);
     free(spans);
