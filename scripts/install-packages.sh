@@ -4,7 +4,7 @@
 set -euo pipefail
 
 build=(gcc ninja-build meson pkg-config libuv1-dev libjansson-dev libcurl4-openssl-dev libssl-dev libedit-dev
-       libmd4c-dev python3 python3-venv curl ca-certificates unzip)
+       python3 python3-venv curl ca-certificates unzip)
 test=(libcmocka-dev nodejs npm chromium git)
 check=(clang clang-format libclang-rt-14-dev nodejs npm git binutils)
 
