@@ -78,7 +78,8 @@ def test_reference_equals_transformers(name, model, tmp_path):
 
 @pytest.mark.parametrize("name", [*(n for n in CASE_NAMES if n != "smollm3-yarn"), *([] if SLOW else ["facts"])])
 def test_same_bits_however_run(name, model):
-    tokens = 40 if name in TEXTS or SLOW else 200
+    # One case goes beyond the 512 positions of an attention range.
+    tokens = 24 if name in TEXTS else 40 if SLOW else 540 if name == "llama-wide-heads" else 96
     answer = subprocess.run([BUILD / "tests" / "model" / "same_bits", model(name), str(tokens)], capture_output=True,
                             text=True, timeout=300)
     assert answer.returncode == 0, answer.stdout + answer.stderr
