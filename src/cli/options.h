@@ -77,7 +77,6 @@ struct options {
     bool per_token;
     bool reference;
     const char *ids;
-    const char *output;
     /* pull */
     uint32_t stall_seconds;
     float pause_seconds;
