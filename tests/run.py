@@ -6,9 +6,11 @@ usage: run.py [--quick] [--only PART]...      parts: unit, python, page, asan-un
 --quick leaves the sanitizers out. Python packages come into .venv, models and tokenizers into the user's cache.
 """
 import argparse
+import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+PYTHON_LIMIT, PAGE_LIMIT = 1500, 600  # seconds: a part that hangs is ended and counts as failed
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
 
 
@@ -25,6 +28,22 @@ def say(text):
 
 def run(*command, **options):
     return subprocess.run([str(c) for c in command], cwd=ROOT, **options)
+
+
+def run_limited(*command, limit, **options):
+    """Exit status and standard output (None unless piped); past the limit, all that it started is ended too."""
+    with subprocess.Popen([str(c) for c in command], cwd=ROOT, start_new_session=True, text=True, **options) as process:
+        try:
+            output, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            say(f"ended after {limit} s")
+            return -1, output
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, output
 
 
 def build(folder, *options):
@@ -52,7 +71,6 @@ def output_of(script):
 def unit_tests(folder, environment):
     """Each cmocka program under a time limit of its own; counts its tests."""
     listing = run("meson", "introspect", "--tests", folder, check=True, capture_output=True, text=True).stdout
-    import json
     passed = failed = 0
     for test in json.loads(listing):
         begin = time.monotonic()
@@ -76,12 +94,13 @@ def unit_tests(folder, environment):
     return passed, failed
 
 
-def python_tests(folder, environment, *more):
+def python_tests(folder, environment):
     report = folder / "pytest.xml"
     report.unlink(missing_ok=True)
-    run(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "--durations=5",
-        *more, "tests", env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BINARY": str(folder / "smollm"),
-                             "SMOLLM_BUILD_DIR": str(folder)})
+    run_limited(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+                "--durations=5", "tests", limit=PYTHON_LIMIT,
+                env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BINARY": str(folder / "smollm"),
+                     "SMOLLM_BUILD_DIR": str(folder)})
     if not report.exists():
         return 0, 1
     suite = xml.parse(report).getroot()[0]
@@ -91,13 +110,13 @@ def python_tests(folder, environment, *more):
 
 def page_tests(folder, environment):
     script = ROOT / "tests" / "page" / "run.sh"
-    result = run(script, env={**environment, "SMOLLM_BINARY": str(folder / "smollm")}, stdout=subprocess.PIPE,
-                 stderr=subprocess.STDOUT, text=True)
-    counts = {word: sum(map(int, re.findall(rf"^(?:#|ℹ) {word} (\d+)", result.stdout, re.M))) for word in ("pass", "fail")}
-    bad = max(counts["fail"], int(result.returncode != 0 or counts["pass"] == 0))
+    status, output = run_limited(script, limit=PAGE_LIMIT, env={**environment, "SMOLLM_BINARY": str(folder / "smollm")},
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    counts = {word: sum(map(int, re.findall(rf"^(?:#|ℹ) {word} (\d+)", output, re.M))) for word in ("pass", "fail")}
+    bad = max(counts["fail"], int(status != 0 or counts["pass"] == 0))
     if bad:  # each failed test with what it says of itself
-        failures = re.findall(r"^ *not ok .*\n(?:(?! *(?:not )?ok |# Subtest).*\n)*", result.stdout, re.M)
-        say("".join(failures) or result.stdout[-6000:])
+        failures = re.findall(r"^ *not ok .*\n(?:(?! *(?:not )?ok |# Subtest).*\n)*", output, re.M)
+        say("".join(failures) or output[-6000:])
     return counts["pass"], bad
 
 

@@ -211,8 +211,11 @@ function servePage(response) {
     response.end(readFileSync(new URL('index.html', dist)));
 }
 
-/** `key`: asked for with 401. `requests`: every chat request's body, with `aborted` once its client has left. */
-export async function startFakeServer({ port = 0, key = null, thinks = true } = {}) {
+/**
+ * `key`: asked for with 401. `alone`: the process lives as long as the server.
+ * `requests`: every chat request's body, with `aborted` once its client has left.
+ */
+export async function startFakeServer({ port = 0, key = null, thinks = true, alone = false } = {}) {
     const requests = [];
     const times = new Map();
 
@@ -241,6 +244,8 @@ export async function startFakeServer({ port = 0, key = null, thinks = true } = 
         return refuse(response, 404, { message: 'not found' });
     });
     await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
+    /* A test that fails leaves its servers behind: they must not keep the test program from ending. */
+    if (!alone) server.unref();
     return {
         url: `http://127.0.0.1:${server.address().port}/`,
         requests,
@@ -252,6 +257,6 @@ export async function startFakeServer({ port = 0, key = null, thinks = true } = 
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-    const { url } = await startFakeServer({ port: Number(process.argv[2] ?? 8090) });
+    const { url } = await startFakeServer({ port: Number(process.argv[2] ?? 8090), alone: true });
     console.log(url);
 }

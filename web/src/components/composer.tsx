@@ -1,5 +1,5 @@
 // Where a person writes. What is half written survives a reload and a change of conversation.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { useStore } from '../store';
 import { SendIcon, StopIcon, ThinkIcon } from './icons';
@@ -41,8 +41,8 @@ export function Composer({ chat }: { chat: Chat }) {
     const [draft, setDraft] = useDraft(id);
     const field = useRef<HTMLTextAreaElement>(null);
 
-    useEffect(() => fitHeight(field.current), [draft]);
-    useEffect(() => {
+    useLayoutEffect(() => fitHeight(field.current), [draft]);
+    useLayoutEffect(() => {
         if (!touch.matches) field.current?.focus();
     }, [conversation]);
 

@@ -1,5 +1,5 @@
 // What a person wrote, as they wrote it; it can be changed and sent again.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import type { UserTurn } from '../conversation';
 import { CopyButton } from './copy_button';
@@ -28,11 +28,11 @@ export const QuestionTurn = unchanging(({ chat, turn }: { chat: Chat; turn: User
 function Edit({ text, cancel, send }: { text: string; cancel: () => void; send: (text: string) => void }) {
     const field = useRef<HTMLTextAreaElement>(null);
     const [draft, setDraft] = useState(text);
-    useEffect(() => {
+    useLayoutEffect(() => {
         field.current?.focus();
         field.current?.setSelectionRange(text.length, text.length);
     }, []);
-    useEffect(() => fitHeight(field.current), [draft]);
+    useLayoutEffect(() => fitHeight(field.current), [draft]);
     return (
         <form class="edit" onSubmit={(event) => { event.preventDefault(); send(draft); }}>
             <textarea ref={field} aria-label="Message" dir="auto" rows={1} value={draft} onInput={(event) => setDraft(event.currentTarget.value)}

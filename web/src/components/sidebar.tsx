@@ -1,5 +1,5 @@
 // The list of conversations: beside the chat where there is room, over it as a drawer where there is not.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { titleOf, type Conversation } from '../conversation';
 import { useStore } from '../store';
@@ -32,7 +32,7 @@ export function Sidebar({ chat, isDrawerOpen, close, openSettings }: SidebarProp
     const loaded = useStore(chat.store, (state) => state.loaded);
     const closeButton = useRef<HTMLButtonElement>(null);
 
-    useEffect(() => {
+    useLayoutEffect(() => {
         if (isDrawerOpen) closeButton.current?.focus();
     }, [isDrawerOpen]);
 
@@ -102,7 +102,8 @@ function Entry({ chat, id, title, isCurrent, close }: EntryProps) {
 
 function Rename({ title, done }: { title: string; done: (name: string | null) => void }) {
     const field = useRef<HTMLInputElement>(null);
-    useEffect(() => field.current?.select(), []);
+    // Before the next key, not after the next frame: what is typed at once must not go elsewhere.
+    useLayoutEffect(() => field.current?.select(), []);
     return (
         <input ref={field} class="rename" aria-label="Name of the conversation" defaultValue={title} maxLength={200}
             onBlur={(event) => done(event.currentTarget.value)}
