@@ -27,13 +27,13 @@ struct thread_pool {
     unsigned started; /* workers that run, size - 1 at most */
     struct worker *workers;
     /* The job: written by the caller while no unit is held, read by those who hold one. */
-    thread_pool_function *run;
-    void *argument;
+    const struct thread_pool_phase *phases;
+    uint64_t job; /* counts up */
     /* Units of the job in the upper half, the next one in the lower: a worker that comes late and adds to an old
      * ticket sees at once that nothing is left of it, whatever the caller is preparing. */
     _Alignas(64) _Atomic uint64_t ticket;
-    _Alignas(64) _Atomic uint32_t remaining; /* futex: units not finished */
-    _Atomic uint32_t caller_sleeps;
+    _Alignas(64) _Atomic uint32_t finished; /* futex: units of the job that have returned */
+    _Atomic uint32_t waiters;
     _Alignas(64) _Atomic uint32_t generation; /* futex: workers wait for it to change */
     _Atomic uint32_t sleepers;
     _Atomic bool stop;
@@ -75,16 +75,35 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t value, _Atomic uint
     atomic_fetch_sub(sleepers, 1);
 }
 
+/* Returns when at least `units` have finished. */
+static void wait_until_finished(struct thread_pool *pool, uint32_t units)
+{
+    for (uint32_t finished; (finished = atomic_load_explicit(&pool->finished, memory_order_acquire)) < units;)
+        wait_for_change(&pool->finished, finished, &pool->waiters);
+}
+
 static void work(struct thread_pool *pool, unsigned thread)
 {
+    uint64_t job = 0;
+    uint32_t phase = 0, begin = 0; /* the phase under way and its first unit */
     for (;;) {
         uint64_t ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
         uint32_t unit = (uint32_t)ticket;
         if (unit >= (uint32_t)(ticket >> 32))
             return;
-        pool->run(pool->argument, unit, thread);
-        if (atomic_fetch_sub(&pool->remaining, 1) == 1 && atomic_load(&pool->caller_sleeps) > 0)
-            futex_wake(&pool->remaining, 1);
+        /* The unit in hand keeps the job from ending, so its fields may be read; it may be another job than the last.
+         */
+        if (job != pool->job) {
+            job = pool->job;
+            phase = begin = 0;
+        }
+        while (unit - begin >= pool->phases[phase].units)
+            begin += pool->phases[phase++].units;
+        wait_until_finished(pool, begin);
+        pool->phases[phase].run(pool->phases[phase].argument, unit - begin, thread);
+        atomic_fetch_add(&pool->finished, 1);
+        if (atomic_load(&pool->waiters) > 0)
+            futex_wake(&pool->finished, MOST_THREADS);
     }
 }
 
@@ -147,24 +166,32 @@ unsigned thread_pool_size(const struct thread_pool *pool)
     return pool->size;
 }
 
-void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units)
+void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
+    uint32_t units = 0;
+    for (uint32_t i = 0; i < count; i++)
+        units += phases[i].units;
     if (units <= 1 || pool->size == 1) {
-        for (uint32_t unit = 0; unit < units; unit++)
-            run(argument, unit, 0);
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t unit = 0; unit < phases[i].units; unit++)
+                phases[i].run(phases[i].argument, unit, 0);
         return;
     }
-    pool->run = run;
-    pool->argument = argument;
-    atomic_store_explicit(&pool->remaining, units, memory_order_relaxed);
+    pool->phases = phases;
+    pool->job++;
+    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
     atomic_store(&pool->ticket, (uint64_t)units << 32);
     atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->sleepers) > 0)
         futex_wake(&pool->generation, MOST_THREADS);
     work(pool, 0);
-    /* Only units that are being worked on are waited for: a worker that got no processor holds nobody up. */
-    for (uint32_t remaining; (remaining = atomic_load(&pool->remaining)) != 0;)
-        wait_for_change(&pool->remaining, remaining, &pool->caller_sleeps);
+    wait_until_finished(pool, units);
+}
+
+void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units)
+{
+    const struct thread_pool_phase phase = {run, argument, units};
+    thread_pool_run_phases(pool, &phase, 1);
 }
 
 /* The first number in a file; false when there is none ("max"). */

@@ -1,8 +1,10 @@
-/* A fixed set of threads that run one job at a time, in units handed out one after the other.
+/* A fixed set of threads that run one job at a time: phases one after the other, each in units handed out one after the
+ * other.
  *
- * The calling thread works too. Workers spin for some tens of microseconds after a job and then sleep on a futex, so
- * that jobs in close succession cost a few hundred nanoseconds each and an idle pool costs nothing. Which thread runs
- * which unit is not determined: jobs write results that do not depend on it. */
+ * The calling thread works too. Between phases threads wait for units, not for each other: a worker that got no processor
+ * holds nobody up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase costs a few
+ * hundred nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units write results
+ * that do not depend on it. */
 #ifndef BASE_THREAD_POOL_H
 #define BASE_THREAD_POOL_H
 
@@ -18,9 +20,21 @@ int thread_pool_create(unsigned threads, struct thread_pool **pool, struct smoll
 void thread_pool_destroy(struct thread_pool *pool);
 unsigned thread_pool_size(const struct thread_pool *pool);
 
-/* Calls run(argument, unit, thread) for each unit in [0, units), thread in [0, size); returns when all have returned.
- * One caller at a time. What a unit wrote is visible to the caller afterwards and to every unit of the next job. */
+/* unit in [0, units), thread in [0, size) */
 typedef void thread_pool_function(void *argument, uint32_t unit, unsigned thread);
+
+struct thread_pool_phase {
+    thread_pool_function *run;
+    void *argument;
+    uint32_t units; /* 0: nothing to do */
+};
+
+/* Runs all units of a phase before any of the next; returns when all have returned. One caller at a time; phases are
+ * borrowed meanwhile, fewer than 2^32 units in all. What a unit wrote is visible to every unit of later phases and to the
+ * caller afterwards. */
+void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count);
+
+/* One phase. */
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units);
 
 /* Processors that this process may use: affinity mask and cgroup CPU quota (v1 and v2) respected; at least 1. */

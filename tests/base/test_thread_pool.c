@@ -4,6 +4,7 @@
 
 #include "cmocka_all.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,45 @@ static void every_unit_runs_once(void **state)
     }
 }
 
+enum { PHASES = 7 };
+struct phase_job {
+    _Atomic uint32_t *finished; /* units of the whole job */
+    uint32_t before;            /* units of earlier phases */
+};
+
+/* A unit of a phase sees that all units of the phases before have returned. */
+static void count_phase(void *user, uint32_t unit, unsigned thread)
+{
+    const struct phase_job *job = user;
+    assert_true(atomic_load(job->finished) >= job->before);
+    if (unit % 3 == 0)
+        sched_yield();
+    atomic_fetch_add(job->finished, 1);
+}
+
+static void phases_come_one_after_the_other(void **state)
+{
+    static const uint32_t units[PHASES] = {1, 40, 0, 2, 1, 300, 3};
+    for (unsigned threads = 1; threads <= 5; threads++) {
+        struct thread_pool *pool;
+        assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
+        for (int round = 0; round < 300; round++) {
+            _Atomic uint32_t finished = 0;
+            struct phase_job jobs[PHASES];
+            struct thread_pool_phase phases[PHASES];
+            uint32_t before = 0, first = (uint32_t)round % PHASES; /* jobs of different lengths in turn */
+            for (uint32_t i = first; i < PHASES; before += units[i++]) {
+                jobs[i].finished = &finished;
+                jobs[i].before = before;
+                phases[i] = (struct thread_pool_phase){count_phase, &jobs[i], units[i]};
+            }
+            thread_pool_run_phases(pool, phases + first, PHASES - first);
+            assert_int_equal(finished, before);
+        }
+        thread_pool_destroy(pool);
+    }
+}
+
 static void limits(void **state)
 {
     struct thread_pool *pool;
@@ -66,6 +106,7 @@ static void limits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_unit_runs_once), cmocka_unit_test(limits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_unit_runs_once),
+                                       cmocka_unit_test(phases_come_one_after_the_other), cmocka_unit_test(limits)};
     return cmocka_run_group_tests_name("thread_pool", tests, NULL, NULL);
 }
