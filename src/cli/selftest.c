@@ -4,6 +4,7 @@
  * temporary file and run from end to end, whose logits must have the bits that they have everywhere. */
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/print.h"
@@ -85,7 +86,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
     size_t row_bytes = gguf_type_row_bytes(type, COLUMNS);
     random_rows(&state, type, rows, ROWS * row_bytes);
     if (packed_matrix_describe(&matrix, type, ROWS, COLUMNS, NULL) < 0 ||
-        !(matrix.data = malloc(packed_matrix_bytes(&matrix))))
+        !(matrix.data = array_allocate(packed_matrix_bytes(&matrix), 1)))
         return false;
     for (uint32_t panel = 0; panel < matrix.panels; panel++)
         packed_matrix_pack(&matrix, panel, rows + panel * PANEL_ROWS * row_bytes, row_bytes);
@@ -95,8 +96,9 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
         random_values(&state, input.values, (size_t)tokens * COLUMNS, 3.0f);
         for (int i = 0; i < 2; i++) {
             const struct kernel_table *kernels = i == 0 ? reference : tested;
+            input.tokens = tokens;
             for (uint32_t t = 0; t < tokens; t++)
-                activations_quantise(&input, kernels, t, form);
+                activations_quantise(&input, kernels, t, 0, COLUMNS, form);
             struct matmul_args args = {.weights = &matrix,
                                        .input = &input,
                                        .tokens = tokens,

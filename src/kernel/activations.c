@@ -17,7 +17,7 @@ unsigned activations_form(const struct packed_layout *layout)
 int activations_create(struct activations *a, uint32_t columns, uint32_t tokens, unsigned forms,
                        struct smollm_error *error)
 {
-    *a = (struct activations){.columns = columns, .most_columns = columns, .most_tokens = tokens};
+    *a = (struct activations){.columns = columns};
     size_t count = (size_t)columns * tokens;
     a->values = array_allocate(count, sizeof *a->values);
     bool failed = !a->values;
@@ -59,20 +59,30 @@ size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms)
     return bytes;
 }
 
+bool activations_can_split(unsigned forms, uint32_t columns)
+{
+    for (int i = 0; i < 2; i++)
+        if ((forms & form_of[i]) && columns % block_of[i])
+            return false;
+    return true;
+}
+
 void activations_quantise(const struct activations *a, const struct kernel_table *kernels, uint32_t token,
-                          unsigned forms)
+                          uint32_t first, uint32_t count, unsigned forms)
 {
     for (int i = 0; i < 2; i++) {
         if (!(forms & form_of[i]))
             continue;
+        const size_t block = block_of[i], at = first / block * a->tokens + token;
         struct quantise_args args = {
-            .x = a->values + (size_t)token * a->columns,
-            .size = a->columns,
+            .x = a->values + (size_t)token * a->columns + first,
+            .size = count,
             .block = block_of[i],
-            .codes = a->int8[i].codes + (size_t)token * a->columns,
-            .scales = a->int8[i].scales + (size_t)token * (a->columns / block_of[i]),
-            .sums16 = a->int8[i].sums16 + (size_t)token * (a->columns / 16),
-            .sums32 = a->int8[i].sums32 + (size_t)token * (a->columns / 32),
+            .stride = a->tokens,
+            .codes = a->int8[i].codes + at * block,
+            .scales = a->int8[i].scales + at,
+            .sums16 = a->int8[i].sums16 + at * (block / 16),
+            .sums32 = a->int8[i].sums32 + at * (block / 32),
         };
         kernels->quantise(&args);
     }

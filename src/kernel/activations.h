@@ -11,16 +11,15 @@
 enum { ACTIVATIONS_FLOAT = 1, ACTIVATIONS_INT8_32 = 2, ACTIVATIONS_INT8_256 = 4 };
 
 struct activations {
-    uint32_t columns; /* of the current content */
-    uint32_t most_columns;
-    uint32_t most_tokens;
-    float *values; /* [token][columns] */
+    uint32_t columns;
+    uint32_t tokens; /* of the current content, set before anything is written */
+    float *values;   /* [token][columns] */
     /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind. */
     struct activations_int8 {
-        int8_t *codes;   /* [token][columns] */
-        float *scales;   /* [token][columns / block] */
-        int16_t *sums16; /* [token][columns / 16] */
-        int16_t *sums32; /* [token][columns / 32] */
+        int8_t *codes;   /* [columns / block][tokens][block]: a block of all tokens is read in one go */
+        float *scales;   /* [columns / block][tokens] */
+        int16_t *sums16; /* [columns / block][tokens][block / 16] */
+        int16_t *sums32; /* [columns / block][tokens][block / 32] */
     } int8[2];
 };
 
@@ -34,8 +33,11 @@ int activations_create(struct activations *activations, uint32_t columns, uint32
 void activations_destroy(struct activations *activations);
 size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms);
 
-/* Makes the int8 forms of one token from its values. */
+/* Whether columns in runs of `columns` can be quantised each by itself: they are whole blocks of all the forms. */
+bool activations_can_split(unsigned forms, uint32_t columns);
+
+/* Makes the int8 forms of `count` columns of one token from its values; first and count are whole blocks. */
 void activations_quantise(const struct activations *activations, const struct kernel_table *kernels, uint32_t token,
-                          unsigned forms);
+                          uint32_t first, uint32_t count, unsigned forms);
 
 #endif

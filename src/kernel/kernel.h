@@ -67,6 +67,7 @@ struct quantise_args {
     const float *x;
     uint32_t size; /* a multiple of block */
     uint32_t block;
+    uint32_t stride; /* from one block's results to the next one's, in blocks */
     int8_t *codes;
     float *scales;
     int16_t *sums16;

@@ -1,55 +1,53 @@
 #include "kernel/packed_matrix.h"
 
 #include "base/error.h"
-#include "base/half.h"
 #include "base/memory.h"
-#include "kernel/packed_codes.h"
 #include "quant/quant.h"
 
-const int8_t packed_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+#include <string.h>
 
-enum { HALVES = PANEL_ROWS * 2, GROUP_BYTES_PER_BIT = PANEL_ROWS * GROUP_COLUMNS / 8 };
-
-/* type, block columns, sub-block columns, bits, offset, signed, table, minimum */
+/* type, block columns, sub-block columns, offset, signed, minimum; bytes in the file, halves at, halves, words at,
+ * words, first word */
 #define LAYOUT_LIST(X)                                                                                                 \
-    X(Q4_0, 32, 32, 4, 8, 0, 0, 0)                                                                                     \
-    X(Q4_1, 32, 32, 4, 0, 0, 0, 1)                                                                                     \
-    X(Q5_0, 32, 32, 5, 16, 0, 0, 0)                                                                                    \
-    X(Q5_1, 32, 32, 5, 0, 0, 0, 1)                                                                                     \
-    X(Q8_0, 32, 32, 8, 0, 1, 0, 0)                                                                                     \
-    X(IQ4_NL, 32, 32, 4, 0, 1, 1, 0)                                                                                   \
-    X(Q2_K, 256, 16, 2, 0, 0, 0, 1)                                                                                    \
-    X(Q3_K, 256, 16, 3, 4, 0, 0, 0)                                                                                    \
-    X(Q4_K, 256, 32, 4, 0, 0, 0, 1)                                                                                    \
-    X(Q5_K, 256, 32, 5, 0, 0, 0, 1)                                                                                    \
-    X(Q6_K, 256, 16, 6, 32, 0, 0, 0)                                                                                   \
-    X(IQ4_XS, 256, 32, 4, 0, 1, 1, 0)
-
-#define PAIRS(columns, sub) ((columns) == 256 ? (columns) / (sub)*PANEL_ROWS : 0)
-#define SCALES_AT(min) (HALVES * (1 + (min)))
-#define CODES_AT(columns, sub, min) (SCALES_AT(min) + PAIRS(columns, sub) * (1 + (min)))
+    X(Q4_0, 32, 32, 8, false, false, 18, 0, 1, 2, 4, 0)                                                                \
+    X(Q4_1, 32, 32, 0, false, true, 20, 0, 2, 4, 4, 0)                                                                 \
+    X(Q5_0, 32, 32, 16, false, false, 22, 0, 1, 2, 5, 0)                                                               \
+    X(Q5_1, 32, 32, 0, false, true, 24, 0, 2, 4, 5, 0)                                                                 \
+    X(Q8_0, 32, 32, 0, true, false, 34, 0, 1, 2, 8, 0)                                                                 \
+    X(IQ4_NL, 32, 32, 0, true, false, 18, 0, 1, 2, 4, 0)                                                               \
+    X(Q2_K, 256, 16, 0, false, true, 84, 80, 2, 0, 20, 0)                                                              \
+    X(Q3_K, 256, 16, 4, false, false, 110, 108, 1, 0, 27, 24)                                                          \
+    X(Q4_K, 256, 32, 0, false, true, 144, 0, 2, 4, 35, 0)                                                              \
+    X(Q5_K, 256, 32, 0, false, true, 176, 0, 2, 4, 43, 0)                                                              \
+    X(Q6_K, 256, 16, 32, false, false, 210, 208, 1, 0, 52, 48)                                                         \
+    X(IQ4_XS, 256, 32, 0, true, false, 136, 0, 2, 4, 33, 0)
 
 static const struct packed_layout layouts[] = {
-#define LAYOUT(name, columns, sub, width, shift, sign, lookup, min)                                                    \
+#define LAYOUT(name, columns, sub, shift, sign, min, bytes, half_at, half_count, word_at, word_count, first)           \
     {.type = GGUF_##name,                                                                                              \
      .block_columns = columns,                                                                                         \
      .sub_columns = sub,                                                                                               \
-     .bits = width,                                                                                                    \
      .offset = shift,                                                                                                  \
      .is_signed = sign,                                                                                                \
-     .has_table = lookup,                                                                                              \
      .has_min = min,                                                                                                   \
-     .scales_at = SCALES_AT(min),                                                                                      \
-     .mins_at = SCALES_AT(min) + PAIRS(columns, sub),                                                                  \
-     .codes_at = CODES_AT(columns, sub, min),                                                                          \
-     .group_bytes = (width)*GROUP_BYTES_PER_BIT,                                                                       \
-     .block_bytes = CODES_AT(columns, sub, min) + (columns) / GROUP_COLUMNS * (width)*GROUP_BYTES_PER_BIT},
+     .file_bytes = bytes,                                                                                              \
+     .halves_at = half_at,                                                                                             \
+     .halves = half_count,                                                                                             \
+     .words_at = word_at,                                                                                              \
+     .words = word_count,                                                                                              \
+     .words_first = first,                                                                                             \
+     .block_bytes = (bytes)*PANEL_ROWS},
     LAYOUT_LIST(LAYOUT)
 #undef LAYOUT
         {.type = GGUF_F32, .value_bytes = 4},
     {.type = GGUF_F16, .value_bytes = 2},
     {.type = GGUF_BF16, .value_bytes = 2},
 };
+
+#define LAYOUT_IS_WHOLE(name, columns, sub, shift, sign, min, bytes, half_at, half_count, word_at, word_count, first)  \
+    _Static_assert((half_count)*2 + (word_count)*4 == (bytes), "every byte of " #name " is stored once");
+LAYOUT_LIST(LAYOUT_IS_WHOLE)
+#undef LAYOUT_IS_WHOLE
 
 const struct packed_layout *packed_layout_find(uint32_t type)
 {
@@ -83,96 +81,63 @@ size_t packed_matrix_bytes(const struct packed_matrix *matrix)
     return matrix->panel_bytes * matrix->panels;
 }
 
-static void pack_floats(const struct packed_matrix *matrix, uint8_t *panel, const uint8_t *rows, size_t row_bytes,
-                        uint32_t count)
+/* out[i][row] = rows[row][i] for `count` values of `size` bytes; rows beyond `filled` are zero. size is a constant. */
+static inline __attribute__((always_inline)) void transpose(uint8_t *out, const uint8_t *rows, size_t row_bytes,
+                                                            uint32_t filled, uint32_t count, size_t size)
 {
-    uint32_t size = matrix->layout->value_bytes;
-    memset(panel, 0, matrix->panel_bytes);
-    for (uint32_t row = 0; row < count; row++) {
-        const uint8_t *from = rows + row * row_bytes;
-        uint8_t *to = panel + row * size;
-        for (uint32_t column = 0; column < matrix->columns; column++, from += size, to += PANEL_ROWS * size)
-            memcpy(to, from, size);
+    enum { TOGETHER = 16 }; /* a cache line of each row */
+    for (uint32_t first = 0; first < count; first += TOGETHER) {
+        uint32_t last = count - first < TOGETHER ? count : first + TOGETHER;
+        for (uint32_t row = 0; row < filled; row++)
+            for (uint32_t i = first; i < last; i++)
+                memcpy(out + (i * (size_t)PANEL_ROWS + row) * size, rows + row * row_bytes + i * size, size);
     }
-}
-
-/* The sixteen codes of a unit's row position in planes: packed_code_set for 32 columns at once. */
-static void pack_row_group(const struct packed_layout *layout, uint8_t *codes, uint32_t row, const uint8_t *values,
-                           const uint8_t table_index[256])
-{
-    for (uint32_t column = 0; column < GROUP_COLUMNS; column++) {
-        uint8_t code = values[column];
-        packed_code_set(layout, codes, row, column, layout->has_table ? table_index[code] : code);
-    }
+    for (uint32_t i = 0; i < count && filled < PANEL_ROWS; i++)
+        memset(out + (i * (size_t)PANEL_ROWS + filled) * size, 0, (PANEL_ROWS - filled) * size);
 }
 
 void packed_matrix_pack(struct packed_matrix *matrix, uint32_t panel, const uint8_t *rows, size_t row_bytes)
 {
-    const struct packed_layout *layout = matrix->layout;
+    const struct packed_layout *l = matrix->layout;
     uint32_t first = panel * PANEL_ROWS;
-    uint32_t count = matrix->rows - first < PANEL_ROWS ? matrix->rows - first : PANEL_ROWS;
+    uint32_t filled = matrix->rows - first < PANEL_ROWS ? matrix->rows - first : PANEL_ROWS;
     uint8_t *out = matrix->data + panel * matrix->panel_bytes;
-    if (layout->block_columns == 0) {
-        pack_floats(matrix, out, rows, row_bytes, count);
-        return;
-    }
-    uint8_t table_index[256] = {0};
-    for (uint8_t i = 0; i < 16; i++)
-        table_index[(uint8_t)packed_iq4_values[i]] = i;
-    const struct quant_layout *format = quant_layout_find(layout->type);
-    uint32_t subs = layout->block_columns / layout->sub_columns;
-    memset(out, 0, matrix->panel_bytes);
-    for (uint32_t b = 0; b < matrix->columns / layout->block_columns; b++, out += layout->block_bytes)
-        for (uint32_t row = 0; row < count; row++) {
-            struct quant_block block;
-            quant_block_unpack(format, rows + row * row_bytes + (size_t)b * format->bytes, &block);
-            memcpy(out + row * 2, &block.d_bits, 2);
-            if (layout->has_min)
-                memcpy(out + HALVES + row * 2, &block.dmin_bits, 2);
-            for (uint32_t sub = 0; sub < subs && layout->block_columns == 256; sub++) {
-                size_t pair = packed_pair_index(sub, row);
-                out[layout->scales_at + pair] = (uint8_t)block.scales[sub];
-                if (layout->has_min)
-                    out[layout->mins_at + pair] = block.mins[sub];
-            }
-            for (uint32_t group = 0; group < layout->block_columns / GROUP_COLUMNS; group++)
-                pack_row_group(layout, out + layout->codes_at + (size_t)group * layout->group_bytes, row,
-                               block.codes + (size_t)group * GROUP_COLUMNS, table_index);
+    if (l->value_bytes == 4)
+        transpose(out, rows, row_bytes, filled, matrix->columns, 4);
+    else if (l->value_bytes == 2)
+        transpose(out, rows, row_bytes, filled, matrix->columns, 2);
+    else
+        for (uint32_t b = 0; b < matrix->columns / l->block_columns; b++, rows += l->file_bytes) {
+            uint32_t wrapped = l->words_first, straight = l->words - wrapped;
+            transpose(out, rows + l->halves_at, row_bytes, filled, l->halves, 2);
+            out += (size_t)l->halves * PANEL_ROWS * 2;
+            transpose(out, rows + l->words_at + wrapped * 4, row_bytes, filled, straight, 4);
+            out += (size_t)straight * PANEL_ROWS * 4;
+            transpose(out, rows + l->words_at, row_bytes, filled, wrapped, 4);
+            out += (size_t)wrapped * PANEL_ROWS * 4;
         }
 }
 
-static void row_floats(const struct packed_matrix *matrix, const uint8_t *panel, uint32_t lane, float *out)
+void packed_block_unpack(const struct packed_layout *l, const uint8_t *block, uint32_t row, uint8_t *bytes)
 {
-    uint32_t size = matrix->layout->value_bytes;
-    for (uint32_t column = 0; column < matrix->columns; column++)
-        out[column] = packed_float_value(matrix->layout, panel + ((size_t)column * PANEL_ROWS + lane) * size);
+    for (uint32_t i = 0; i < l->halves; i++, block += PANEL_ROWS * 2)
+        memcpy(bytes + l->halves_at + i * 2, block + row * 2, 2);
+    for (uint32_t i = 0; i < l->words; i++, block += PANEL_ROWS * 4)
+        memcpy(bytes + l->words_at + (i + l->words_first) % l->words * 4, block + row * 4, 4);
 }
 
 void packed_matrix_row(const struct packed_matrix *matrix, uint32_t row, float *out)
 {
-    const struct packed_layout *layout = matrix->layout;
-    const uint8_t *block = matrix->data + row / PANEL_ROWS * matrix->panel_bytes;
+    const struct packed_layout *l = matrix->layout;
+    const uint8_t *panel = matrix->data + row / PANEL_ROWS * matrix->panel_bytes;
     uint32_t lane = row % PANEL_ROWS;
-    if (layout->block_columns == 0) {
-        row_floats(matrix, block, lane, out);
-        return;
-    }
-    for (uint32_t b = 0; b < matrix->columns / layout->block_columns; b++, block += layout->block_bytes) {
-        float d = packed_half(block + lane * 2), dmin = layout->has_min ? packed_half(block + HALVES + lane * 2) : 0.0f;
-        for (uint32_t column = 0; column < layout->block_columns; column++) {
-            size_t pair = packed_pair_index(column / layout->sub_columns, lane);
-            int32_t scale = 1, minimum = layout->has_min ? 1 : 0;
-            if (layout->block_columns == 256) {
-                scale = (int8_t)block[layout->scales_at + pair];
-                minimum = layout->has_min ? block[layout->mins_at + pair] : 0;
-            }
-            uint32_t group = column / GROUP_COLUMNS;
-            uint8_t byte = packed_code_get(layout, block + layout->codes_at + (size_t)group * layout->group_bytes, lane,
-                                           column % GROUP_COLUMNS);
-            int32_t code = layout->has_table   ? packed_iq4_values[byte]
-                           : layout->is_signed ? (int8_t)byte
-                                               : byte - layout->offset;
-            *out++ = (d * (float)scale) * (float)code - dmin * (float)minimum;
+    uint8_t bytes[QUANT_BYTES_MAX];
+    if (l->block_columns == 0)
+        for (uint32_t i = 0; i < matrix->columns; i++)
+            (void)quant_row_decode(l->type, panel + ((size_t)i * PANEL_ROWS + lane) * l->value_bytes, out + i, 1);
+    else
+        for (uint32_t i = 0; i < matrix->columns; i += l->block_columns, panel += l->block_bytes) {
+            packed_block_unpack(l, panel, lane, bytes);
+            (void)quant_row_decode(l->type, bytes, out + i, l->block_columns);
         }
-    }
 }

@@ -19,7 +19,8 @@ void quantise_generic(const struct quantise_args *args)
 {
     for (uint32_t b = 0; b < args->size / args->block; b++) {
         const float *x = args->x + (size_t)b * args->block;
-        int8_t *codes = args->codes + (size_t)b * args->block;
+        size_t at = (size_t)b * args->stride;
+        int8_t *codes = args->codes + at * args->block;
         /* As integers the magnitudes order like the floats, and NaN above infinity above all: no value that is not
          * finite can hide behind a comparison. */
         uint32_t most = 0;
@@ -32,17 +33,17 @@ void quantise_generic(const struct quantise_args *args)
         /* Below 2^-100 the inverse could overflow; nothing of such a block could reach a logit. */
         bool zero = maximum < 0x1p-100f;
         float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
-        args->scales[b] = !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
+        args->scales[at] = !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
         for (uint32_t i = 0; i < args->block; i++)
             codes[i] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
         for (uint32_t i = 0; i < args->block / 32; i++) {
-            int16_t *sums16 = args->sums16 + (size_t)b * (args->block / 16) + i * 2;
+            int16_t *sums16 = args->sums16 + at * (args->block / 16) + i * 2;
             int sum[2] = {0};
             for (uint32_t j = 0; j < 32; j++)
                 sum[j / 16] += codes[i * 32 + j];
             sums16[0] = (int16_t)sum[0];
             sums16[1] = (int16_t)sum[1];
-            args->sums32[(size_t)b * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
+            args->sums32[at * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
         }
     }
 }

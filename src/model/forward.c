@@ -4,10 +4,13 @@
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
-/* The matrices that read one input, run as one job so that their panels spread over all threads without a wait. */
-enum { MOST_TOGETHER = 3 };
+/* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
+enum { MOST_NORMED_BY_ONE = 2, MOST_TOGETHER = 3, PHASES_PER_LAYER = 9, OTHER_PHASES = 3 };
+
+/* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
 struct product {
     struct forward *forward;
     const struct packed_matrix *matrices[MOST_TOGETHER];
@@ -15,9 +18,27 @@ struct product {
     size_t out_stride[MOST_TOGETHER];
     int count;
     const struct activations *input;
-    uint32_t tokens;
     bool add;
     uint32_t panels_per_unit;
+    uint32_t units;
+    /* What whoever finishes last goes on with; 0 units: nothing. */
+    struct thread_pool_phase then;
+    _Atomic uint32_t finished;
+};
+
+/* One layer as the phases see it. */
+struct layer_pass {
+    struct forward *forward;
+    uint32_t layer;
+    bool stores; /* attention units store keys and values: no two tokens are of one sequence */
+    struct product projections, output, gate_up, down;
+};
+
+/* All phases of a pass, run as one job. */
+struct forward_plan {
+    struct layer_pass *layers;
+    struct product head;
+    struct thread_pool_phase *phases;
 };
 
 static uint32_t query_size(const struct model_config *c)
@@ -30,21 +51,19 @@ static uint32_t kv_size(const struct model_config *c)
     return c->kv_heads * c->head_dim;
 }
 
+/* ---- Products ---- */
+
 static uint32_t units_of(const struct packed_matrix *matrix, uint32_t panels_per_unit)
 {
     return (matrix->panels + panels_per_unit - 1) / panels_per_unit;
 }
 
-static void product_unit(void *user, uint32_t unit, unsigned thread)
+static void multiply(const struct product *p, int i, uint32_t unit)
 {
-    const struct product *p = user;
-    int i = 0;
-    while (unit >= units_of(p->matrices[i], p->panels_per_unit))
-        unit -= units_of(p->matrices[i++], p->panels_per_unit);
     uint32_t first = unit * p->panels_per_unit, last = first + p->panels_per_unit;
     struct matmul_args args = {.weights = p->matrices[i],
                                .input = p->input,
-                               .tokens = p->tokens,
+                               .tokens = p->input->tokens,
                                .out = p->out[i],
                                .out_stride = p->out_stride[i],
                                .add = p->add,
@@ -53,56 +72,83 @@ static void product_unit(void *user, uint32_t unit, unsigned thread)
     p->forward->kernels.matmul(&args);
 }
 
-static void product_run(struct product *p)
+static void product_unit(void *user, uint32_t unit, unsigned thread)
 {
-    uint32_t panels = 0, units = 0;
+    struct product *p = user;
+    int i = 0;
+    while (unit >= units_of(p->matrices[i], p->panels_per_unit))
+        unit -= units_of(p->matrices[i++], p->panels_per_unit);
+    multiply(p, i, unit);
+    if (p->then.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
+        for (uint32_t token = 0; token < p->then.units; token++)
+            p->then.run(p->then.argument, token, thread);
+}
+
+/* Sets the units for the pass, at the end of which one thread runs `then`; `whole` panels stay together. */
+static struct thread_pool_phase product_phase(struct product *p, uint32_t whole, struct thread_pool_phase then)
+{
+    uint32_t panels = 0;
     for (int i = 0; i < p->count; i++)
         panels += p->matrices[i]->panels;
     /* Enough units that a late thread costs little, few enough that handing them out costs nothing. */
-    p->panels_per_unit = 1 + panels / (16 * thread_pool_size(p->forward->pool));
+    p->panels_per_unit = 1 + panels / (12 * thread_pool_size(p->forward->pool));
+    p->panels_per_unit = (p->panels_per_unit + whole - 1) / whole * whole;
+    p->then = then;
+    p->units = 0;
     for (int i = 0; i < p->count; i++)
-        units += units_of(p->matrices[i], p->panels_per_unit);
-    thread_pool_run(p->forward->pool, product_unit, p, units);
+        p->units += units_of(p->matrices[i], p->panels_per_unit);
+    atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
+    return (struct thread_pool_phase){product_unit, p, p->units};
 }
 
-/* One token of `target`: normed from the residual and quantised. */
-static void norm_token(struct forward *f, const float *residual, const float *weight, struct activations *target,
-                       uint32_t token, unsigned forms)
+/* ---- Single tokens ---- */
+
+/* One token: normed from the residual into place `to` of the input, and quantised. */
+static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input, uint32_t to,
+                       unsigned forms)
 {
-    struct rmsnorm_args norm = {.x = residual,
+    const struct model_config *c = &f->weights->config;
+    struct rmsnorm_args norm = {.x = f->residual + (size_t)token * c->hidden,
                                 .weight = weight,
-                                .out = target->values + (size_t)token * target->columns,
-                                .size = f->weights->config.hidden,
-                                .epsilon = f->weights->config.norm_epsilon};
+                                .out = input->values + (size_t)to * c->hidden,
+                                .size = c->hidden,
+                                .epsilon = c->norm_epsilon};
     f->kernels.rmsnorm(&norm);
-    activations_quantise(target, &f->kernels, token, forms);
-}
-
-static float *residual_of(const struct forward *f, uint32_t token)
-{
-    return f->residual + (size_t)token * f->weights->config.hidden;
-}
-
-static void embed_unit(void *user, uint32_t token, unsigned thread)
-{
-    struct forward *f = user;
-    packed_matrix_row(&f->weights->embedding, (uint32_t)f->tokens[token].id, residual_of(f, token));
-    size_t pairs = f->weights->rope.pairs;
-    rope_angles(&f->weights->rope, f->tokens[token].position, f->cosine + token * pairs, f->sine + token * pairs);
+    activations_quantise(input, &f->kernels, to, 0, c->hidden, forms);
 }
 
 static void attention_norm_unit(void *user, uint32_t token, unsigned thread)
 {
-    struct forward *f = user;
-    norm_token(f, residual_of(f, token), f->weights->layers[f->layer].attention_norm, &f->normed, token,
-               f->attention_forms);
+    struct layer_pass *pass = user;
+    struct forward *f = pass->forward;
+    norm_token(f, token, f->weights->layers[pass->layer].attention_norm, &f->normed, token, f->attention_forms);
 }
 
 static void ffn_norm_unit(void *user, uint32_t token, unsigned thread)
 {
-    struct forward *f = user;
-    norm_token(f, residual_of(f, token), f->weights->layers[f->layer].ffn_norm, &f->normed, token, f->ffn_forms);
+    struct layer_pass *pass = user;
+    struct forward *f = pass->forward;
+    norm_token(f, token, f->weights->layers[pass->layer].ffn_norm, &f->normed, token, f->ffn_forms);
 }
+
+static void head_norm_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct forward *f = user;
+    norm_token(f, f->wanted[unit], f->weights->output_norm, &f->chosen, unit, f->head_forms);
+}
+
+static void embed_unit(void *user, uint32_t token, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    struct forward *f = pass->forward;
+    size_t pairs = f->weights->rope.pairs;
+    packed_matrix_row(&f->weights->embedding, (uint32_t)f->tokens[token].id,
+                      f->residual + (size_t)token * f->weights->config.hidden);
+    rope_angles(&f->weights->rope, f->tokens[token].position, f->cosine + token * pairs, f->sine + token * pairs);
+    attention_norm_unit(pass, token, thread);
+}
+
+/* ---- Attention ---- */
 
 static float *projections_of(const struct forward *f, uint32_t token)
 {
@@ -110,145 +156,160 @@ static float *projections_of(const struct forward *f, uint32_t token)
     return f->projections + (size_t)token * (query_size(c) + 2 * kv_size(c));
 }
 
-/* Rotates the queries and keys of one token and stores its keys and values. */
-static void store_unit(void *user, uint32_t token, unsigned thread)
+static void rotate(const struct layer_pass *pass, uint32_t token, float *heads, uint32_t count)
 {
-    struct forward *f = user;
+    const struct forward *f = pass->forward;
+    const struct rope *rope = &f->weights->rope;
+    const size_t at = (size_t)token * rope->pairs;
+    if (model_config_layer_has_rope(&f->weights->config, pass->layer))
+        rope_rotate(rope, f->cosine + at, f->sine + at, heads, count, f->weights->config.head_dim);
+}
+
+/* Rotates a key of one token and stores it with its value. */
+static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t kv_head)
+{
+    const struct forward *f = pass->forward;
     const struct model_config *c = &f->weights->config;
     const struct batch_token *t = &f->tokens[token];
-    float *query = projections_of(f, token), *key = query + query_size(c), *value = key + kv_size(c);
-    if (model_config_layer_has_rope(c, f->layer)) {
-        const struct rope *rope = &f->weights->rope;
-        const float *cosine = f->cosine + (size_t)token * rope->pairs, *sine = f->sine + (size_t)token * rope->pairs;
-        rope_rotate(rope, cosine, sine, query, c->heads, c->head_dim);
-        rope_rotate(rope, cosine, sine, key, c->kv_heads, c->head_dim);
-    }
-    kv_cache_write(f->cache, f->layer, t->pages[t->position / KV_PAGE_POSITIONS], t->position % KV_PAGE_POSITIONS, key,
-                   value);
+    float *key = projections_of(f, token) + query_size(c) + (size_t)kv_head * c->head_dim;
+    rotate(pass, token, key, 1);
+    kv_cache_write(f->cache, pass->layer, kv_head, t->pages[t->position / KV_PAGE_POSITIONS],
+                   t->position % KV_PAGE_POSITIONS, key, key + kv_size(c));
+}
+
+static void store_unit(void *user, uint32_t token, unsigned thread)
+{
+    const struct layer_pass *pass = user;
+    for (uint32_t kv_head = 0; kv_head < pass->forward->weights->config.kv_heads; kv_head++)
+        store_head(pass, token, kv_head);
+}
+
+static bool heads_are_whole_blocks(const struct forward *f)
+{
+    const struct model_config *c = &f->weights->config;
+    return activations_can_split(f->attended_forms, c->heads / c->kv_heads * c->head_dim);
 }
 
 static void attention_unit(void *user, uint32_t unit, unsigned thread)
 {
-    struct forward *f = user;
+    const struct layer_pass *pass = user;
+    struct forward *f = pass->forward;
     const struct model_config *c = &f->weights->config;
     /* Late tokens have the longest way: they go first. */
     uint32_t token = f->token_count - 1 - unit / c->kv_heads, kv_head = unit % c->kv_heads;
-    uint32_t group = c->heads / c->kv_heads;
-    size_t at = (size_t)kv_head * group * c->head_dim;
-    struct attention_args args = {.q = projections_of(f, token) + at,
-                                  .out = f->attended.values + (size_t)token * f->attended.columns + at,
+    uint32_t group = c->heads / c->kv_heads, first = kv_head * group * c->head_dim;
+    if (pass->stores)
+        store_head(pass, token, kv_head);
+    rotate(pass, token, projections_of(f, token) + first, group);
+    struct attention_args args = {.q = projections_of(f, token) + first,
+                                  .out = f->attended.values + (size_t)token * f->attended.columns + first,
                                   .heads = group,
                                   .head_dim = c->head_dim,
-                                  .cache = kv_cache_base(f->cache, f->layer, kv_head),
+                                  .cache = kv_cache_base(f->cache, pass->layer, kv_head),
                                   .pages = f->tokens[token].pages,
                                   .page_stride = f->cache->page_stride,
                                   .position = f->tokens[token].position,
                                   .scale = 1.0f / __builtin_sqrtf((float)c->head_dim)};
     f->kernels.attention(&args);
+    if (heads_are_whole_blocks(f))
+        activations_quantise(&f->attended, &f->kernels, token, first, group * c->head_dim, f->attended_forms);
 }
 
 static void attended_unit(void *user, uint32_t token, unsigned thread)
 {
-    struct forward *f = user;
-    activations_quantise(&f->attended, &f->kernels, token, f->attended_forms);
+    struct forward *f = ((struct layer_pass *)user)->forward;
+    activations_quantise(&f->attended, &f->kernels, token, 0, f->attended.columns, f->attended_forms);
 }
 
-static void swiglu_unit(void *user, uint32_t token, unsigned thread)
+/* No two tokens of the batch share their pages; not looked for in long batches, which are prompts. */
+static bool sequences_differ(const struct batch_token *tokens, uint32_t count)
 {
-    struct forward *f = user;
-    size_t at = (size_t)token * f->weights->config.ffn;
-    struct swiglu_args args = {.gate = f->activated.values + at,
-                               .up = f->up + at,
-                               .out = f->activated.values + at,
-                               .size = f->weights->config.ffn};
-    f->kernels.swiglu(&args);
-    activations_quantise(&f->activated, &f->kernels, token, f->activated_forms);
+    if (count > 64)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (tokens[i].pages == tokens[k].pages)
+                return false;
+    return true;
 }
 
-static void run_attention(struct forward *f)
+/* ---- Feed-forward ---- */
+
+/* The same panels of gate and up, then SwiGLU of their columns, quantised for down where they are whole blocks. */
+static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 {
+    const struct product *p = user;
+    struct forward *f = p->forward;
+    const uint32_t ffn = f->weights->config.ffn, first = unit * p->panels_per_unit * PANEL_ROWS;
+    const uint32_t left = ffn - first, wide = p->panels_per_unit * PANEL_ROWS, count = left < wide ? left : wide;
+    multiply(p, 0, unit);
+    multiply(p, 1, unit);
+    for (uint32_t token = 0; token < f->token_count; token++) {
+        size_t at = (size_t)token * ffn + first;
+        struct swiglu_args args = {
+            .gate = f->activated.values + at, .up = f->up + at, .out = f->activated.values + at, .size = count};
+        f->kernels.swiglu(&args);
+        activations_quantise(&f->activated, &f->kernels, token, first, count, f->activated_forms);
+    }
+}
+
+/* ---- The pass ---- */
+
+/* A norm is its own phase, or the end of the product that it waits for: its units are 0 in one of the two. */
+static struct thread_pool_phase only_if(bool wanted, struct thread_pool_phase phase)
+{
+    phase.units = wanted ? phase.units : 0;
+    return phase;
+}
+
+static struct thread_pool_phase *plan_layer(struct layer_pass *pass, struct thread_pool_phase *phase)
+{
+    struct forward *f = pass->forward;
     const struct model_config *c = &f->weights->config;
-    const struct layer_weights *w = &f->weights->layers[f->layer];
-    size_t stride = query_size(c) + 2 * (size_t)kv_size(c);
-    struct product projections = {
-        .forward = f,
-        .matrices = {&w->query, &w->key, &w->value},
-        .out = {f->projections, f->projections + query_size(c), f->projections + query_size(c) + kv_size(c)},
-        .out_stride = {stride, stride, stride},
-        .count = 3,
-        .input = &f->normed,
-        .tokens = f->token_count};
-    struct product output = {.forward = f,
-                             .matrices = {&w->output},
-                             .out = {f->residual},
-                             .out_stride = {c->hidden},
-                             .count = 1,
-                             .input = &f->attended,
-                             .tokens = f->token_count,
-                             .add = true};
-    thread_pool_run(f->pool, attention_norm_unit, f, f->token_count);
-    product_run(&projections);
-    thread_pool_run(f->pool, store_unit, f, f->token_count);
-    thread_pool_run(f->pool, attention_unit, f, f->token_count * c->kv_heads);
-    thread_pool_run(f->pool, attended_unit, f, f->token_count);
-    product_run(&output);
-}
-
-static void run_ffn(struct forward *f)
-{
-    const struct model_config *c = &f->weights->config;
-    const struct layer_weights *w = &f->weights->layers[f->layer];
-    struct product gate_up = {.forward = f,
-                              .matrices = {&w->gate, &w->up},
-                              .out = {f->activated.values, f->up},
-                              .out_stride = {c->ffn, c->ffn},
-                              .count = 2,
-                              .input = &f->normed,
-                              .tokens = f->token_count};
-    struct product down = {.forward = f,
-                           .matrices = {&w->down},
-                           .out = {f->residual},
-                           .out_stride = {c->hidden},
-                           .count = 1,
-                           .input = &f->activated,
-                           .tokens = f->token_count,
-                           .add = true};
-    thread_pool_run(f->pool, ffn_norm_unit, f, f->token_count);
-    product_run(&gate_up);
-    thread_pool_run(f->pool, swiglu_unit, f, f->token_count);
-    product_run(&down);
-}
-
-/* The wanted rows are normed into the first places of `normed`. */
-static void run_head(struct forward *f, float *logits)
-{
-    uint32_t wanted = 0;
-    for (uint32_t token = 0; token < f->token_count; token++)
-        if (f->tokens[token].wants_logits)
-            norm_token(f, residual_of(f, token), f->weights->output_norm, &f->normed, wanted++, f->head_forms);
-    if (wanted == 0)
-        return;
-    struct product head = {.forward = f,
-                           .matrices = {&f->weights->head},
-                           .out = {logits},
-                           .out_stride = {f->weights->config.vocabulary},
-                           .count = 1,
-                           .input = &f->normed,
-                           .tokens = wanted};
-    product_run(&head);
+    const uint32_t tokens = f->token_count;
+    const bool is_last = pass->layer + 1 == c->layers, joined = tokens <= MOST_NORMED_BY_ONE;
+    const struct thread_pool_phase nothing = {0}, ffn_norm = {ffn_norm_unit, pass, tokens};
+    const struct thread_pool_phase next_norm = is_last
+                                                   ? (struct thread_pool_phase){head_norm_unit, f, f->chosen.tokens}
+                                                   : (struct thread_pool_phase){attention_norm_unit, pass + 1, tokens};
+    *phase++ = product_phase(&pass->projections, 1, nothing);
+    *phase++ = (struct thread_pool_phase){store_unit, pass, pass->stores ? 0 : tokens};
+    *phase++ = (struct thread_pool_phase){attention_unit, pass, tokens * c->kv_heads};
+    *phase++ = (struct thread_pool_phase){attended_unit, pass, heads_are_whole_blocks(f) ? 0 : tokens};
+    *phase++ = product_phase(&pass->output, 1, only_if(joined, ffn_norm));
+    *phase++ = only_if(!joined, ffn_norm);
+    *phase = product_phase(&pass->gate_up, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : 8, nothing);
+    phase->run = gate_up_unit;
+    phase++->units = units_of(pass->gate_up.matrices[0], pass->gate_up.panels_per_unit);
+    *phase++ = product_phase(&pass->down, 1, only_if(joined, next_norm));
+    *phase++ = only_if(!joined, next_norm);
+    return phase;
 }
 
 void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits)
 {
+    struct forward_plan *plan = f->plan;
+    struct thread_pool_phase *phase = plan->phases;
+    const bool stores = sequences_differ(tokens, count);
+    uint32_t wanted = 0;
+    for (uint32_t token = 0; token < count; token++)
+        if (tokens[token].wants_logits)
+            f->wanted[wanted++] = token;
     f->tokens = tokens;
-    f->token_count = count;
-    thread_pool_run(f->pool, embed_unit, f, count);
-    for (f->layer = 0; f->layer < f->weights->config.layers; f->layer++) {
-        run_attention(f);
-        run_ffn(f);
+    f->token_count = f->normed.tokens = f->attended.tokens = f->activated.tokens = count;
+    f->chosen.tokens = wanted;
+    plan->head.out[0] = logits;
+    *phase++ = (struct thread_pool_phase){embed_unit, &plan->layers[0], count};
+    for (uint32_t layer = 0; layer < f->weights->config.layers; layer++) {
+        plan->layers[layer].stores = stores;
+        phase = plan_layer(&plan->layers[layer], phase);
     }
-    run_head(f, logits);
+    if (wanted > 0)
+        *phase++ = product_phase(&plan->head, 1, (struct thread_pool_phase){0});
+    thread_pool_run_phases(f->pool, plan->phases, (uint32_t)(phase - plan->phases));
 }
+
+/* ---- Memory ---- */
 
 static void find_forms(struct forward *f)
 {
@@ -264,6 +325,58 @@ static void find_forms(struct forward *f)
     f->head_forms = activations_form(w->head.layout);
 }
 
+static void describe_products(struct forward *f, const struct layer_weights *w, struct layer_pass *pass)
+{
+    const struct model_config *c = &f->weights->config;
+    const size_t q = query_size(c), kv = kv_size(c), all = q + 2 * kv;
+    pass->projections = (struct product){.forward = f,
+                                         .matrices = {&w->query, &w->key, &w->value},
+                                         .out = {f->projections, f->projections + q, f->projections + q + kv},
+                                         .out_stride = {all, all, all},
+                                         .count = 3,
+                                         .input = &f->normed};
+    pass->output = (struct product){.forward = f,
+                                    .matrices = {&w->output},
+                                    .out = {f->residual},
+                                    .out_stride = {c->hidden},
+                                    .count = 1,
+                                    .input = &f->attended,
+                                    .add = true};
+    pass->gate_up = (struct product){.forward = f,
+                                     .matrices = {&w->gate, &w->up},
+                                     .out = {f->activated.values, f->up},
+                                     .out_stride = {c->ffn, c->ffn},
+                                     .count = 2,
+                                     .input = &f->normed};
+    pass->down = (struct product){.forward = f,
+                                  .matrices = {&w->down},
+                                  .out = {f->residual},
+                                  .out_stride = {c->hidden},
+                                  .count = 1,
+                                  .input = &f->activated,
+                                  .add = true};
+}
+
+static int create_plan(struct forward *f, struct smollm_error *error)
+{
+    const struct model_config *c = &f->weights->config;
+    struct forward_plan *plan = f->plan = array_allocate(1, sizeof *plan);
+    if (plan) {
+        plan->layers = array_allocate(c->layers, sizeof *plan->layers);
+        plan->phases = array_allocate((size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES, sizeof *plan->phases);
+    }
+    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases, error, SMOLLM_ENOMEM, "out of memory for %u layers",
+                    c->layers);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        plan->layers[i].forward = f;
+        plan->layers[i].layer = i;
+        describe_products(f, &f->weights->layers[i], &plan->layers[i]);
+    }
+    plan->head = (struct product){
+        .forward = f, .matrices = {&f->weights->head}, .out_stride = {c->vocabulary}, .count = 1, .input = &f->chosen};
+    return 0;
+}
+
 int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
                    struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error)
 {
@@ -276,16 +389,20 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     f->up = array_allocate((size_t)most_tokens * c->ffn, sizeof(float));
     f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
     f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
-    int status = !f->residual || !f->projections || !f->up || !f->cosine || !f->sine
+    f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
+    int status = !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)
         status = activations_create(&f->normed, c->hidden, most_tokens,
                                     f->attention_forms | f->ffn_forms | f->head_forms, error);
+    f->chosen = f->normed;
     if (status == 0)
         status = activations_create(&f->attended, query_size(c), most_tokens, f->attended_forms, error);
     if (status == 0)
         status = activations_create(&f->activated, c->ffn, most_tokens, f->activated_forms, error);
+    if (status == 0)
+        status = create_plan(f, error);
     if (status < 0)
         forward_destroy(f);
     return status;
@@ -298,6 +415,12 @@ void forward_destroy(struct forward *f)
     free(f->up);
     free(f->cosine);
     free(f->sine);
+    free(f->wanted);
+    if (f->plan) {
+        free(f->plan->layers);
+        free(f->plan->phases);
+        free(f->plan);
+    }
     activations_destroy(&f->normed);
     activations_destroy(&f->attended);
     activations_destroy(&f->activated);
@@ -310,7 +433,7 @@ size_t forward_bytes(const struct weights *weights, uint32_t most_tokens)
     struct forward f = {.weights = weights};
     find_forms(&f);
     size_t floats = c->hidden + query_size(c) + 2 * kv_size(c) + c->ffn + 2 * weights->rope.pairs;
-    return floats * most_tokens * sizeof(float) +
+    return floats * most_tokens * sizeof(float) + most_tokens * sizeof *f.wanted +
            activations_bytes(c->hidden, most_tokens, f.attention_forms | f.ffn_forms | f.head_forms) +
            activations_bytes(query_size(c), most_tokens, f.attended_forms) +
            activations_bytes(c->ffn, most_tokens, f.activated_forms);

@@ -17,7 +17,7 @@ struct batch_token {
     bool wants_logits;
 };
 
-/* Everything a pass needs besides weights and cache; allocated once. */
+/* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
 struct forward {
     const struct weights *weights;
     const struct kv_cache *cache;
@@ -31,11 +31,13 @@ struct forward {
     struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
     struct activations attended;  /* heads * head_dim: input of O */
     struct activations activated; /* ffn: input of down; gate is computed in its values */
+    struct activations chosen;    /* hidden: input of the head, in the memory of normed */
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
+    struct forward_plan *plan; /* forward.c */
     /* The pass under way. */
     const struct batch_token *tokens;
     uint32_t token_count;
-    uint32_t layer;
+    uint32_t *wanted; /* [most_tokens]: tokens that want logits */
 };
 
 /* weights, cache and pool are borrowed until forward_destroy. */

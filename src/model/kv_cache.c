@@ -27,15 +27,13 @@ void kv_cache_destroy(struct kv_cache *cache)
     *cache = (struct kv_cache){0};
 }
 
-void kv_cache_write(const struct kv_cache *cache, uint32_t layer, uint32_t page, uint32_t slot, const float *key,
-                    const float *value)
+void kv_cache_write(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page, uint32_t slot,
+                    const float *key, const float *value)
 {
-    for (uint32_t head = 0; head < cache->kv_heads; head++) {
-        uint16_t *k = kv_cache_base(cache, layer, head) + page * cache->page_stride;
-        uint16_t *v = k + (size_t)cache->head_dim * KV_PAGE_POSITIONS;
-        for (uint32_t d = 0; d < cache->head_dim; d++) {
-            k[(size_t)d * KV_PAGE_POSITIONS + slot] = half_from_float_saturated(*key++);
-            v[(size_t)slot * cache->head_dim + d] = half_from_float_saturated(*value++);
-        }
+    uint16_t *k = kv_cache_base(cache, layer, kv_head) + page * cache->page_stride;
+    uint16_t *v = k + (size_t)cache->head_dim * KV_PAGE_POSITIONS;
+    for (uint32_t d = 0; d < cache->head_dim; d++) {
+        k[(size_t)d * KV_PAGE_POSITIONS + slot] = half_from_float_saturated(key[d]);
+        v[(size_t)slot * cache->head_dim + d] = half_from_float_saturated(value[d]);
     }
 }

@@ -34,8 +34,8 @@ static inline uint16_t *kv_cache_base(const struct kv_cache *cache, uint32_t lay
     return cache->data + (size_t)layer * cache->pages * cache->page_stride + kv_head * cache->block;
 }
 
-/* Stores keys and values [kv_heads][head_dim] of one position as f16, saturating. */
-void kv_cache_write(const struct kv_cache *cache, uint32_t layer, uint32_t page, uint32_t slot, const float *key,
-                    const float *value);
+/* Stores the key and value [head_dim] of one position and KV head as f16, saturating. */
+void kv_cache_write(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page, uint32_t slot,
+                    const float *key, const float *value);
 
 #endif

@@ -1,6 +1,7 @@
 /* Every kernel of every tier that this CPU has against the generic one, bit for bit, on ordinary and hostile values,
  * with canaries behind what it writes. The seed is printed; SMOLLM_TEST_SEED repeats a run. */
 #include "base/half.h"
+#include "base/memory.h"
 #include "cmocka_all.h"
 #include "kernel/activations.h"
 #include "random_weights.h"
@@ -68,16 +69,17 @@ static void matmul_equals_reference(void **state)
             random_rows(type, raw, rows, columns, s % 2 == 1);
             struct packed_matrix matrix;
             assert_int_equal(packed_matrix_describe(&matrix, type, rows, columns, NULL), 0);
-            matrix.data = malloc(packed_matrix_bytes(&matrix));
+            matrix.data = array_allocate(packed_matrix_bytes(&matrix), 1);
             for (uint32_t p = 0; p < matrix.panels; p++)
                 packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
             for (uint32_t tokens = 1; tokens <= 9; tokens++) {
                 struct activations input;
                 unsigned form = activations_form(matrix.layout);
                 assert_int_equal(activations_create(&input, columns, tokens, form, NULL), 0);
+                input.tokens = tokens;
                 fill(input.values, (size_t)tokens * columns, (int)(tokens % 4));
                 for (uint32_t t = 0; t < tokens; t++)
-                    activations_quantise(&input, &reference, t, form);
+                    activations_quantise(&input, &reference, t, 0, columns, form);
                 size_t size = tokens * (size_t)rows * sizeof(float);
                 for (int add = 0; add < 2; add++) {
                     uint8_t *want = guarded(size), *have = guarded(size);
@@ -114,14 +116,15 @@ static void matmul_does_not_see_its_neighbours(void **state)
     packed_matrix_describe(&matrix, GGUF_Q4_K, 64, 512, NULL);
     uint8_t *raw = malloc(64 * gguf_type_row_bytes(GGUF_Q4_K, 512));
     random_rows(GGUF_Q4_K, raw, 64, 512, false);
-    matrix.data = malloc(packed_matrix_bytes(&matrix));
+    matrix.data = array_allocate(packed_matrix_bytes(&matrix), 1);
     for (uint32_t p = 0; p < 2; p++)
         packed_matrix_pack(&matrix, p, raw + (size_t)p * 32 * 288, 288);
     struct activations input;
     activations_create(&input, 512, 7, ACTIVATIONS_INT8_256, NULL);
+    input.tokens = 7;
     fill(input.values, 7 * 512, 0);
     for (uint32_t t = 0; t < 7; t++)
-        activations_quantise(&input, &reference, t, ACTIVATIONS_INT8_256);
+        activations_quantise(&input, &reference, t, 0, 512, ACTIVATIONS_INT8_256);
     float all[7][64], one[64];
     struct matmul_args args = {
         .weights = &matrix, .input = &input, .tokens = 7, .out = all[0], .out_stride = 64, .last_panel = 2};
@@ -129,8 +132,9 @@ static void matmul_does_not_see_its_neighbours(void **state)
     for (uint32_t t = 0; t < 7; t++) {
         struct activations single;
         activations_create(&single, 512, 1, ACTIVATIONS_INT8_256, NULL);
+        single.tokens = 1;
         memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
-        activations_quantise(&single, &tested, 0, ACTIVATIONS_INT8_256);
+        activations_quantise(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
         args.input = &single;
         args.tokens = 1;
         args.out = one;
@@ -251,6 +255,7 @@ static void quantise_equals_reference(void **state)
                 struct quantise_args args = {x,
                                              size,
                                              block,
+                                             1,
                                              (int8_t *)out[i][0],
                                              (float *)out[i][1],
                                              (int16_t *)out[i][2],
@@ -272,7 +277,7 @@ static void quantise_is_what_it_says(void **state)
     float x[256], scale;
     int8_t codes[256];
     int16_t sums16[16], sums32[8];
-    struct quantise_args args = {x, 256, 256, codes, &scale, sums16, sums32};
+    struct quantise_args args = {x, 256, 256, 1, codes, &scale, sums16, sums32};
     for (int kind = 0; kind < 3; kind++) {
         fill(x, 256, kind);
         tested.quantise(&args);

@@ -1,77 +1,53 @@
 /* Matrix product with AVX2, FMA and F16C: the bits of matmul_generic.
  *
- * Eight rows are the lanes of a register (an "octet" of a panel), so the float chain of a row needs no horizontal sum.
- * Products of codes and activations are summed in int16 (vpmaddubsw) for as many units of four columns as the width of
- * the codes allows, then widened and multiplied by the integer scale at once (vpmaddwd). Signed codes trade signs with
- * the activations first, since vpmaddubsw wants one unsigned side. */
+ * Rows are lanes, so the float chain of a row needs no horizontal sum. Products of codes and activations are summed in
+ * int16 (vpmaddubsw) for as many units of four columns as the width of the codes allows, then widened and multiplied by
+ * the integer scale at once (vpmaddwd). Signed codes trade signs with the activations first, since vpmaddubsw wants one
+ * unsigned side.
+ *
+ * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
+ * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
-#include "kernel/packed_codes.h"
+#include "kernel/x86/panel_avx2.h"
 
-#include <immintrin.h>
+#include <string.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-enum { UNIT = PANEL_ROWS * 4, OCTET = 8, OCTETS = PANEL_ROWS / OCTET, UNITS = GROUP_COLUMNS / 4 };
-
-/* What the compiler must know of a type: see struct packed_layout. */
-struct shape {
-    uint32_t block_columns, sub_columns, bits;
-    int32_t offset;
-    bool is_signed, has_table, has_min;
+enum {
+    DIRECT = 4,           /* tokens that share the work of unpacking in registers */
+    TILE = 4,             /* tokens whose sums are in registers together */
+    MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
+    PREFETCH_AHEAD = 4096 /* bytes */
 };
 
-ALWAYS_INLINE __m256i load(const uint8_t *data)
-{
-    return _mm256_loadu_si256((const __m256i *)data);
-}
+/* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
+#define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
 
-/* Bits [from, from + width) of each byte, moved to bit `to`. */
-ALWAYS_INLINE __m256i take_bits(__m256i x, int from, int width, int to)
-{
-    x = from > to ? _mm256_srli_epi16(x, from - to) : _mm256_slli_epi16(x, to - from);
-    return _mm256_and_si256(x, _mm256_set1_epi8((char)(((1 << width) - 1) << to)));
-}
+/* gcc would load packed words once for all groups that share them, and spill them; loading again is cheaper. */
+#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
 
-/* Codes of unit g (columns 4g to 4g + 3) of eight rows; codes points at the octet's bytes of the first unit. */
-ALWAYS_INLINE __m256i unit_codes(struct shape s, const uint8_t *codes, int g)
-{
-    if (s.bits == 8)
-        return load(codes + g * UNIT);
-    __m256i x = _mm256_setzero_si256();
-    int shift = 0;
-    if (s.bits & 4) {
-        x = take_bits(load(codes + g % 4 * UNIT), g / 4 * 4, 4, 0);
-        codes += 4 * UNIT;
-        shift = 4;
-    }
-    if (s.bits & 2) {
-        x = _mm256_or_si256(x, take_bits(load(codes + g % 2 * UNIT), g / 2 * 2, 2, shift));
-        codes += 2 * UNIT;
-        shift += 2;
-    }
-    if (s.bits & 1)
-        x = _mm256_or_si256(x, take_bits(load(codes), g, 1, shift));
-    if (s.has_table) {
-        const __m128i table = _mm_loadu_si128((const __m128i *)packed_iq4_values);
-        x = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), x);
-    }
-    return x;
-}
+/* The float chains of one panel: [token][row] */
+typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
 
-/* How many units vpmaddubsw results of a code width may be added in int16: 2 * 127 * (2^bits - 1) * n < 2^15. */
+/* Activations of a chunk for one tile of tokens. */
+struct inputs {
+    const int8_t *codes;
+    size_t token_bytes; /* from one token's codes to the next one's */
+    size_t group_bytes; /* from one group's codes to the next one's */
+    const float *scales;
+    size_t scales_stride; /* from one group's scales to the next one's; 32 columns only */
+    const int16_t *sums;  /* of sub-blocks */
+    size_t token_sums;
+    size_t group_sums;
+};
+
+/* How many units of vpmaddubsw results may be added in int16: 2 * 127 * (2^bits - 1) * units < 2^15. */
 ALWAYS_INLINE int drain_depth(struct shape s)
 {
-    int units = (int)s.sub_columns / 4;
-    int depth = s.is_signed || s.bits == 8 ? 1 : s.bits == 6 ? 2 : s.bits == 5 ? 4 : 8;
-    return depth < units ? depth : units;
+    int depth = s.bits == 8 ? 1 : s.bits == 6 ? 2 : s.bits == 5 ? 4 : 8;
+    return depth < s.sub / 4 ? depth : s.sub / 4;
 }
 
-/* The int32 of two neighbouring int16 sums in every lane. */
+/* The int32 of two neighbouring int16 in every lane. */
 ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
 {
     int32_t both;
@@ -79,180 +55,279 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
     return _mm256_set1_epi32(both);
 }
 
-/* The scale of sub-block sub for eight rows, in both int16 halves of each lane. */
-ALWAYS_INLINE __m256i scale_of(const uint8_t *scales, int sub)
+/* Adds the products of group `first + i` of 32 columns to total, scaled where the type has integer scales. bytes: codes
+ * unpacked, or NULL to take them from words; both point at the first octet's. */
+ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t *bytes, const struct chunk *chunk,
+                             const struct inputs *in, int first, const int i, int octet, const int octets,
+                             const int tokens, __m256i total[4][4])
 {
-    __m256i pairs = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(scales + sub / 2 * PANEL_ROWS * 2)));
-    const __m256i even = _mm256_set1_epi32(0x01000100),
-                  lanes =
-                      _mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
-    __m256i index = _mm256_add_epi8(lanes, even);
-    if (sub % 2)
-        index = _mm256_add_epi8(index, _mm256_set1_epi8(2));
-    return _mm256_shuffle_epi8(pairs, index);
-}
-
-/* One tile: `octets` octets from first_octet on, T tokens, all columns. */
-ALWAYS_INLINE void tile(struct shape s, const struct matmul_args *args, const uint8_t *panel, int first_octet,
-                        const int octets, uint32_t token, const int T, uint32_t first_row)
-{
-    const struct packed_matrix *w = args->weights;
-    const struct packed_layout *layout = w->layout;
-    const struct activations_int8 *form = &args->input->int8[s.block_columns == 256];
-    const uint32_t columns = w->columns, blocks = columns / s.block_columns;
-    const int groups = (int)(s.block_columns / GROUP_COLUMNS);
-    const int8_t *y = form->codes + (size_t)token * columns;
-    const int16_t *sums32 = form->sums32 + (size_t)token * (columns / 32);
-    const int16_t *sums16 = form->sums16 + (size_t)token * (columns / 16);
-    const float *scales = form->scales + (size_t)token * blocks;
-    const __m256i ones = _mm256_set1_epi16(1);
-    __m256 acc[4][4];
+    const int depth = drain_depth(s), group = first + i;
+    const int8_t *y = in->codes + (size_t)group * in->group_bytes;
+    __m256i part[4][4];
     UNROLL
-    for (int o = 0; o < octets; o++) {
+    for (int g = 0; g < UNITS; g++) {
+        __m256i four[4];
+        if (bytes)
+            FORGET_LOADS();
         UNROLL
-        for (int t = 0; t < T; t++)
-            acc[o][t] = _mm256_setzero_ps();
-    }
-    for (uint32_t b = 0; b < blocks; b++, panel += layout->block_bytes) {
+        for (int t = 0; t < tokens; t++) {
+            int32_t columns;
+            memcpy(&columns, y + (size_t)t * in->token_bytes + g * 4, sizeof columns);
+            four[t] = _mm256_set1_epi32(columns);
+        }
         UNROLL
         for (int o = 0; o < octets; o++) {
-            const int row = (first_octet + o) * OCTET;
-            const uint8_t *pair_scales = panel + PANEL_ROWS * 2 * (s.has_min ? 2 : 1) + row * 2;
-            const uint8_t *pair_mins = pair_scales + s.block_columns / s.sub_columns * PANEL_ROWS;
-            const uint8_t *codes = panel + layout->codes_at + row * 4;
-            __m256i total[4];
+            const __m256i code = bytes ? _mm256_load_si256((const __m256i *)(bytes + g * WORD_BYTES + o * OCTET * 4))
+                                       : unit_codes(s, words + o * OCTET * 4, first, i, g);
+            const __m256i magnitude = s.is_signed ? _mm256_abs_epi8(code) : code;
             UNROLL
-            for (int t = 0; t < T; t++)
-                total[t] = _mm256_setzero_si256();
-            for (int group = 0; group < groups; group++, codes += layout->group_bytes) {
-                const int8_t *yg = y + (size_t)b * s.block_columns + group * GROUP_COLUMNS;
-                const int depth = drain_depth(s);
-                __m256i part[4];
-                UNROLL
-                for (int g = 0; g < UNITS; g++) {
-                    const __m256i x = unit_codes(s, codes, g);
-                    const __m256i magnitude = s.is_signed ? _mm256_abs_epi8(x) : x;
-                    UNROLL
-                    for (int t = 0; t < T; t++) {
-                        int32_t four;
-                        memcpy(&four, yg + (size_t)t * columns + g * 4, sizeof four);
-                        __m256i yt = _mm256_set1_epi32(four);
-                        if (s.is_signed)
-                            yt = _mm256_sign_epi8(yt, x);
-                        const __m256i product = _mm256_maddubs_epi16(magnitude, yt);
-                        part[t] = g % depth == 0 ? product : _mm256_add_epi16(part[t], product);
-                    }
-                    if (g % depth == depth - 1) {
-                        const int sub = (group * UNITS + g) * 4 / (int)s.sub_columns;
-                        const __m256i scale = s.block_columns == 256 ? scale_of(pair_scales, sub) : ones;
-                        UNROLL
-                        for (int t = 0; t < T; t++)
-                            total[t] = _mm256_add_epi32(total[t], _mm256_madd_epi16(part[t], scale));
-                    }
-                }
+            for (int t = 0; t < tokens; t++) {
+                const __m256i yt = s.is_signed ? _mm256_sign_epi8(four[t], code) : four[t];
+                const __m256i product = _mm256_maddubs_epi16(magnitude, yt);
+                part[o][t] = g % depth == 0 ? product : _mm256_add_epi16(part[o][t], product);
+                KEEP_IN_REGISTER(part[o][t]);
             }
-            const __m256 d = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(panel + row * 2)));
-            const __m256 m = s.has_min
-                                 ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(panel + PANEL_ROWS * 2 + row * 2)))
-                                 : _mm256_setzero_ps();
+        }
+        if (g % depth == depth - 1) {
+            const int sub = (group * UNITS + g) * 4 / s.sub;
             UNROLL
-            for (int t = 0; t < T; t++) {
-                const int16_t *s32 = sums32 + (size_t)t * (columns / 32) + (size_t)b * s.block_columns / 32;
-                const int16_t *s16 = sums16 + (size_t)t * (columns / 16) + (size_t)b * s.block_columns / 16;
-                const int16_t *ysums = s.sub_columns == 16 ? s16 : s32;
-                const int subs = (int)(s.block_columns / s.sub_columns);
-                __m256i product = total[t], minimum = _mm256_setzero_si256();
-                if (s.block_columns == 32) {
-                    if (s.offset)
-                        product = _mm256_sub_epi32(product, _mm256_set1_epi32(s.offset * s32[0]));
-                    if (s.has_min)
-                        minimum = _mm256_set1_epi32(s32[0]);
-                } else {
-                    if (s.offset) {
-                        __m256i centre = _mm256_setzero_si256();
-                        UNROLL
-                        for (int sub = 0; sub < subs; sub += 2) {
-                            const __m256i pairs = _mm256_cvtepi8_epi16(
-                                _mm_loadu_si128((const __m128i *)(pair_scales + sub / 2 * PANEL_ROWS * 2)));
-                            centre = _mm256_add_epi32(centre, _mm256_madd_epi16(pairs, broadcast_pair(ysums + sub)));
-                        }
-                        product = _mm256_sub_epi32(product, _mm256_mullo_epi32(centre, _mm256_set1_epi32(s.offset)));
-                    }
-                    if (s.has_min) {
-                        UNROLL
-                        for (int sub = 0; sub < subs; sub += 2) {
-                            const __m256i pairs = _mm256_cvtepu8_epi16(
-                                _mm_loadu_si128((const __m128i *)(pair_mins + sub / 2 * PANEL_ROWS * 2)));
-                            minimum = _mm256_add_epi32(minimum, _mm256_madd_epi16(pairs, broadcast_pair(ysums + sub)));
-                        }
-                    }
-                }
-                __m256 sum = _mm256_mul_ps(d, _mm256_cvtepi32_ps(product));
-                if (s.has_min)
-                    sum = _mm256_fnmadd_ps(m, _mm256_cvtepi32_ps(minimum), sum);
-                acc[o][t] = _mm256_fmadd_ps(_mm256_set1_ps(scales[(size_t)t * blocks + b]), sum, acc[o][t]);
+            for (int o = 0; o < octets; o++) {
+                const __m256i scale = s.columns == 256
+                                          ? _mm256_load_si256((const __m256i *)chunk->scales[sub][(octet + o) * OCTET])
+                                          : _mm256_set1_epi16(1);
+                UNROLL
+                for (int t = 0; t < tokens; t++)
+                    total[o][t] = _mm256_add_epi32(total[o][t], _mm256_madd_epi16(part[o][t], scale));
             }
         }
     }
+}
+
+/* Asks for what comes PREFETCH_AHEAD behind a share of the chunk that is being read from memory. */
+ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + i), _MM_HINT_T0);
+}
+
+/* A block of 256 columns. */
+ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                            const struct inputs *in, int octet, const int octets, const int tokens,
+                            float (*acc)[PANEL_ROWS])
+{
+    const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
+    const int subs = s.columns / s.sub, centred = s.offset ? subs : 0;
+    const size_t share = shape_block_bytes(s) / CHUNK_GROUPS * (size_t)octets / OCTETS;
+    __m256i total[4][4];
     UNROLL
     for (int o = 0; o < octets; o++) {
-        uint32_t row = first_row + (uint32_t)(first_octet + o) * OCTET;
-        if (row >= w->rows)
-            break;
         UNROLL
-        for (int t = 0; t < T; t++) {
-            float *out = args->out + (size_t)(token + (uint32_t)t) * args->out_stride + row;
-            if (row + OCTET <= w->rows) {
-                const __m256 old = args->add ? _mm256_loadu_ps(out) : _mm256_setzero_ps();
-                _mm256_storeu_ps(out, args->add ? _mm256_add_ps(old, acc[o][t]) : acc[o][t]);
-                continue;
+        for (int t = 0; t < tokens; t++) {
+            total[o][t] = _mm256_setzero_si256();
+            UNROLL
+            for (int sub = 0; sub < centred; sub += 2) {
+                const __m256i pair = _mm256_load_si256((const __m256i *)chunk->pairs[sub / 2][(octet + o) * OCTET]);
+                const __m256i sums = broadcast_pair(in->sums + (size_t)t * in->token_sums + sub);
+                total[o][t] = _mm256_sub_epi32(total[o][t], _mm256_madd_epi16(pair, sums));
             }
-            float tail[OCTET];
-            _mm256_storeu_ps(tail, acc[o][t]);
-            for (uint32_t i = 0; i < w->rows - row; i++)
-                out[i] = args->add ? out[i] + tail[i] : tail[i];
         }
+    }
+    const int together = groups_together(s);
+    for (int group = 0; group < CHUNK_GROUPS; group++) {
+        if (!bytes)
+            prefetch(block + (size_t)group * share + (size_t)octet * shape_block_bytes(s) / OCTETS, share);
+        add_group(s, words, bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in,
+                  group / together * together, group % together, octet, octets, tokens, total);
+    }
+    UNROLL
+    for (int o = 0; o < octets; o++) {
+        const int row = (octet + o) * OCTET;
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            __m256 sum = _mm256_mul_ps(_mm256_load_ps(&chunk->d[0][row]), _mm256_cvtepi32_ps(total[o][t]));
+            if (s.has_min) {
+                __m256i minimum = _mm256_setzero_si256();
+                UNROLL
+                for (int sub = 0; sub < subs; sub += 2) {
+                    const __m256i pair = _mm256_load_si256((const __m256i *)chunk->pairs[sub / 2][row]);
+                    const __m256i sums = broadcast_pair(in->sums + (size_t)t * in->token_sums + sub);
+                    minimum = _mm256_add_epi32(minimum, _mm256_madd_epi16(pair, sums));
+                }
+                sum = _mm256_fmadd_ps(_mm256_load_ps(&chunk->minus[0][row]), _mm256_cvtepi32_ps(minimum), sum);
+            }
+            _mm256_store_ps(&acc[t][row],
+                            _mm256_fmadd_ps(_mm256_set1_ps(in->scales[t]), sum, _mm256_load_ps(&acc[t][row])));
+        }
+    }
+}
+
+/* Up to eight blocks of 32 columns. */
+ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                           const struct inputs *in, int groups, int octet, const int octets, const int tokens,
+                           float (*acc)[PANEL_ROWS])
+{
+    const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
+    const size_t block_bytes = shape_block_bytes(s), share = block_bytes * (size_t)octets / OCTETS;
+    for (int group = 0; group < groups; group++) {
+        __m256i total[4][4];
+        UNROLL
+        for (int o = 0; o < octets; o++) {
+            UNROLL
+            for (int t = 0; t < tokens; t++)
+                total[o][t] = _mm256_setzero_si256();
+        }
+        if (!bytes)
+            prefetch(block + (size_t)group * block_bytes + (size_t)(octet / octets) * share, share);
+        add_group(s, words + (size_t)group * block_bytes,
+                  bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in, group, 0, octet,
+                  octets, tokens, total);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            const int32_t ysum = in->sums[(size_t)group * in->group_sums + (size_t)t];
+            const __m256 scale = _mm256_set1_ps(in->scales[(size_t)group * in->scales_stride + (size_t)t]);
+            UNROLL
+            for (int o = 0; o < octets; o++) {
+                const int row = (octet + o) * OCTET;
+                __m256i product = total[o][t];
+                if (s.offset)
+                    product = _mm256_sub_epi32(product, _mm256_set1_epi32(s.offset * ysum));
+                __m256 sum = _mm256_mul_ps(_mm256_load_ps(&chunk->d[group][row]), _mm256_cvtepi32_ps(product));
+                if (s.has_min)
+                    sum = _mm256_fmadd_ps(_mm256_load_ps(&chunk->minus[group][row]), _mm256_set1_ps((float)ysum), sum);
+                _mm256_store_ps(&acc[t][row], _mm256_fmadd_ps(scale, sum, _mm256_load_ps(&acc[t][row])));
+            }
+        }
+    }
+}
+
+ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                        const struct inputs *in, int groups, int octet, const int octets, const int tokens,
+                        float (*acc)[PANEL_ROWS])
+{
+    if (s.columns == 256)
+        tile_256(s, block, bytes, chunk, in, octet, octets, tokens, acc);
+    else
+        tile_32(s, block, bytes, chunk, in, groups, octet, octets, tokens, acc);
+}
+
+/* Codes as bytes [group][unit][32 rows][4] */
+ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes)
+{
+    const int together = groups_together(s);
+    const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
+    const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
+    for (int first = 0; first < groups; first += together) {
+        prefetch(block + (size_t)first * share, share * (size_t)together);
+        for (int o = 0; o < OCTETS; o++) {
+            const uint8_t *words = block + s.halves * HALF_BYTES + o * OCTET * 4 + (size_t)first * block_bytes;
+            uint8_t *to = bytes + first * UNITS * WORD_BYTES + o * OCTET * 4;
+            UNROLL
+            for (int i = 0; i < together; i++) {
+                UNROLL
+                for (int g = 0; g < UNITS; g++)
+                    _mm256_store_si256((__m256i *)(to + (i * UNITS + g) * WORD_BYTES),
+                                       unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
+            }
+        }
+    }
+}
+
+/* All tokens of one chunk. */
+ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, struct inputs in, uint32_t tokens,
+                             accumulators acc)
+{
+    struct chunk chunk;
+    _Alignas(32) uint8_t bytes[CHUNK_GROUPS * UNITS * WORD_BYTES];
+    float(*row)[PANEL_ROWS] = acc;
+    if (s.columns == 256)
+        chunk_read_256(s, block, &chunk);
+    else
+        chunk_read_32(s, block, groups, &chunk);
+    const uint8_t *unpacked = tokens > DIRECT ? bytes : NULL;
+    if (unpacked)
+        unpack(s, block, groups, bytes);
+    while (tokens > 0) {
+        const uint32_t step = tokens < TILE ? tokens : TILE;
+        if (!unpacked && step == 1)
+            tile(s, block, NULL, &chunk, &in, groups, 0, 4, 1, row);
+        else
+            for (int octet = 0; octet < OCTETS; octet += 2)
+                switch (step + (unpacked ? TILE : 0)) {
+#define TILE_CASES(n)                                                                                                  \
+    case (n):                                                                                                          \
+        tile(s, block, NULL, &chunk, &in, groups, octet, 2, n, row);                                                   \
+        break;                                                                                                         \
+    case TILE + (n):                                                                                                   \
+        tile(s, block, bytes, &chunk, &in, groups, octet, 2, n, row);                                                  \
+        break;
+                    TILE_CASES(2)
+                    TILE_CASES(3)
+                    TILE_CASES(4)
+                default:
+                    tile(s, block, bytes, &chunk, &in, groups, octet, 2, 1, row);
+                    break;
+#undef TILE_CASES
+                }
+        tokens -= step;
+        row += step;
+        in.codes += step * in.token_bytes;
+        in.scales += step;
+        in.sums += step * in.token_sums;
+    }
+}
+
+ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t token, uint32_t tokens,
+                         accumulators acc)
+{
+    const uint32_t first = panel * PANEL_ROWS;
+    const uint32_t rows = args->weights->rows - first < PANEL_ROWS ? args->weights->rows - first : PANEL_ROWS;
+    for (uint32_t t = 0; t < tokens; t++) {
+        float *out = args->out + (size_t)(token + t) * args->out_stride + first;
+        if (!args->add)
+            memcpy(out, acc[t], rows * sizeof *out);
+        else
+            for (uint32_t row = 0; row < rows; row++)
+                out[row] += acc[t][row];
     }
 }
 
 ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
-    for (uint32_t p = args->first_panel; p < args->last_panel; p++) {
-        const uint8_t *panel = w->data + p * w->panel_bytes;
-        uint32_t token = 0, row = p * PANEL_ROWS;
-        for (; token + 4 <= args->tokens; token += 4)
-            for (int octet = 0; octet < OCTETS; octet++)
-                tile(s, args, panel, octet, 1, token, 4, row);
-        if (token + 2 <= args->tokens) {
-            tile(s, args, panel, 0, 2, token, 2, row);
-            tile(s, args, panel, 2, 2, token, 2, row);
-            token += 2;
+    const struct activations_int8 *form = &args->input->int8[s.columns == 256];
+    const size_t stride = args->input->tokens, columns = (size_t)s.columns;
+    const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
+    const size_t token_sums = columns / (size_t)s.sub;
+    _Alignas(32) accumulators acc;
+    for (uint32_t token = 0; token < args->tokens; token += MOST_TOKENS)
+        for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
+            const uint32_t tokens = args->tokens - token < MOST_TOKENS ? args->tokens - token : MOST_TOKENS;
+            const uint8_t *block = w->data + panel * w->panel_bytes;
+            memset(acc, 0, tokens * sizeof *acc);
+            for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
+                const uint32_t left = w->columns - column;
+                const int groups = left < CHUNK_COLUMNS ? (int)left / GROUP_COLUMNS : CHUNK_GROUPS;
+                const size_t at = column / columns * stride + token;
+                add_chunk(s, block, groups,
+                          (struct inputs){.codes = form->codes + at * columns,
+                                          .token_bytes = columns,
+                                          .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
+                                          .scales = form->scales + at,
+                                          .scales_stride = stride,
+                                          .sums = sums + at * token_sums,
+                                          .token_sums = token_sums,
+                                          .group_sums = stride},
+                          tokens, acc);
+                block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
+            }
+            store(args, panel, token, tokens, acc);
         }
-        if (token < args->tokens)
-            tile(s, args, panel, 0, 4, token, 1, row);
-    }
 }
 
-/* type, block columns, sub-block columns, bits, offset, signed, table, minimum */
-#define SHAPE_LIST(X)                                                                                                  \
-    X(Q4_0, 32, 32, 4, 8, false, false, false)                                                                         \
-    X(Q4_1, 32, 32, 4, 0, false, false, true)                                                                          \
-    X(Q5_0, 32, 32, 5, 16, false, false, false)                                                                        \
-    X(Q5_1, 32, 32, 5, 0, false, false, true)                                                                          \
-    X(Q8_0, 32, 32, 8, 0, true, false, false)                                                                          \
-    X(IQ4_NL, 32, 32, 4, 0, true, true, false)                                                                         \
-    X(Q2_K, 256, 16, 2, 0, false, false, true)                                                                         \
-    X(Q3_K, 256, 16, 3, 4, false, false, false)                                                                        \
-    X(Q4_K, 256, 32, 4, 0, false, false, true)                                                                         \
-    X(Q5_K, 256, 32, 5, 0, false, false, true)                                                                         \
-    X(Q6_K, 256, 16, 6, 32, false, false, false)                                                                       \
-    X(IQ4_XS, 256, 32, 4, 0, true, true, false)
-
-#define SHAPE_FUNCTION(type, ...)                                                                                      \
-    static void panels_##type(const struct matmul_args *args)                                                          \
+#define SHAPE_FUNCTION(name, ...)                                                                                      \
+    static void panels_##name(const struct matmul_args *args)                                                          \
     {                                                                                                                  \
-        panels((struct shape){__VA_ARGS__}, args);                                                                     \
+        panels((struct shape){GGUF_##name, __VA_ARGS__}, args);                                                        \
     }
 SHAPE_LIST(SHAPE_FUNCTION)
 #undef SHAPE_FUNCTION

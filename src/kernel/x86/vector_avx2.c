@@ -58,11 +58,12 @@ void quantise_avx2(const struct quantise_args *args)
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
         uint32_t bits = (uint32_t)_mm_cvtsi128_si32(four);
-        int8_t *codes = args->codes + (size_t)b * args->block;
-        int16_t *sums16 = args->sums16 + (size_t)b * (args->block / 16);
-        int16_t *sums32 = args->sums32 + (size_t)b * (args->block / 32);
+        size_t at = (size_t)b * args->stride;
+        int8_t *codes = args->codes + at * args->block;
+        int16_t *sums16 = args->sums16 + at * (args->block / 16);
+        int16_t *sums32 = args->sums32 + at * (args->block / 32);
         if (bits >= 0x7f800000) {
-            args->scales[b] = __builtin_nanf("");
+            args->scales[at] = __builtin_nanf("");
             memset(codes, 0, args->block);
             memset(sums16, 0, args->block / 16 * sizeof *sums16);
             memset(sums32, 0, args->block / 32 * sizeof *sums32);
@@ -70,7 +71,7 @@ void quantise_avx2(const struct quantise_args *args)
         }
         float maximum = float_from_bits(bits);
         bool zero = maximum < 0x1p-100f;
-        args->scales[b] = zero ? 0.0f : maximum / 127.0f;
+        args->scales[at] = zero ? 0.0f : maximum / 127.0f;
         const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / maximum);
         for (uint32_t i = 0; i < args->block / 32; i++) {
             quantise_32(x + i * 32, inverse, codes + i * 32, sums16 + i * 2);
