@@ -1,10 +1,10 @@
 /* A fixed set of threads that run one job at a time: phases one after the other, each in units handed out one after the
  * other.
  *
- * The calling thread works too. Between phases threads wait for units, not for each other: a worker that got no processor
- * holds nobody up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase costs a few
- * hundred nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units write results
- * that do not depend on it. */
+ * The calling thread works too. Between phases threads wait for units, not for each other: a worker that got no
+ * processor holds nobody up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase
+ * costs a few hundred nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units
+ * write results that do not depend on it. */
 #ifndef BASE_THREAD_POOL_H
 #define BASE_THREAD_POOL_H
 
@@ -30,8 +30,8 @@ struct thread_pool_phase {
 };
 
 /* Runs all units of a phase before any of the next; returns when all have returned. One caller at a time; phases are
- * borrowed meanwhile, fewer than 2^32 units in all. What a unit wrote is visible to every unit of later phases and to the
- * caller afterwards. */
+ * borrowed meanwhile, fewer than 2^32 units in all. What a unit wrote is visible to every unit of later phases and to
+ * the caller afterwards. */
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count);
 
 /* One phase. */
