@@ -55,11 +55,21 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
     return _mm256_set1_epi32(both);
 }
 
+/* Asks for what comes PREFETCH_AHEAD behind step g's share of the bytes that a group reads from memory: spread out,
+ * since a burst of prefetches stalls. */
+ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, int g)
+{
+    const size_t step = (size_t)g;
+    for (size_t at = (bytes * step / UNITS + 63) / 64 * 64; at < bytes * (step + 1) / UNITS; at += 64)
+        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T0);
+}
+
 /* Adds the products of group `first + i` of 32 columns to total, scaled where the type has integer scales. bytes: codes
- * unpacked, or NULL to take them from words; both point at the first octet's. */
+ * unpacked, or NULL to take them from words; both point at the first octet's. memory, share: what to prefetch behind.
+ */
 ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t *bytes, const struct chunk *chunk,
                              const struct inputs *in, int first, const int i, int octet, const int octets,
-                             const int tokens, __m256i total[4][4])
+                             const int tokens, __m256i total[4][4], const uint8_t *memory, const size_t share)
 {
     const int depth = drain_depth(s), group = first + i;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -67,8 +77,9 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
     UNROLL
     for (int g = 0; g < UNITS; g++) {
         __m256i four[4];
-        if (bytes)
-            FORGET_LOADS();
+        FORGET_LOADS(); /* and keep prefetches apart */
+        if (!bytes)
+            prefetch(memory, share, g);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             int32_t columns;
@@ -103,13 +114,6 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
     }
 }
 
-/* Asks for what comes PREFETCH_AHEAD behind a share of the chunk that is being read from memory. */
-ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + i), _MM_HINT_T0);
-}
-
 /* A block of 256 columns. */
 ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
                             const struct inputs *in, int octet, const int octets, const int tokens,
@@ -134,10 +138,9 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
     }
     const int together = groups_together(s);
     for (int group = 0; group < CHUNK_GROUPS; group++) {
-        if (!bytes)
-            prefetch(block + (size_t)group * share + (size_t)octet * shape_block_bytes(s) / OCTETS, share);
         add_group(s, words, bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in,
-                  group / together * together, group % together, octet, octets, tokens, total);
+                  group / together * together, group % together, octet, octets, tokens, total,
+                  block + (size_t)group * share + (size_t)octet * shape_block_bytes(s) / OCTETS, share);
     }
     UNROLL
     for (int o = 0; o < octets; o++) {
@@ -176,11 +179,9 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
             for (int t = 0; t < tokens; t++)
                 total[o][t] = _mm256_setzero_si256();
         }
-        if (!bytes)
-            prefetch(block + (size_t)group * block_bytes + (size_t)(octet / octets) * share, share);
         add_group(s, words + (size_t)group * block_bytes,
                   bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in, group, 0, octet,
-                  octets, tokens, total);
+                  octets, tokens, total, block + (size_t)group * block_bytes + (size_t)(octet / octets) * share, share);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             const int32_t ysum = in->sums[(size_t)group * in->group_sums + (size_t)t];
@@ -217,7 +218,8 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
     const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
     const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
     for (int first = 0; first < groups; first += together) {
-        prefetch(block + (size_t)first * share, share * (size_t)together);
+        for (size_t at = 0; at < share * (size_t)together; at += 64)
+            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T0);
         for (int o = 0; o < OCTETS; o++) {
             const uint8_t *words = block + s.halves * HALF_BYTES + o * OCTET * 4 + (size_t)first * block_bytes;
             uint8_t *to = bytes + first * UNITS * WORD_BYTES + o * OCTET * 4;
