@@ -80,8 +80,8 @@ struct smollm_model_info {
     uint32_t vocabulary_size;
     uint32_t embedding_length;
     uint32_t layers;
-    uint64_t kv_bytes_per_token;
-    int32_t bos_token; /* -1: none */
+    uint64_t kv_bytes_per_token; /* with a cache of f16 */
+    int32_t bos_token;           /* -1: none */
     int32_t eos_token;
     const char *template_text; /* the file's chat template, or NULL */
 };
@@ -145,7 +145,9 @@ struct smollm_engine_options {
     uint32_t parallel; /* conversations open at once; 0: 4 */
     uint32_t queue;    /* requests that may wait beyond these; 0: 64 */
     uint32_t threads;  /* 0: as many as the process may use */
-    uint32_t batch;    /* tokens per pass while a prompt is read; 0: 512 */
+    uint32_t batch;    /* tokens per pass while a prompt is read; 0: 256 */
+    const char
+        *cache_type; /* of keys and values: "f16" (NULL), or "q8_0", int8 with a scale per row: half the memory */
 };
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,

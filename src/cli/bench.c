@@ -2,7 +2,6 @@
  * conversation. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/half.h"
 #include "base/hash.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
@@ -43,20 +42,29 @@ static uint32_t largest(const uint32_t *values, uint32_t count)
     return most;
 }
 
-/* Keys and values of the first `pages` pages: seeded numbers of ordinary size instead of a prompt that takes minutes.
- */
+/* Keys and values of the first `pages` pages: seeded numbers of ordinary size instead of a prompt that takes minutes. A
+ * few rows of them are stored over and over, shifted. */
 static void fill_cache(const struct pass *pass, uint32_t pages)
 {
+    enum { NUMBERS = 4099 };
+    static float numbers[NUMBERS + ATTENTION_MOST_HEAD_DIM];
     const struct kv_cache *cache = &pass->cache;
+    for (uint32_t i = 0; i < NUMBERS + ATTENTION_MOST_HEAD_DIM; i++)
+        numbers[i] = (float)(int32_t)(hash_mix(i) >> 32) * 0x1p-31f;
+    uint32_t row = 0;
     for (uint32_t layer = 0; layer < cache->layers; layer++)
-        for (uint32_t page = 0; page < pages && page < cache->pages; page++) {
-            uint16_t *data = kv_cache_base(cache, layer, 0) + (size_t)page * cache->page_stride;
-            uint64_t random = hash_mix((uint64_t)layer << 32 | page);
-            for (size_t i = 0; i < cache->page_stride; i++) {
-                random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-                data[i] = half_from_float_saturated((float)(int32_t)(random >> 32) * 0x1p-31f);
-            }
-        }
+        for (uint32_t kv_head = 0; kv_head < cache->kv_heads; kv_head++)
+            for (uint32_t page = 0; page < pages && page < cache->pages; page++)
+                for (uint32_t slot = 0; slot < KV_PAGE_POSITIONS; slot++, row++) {
+                    const struct kv_store_args args = {.type = cache->type,
+                                                       .block = kv_cache_base(cache, layer, kv_head) +
+                                                                page * cache->page_stride,
+                                                       .slot = slot,
+                                                       .head_dim = cache->head_dim,
+                                                       .key = numbers + row * 131 % NUMBERS,
+                                                       .value = numbers + row * 257 % NUMBERS};
+                    pass->forward.kernels.kv_store(&args);
+                }
 }
 
 /* Seconds for reading `tokens` tokens from position `depth` on. */

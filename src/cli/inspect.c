@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/print.h"
 #include "gguf/gguf.h"
+#include "model/kv_cache.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -96,16 +97,17 @@ static void tensors_sum(const struct gguf_file *file, struct summary *summary)
     qsort(summary->types, summary->type_count, sizeof summary->types[0], compare_shares);
 }
 
-/* Keys and values in F16. The shape comes from the file, so every product is checked. */
-static void memory_compute(struct summary *s, uint32_t asked)
+/* The shape comes from the file, so every product is checked. */
+static void memory_compute(struct summary *s, uint32_t asked, enum kv_type type)
 {
     s->memory_context = asked > 0                      ? asked
                         : s->context == 0              ? DEFAULT_CONTEXT
                         : s->context < DEFAULT_CONTEXT ? s->context
                                                        : DEFAULT_CONTEXT;
     uint64_t row;
-    s->memory_known = s->layers > 0 && s->kv_heads > 0 && s->head_size > 0 &&
-                      !__builtin_mul_overflow((uint64_t)s->kv_heads * s->head_size, (uint64_t)4, &row) &&
+    s->memory_known = s->layers > 0 && s->kv_heads > 0 && s->head_size > 0 && s->head_size <= ATTENTION_MOST_HEAD_DIM &&
+                      !__builtin_mul_overflow((uint64_t)s->kv_heads,
+                                              (uint64_t)(kv_block_bytes(type, s->head_size) / ATTENTION_BLOCK), &row) &&
                       !__builtin_mul_overflow(row, (uint64_t)s->layers, &s->kv_bytes_per_token) &&
                       !__builtin_mul_overflow(s->kv_bytes_per_token, (uint64_t)s->memory_context, &s->kv_bytes) &&
                       !__builtin_add_overflow(s->kv_bytes, s->weight_bytes + WORKING_BYTES, &s->total_bytes);
@@ -121,7 +123,7 @@ static uint32_t vocabulary_count(const struct gguf_file *file, struct smollm_tex
     return number_get(file, architecture, "vocab_size");
 }
 
-static void summary_fill(const struct gguf_file *file, uint32_t context, struct summary *s)
+static void summary_fill(const struct gguf_file *file, uint32_t context, enum kv_type type, struct summary *s)
 {
     *s = (struct summary){0};
     s->architecture = text_get(file, "general.architecture");
@@ -142,7 +144,7 @@ static void summary_fill(const struct gguf_file *file, uint32_t context, struct 
     if (s->head_size == 0 && s->heads > 0)
         s->head_size = s->embedding / s->heads;
     tensors_sum(file, s);
-    memory_compute(s, context);
+    memory_compute(s, context, type);
 }
 
 /* What smollm makes of the file's chat template; the one place that says so, for text and JSON. */
@@ -368,7 +370,11 @@ static int inspect_run(const struct options *options, struct smollm_error *error
 {
     char *path;
     struct gguf_file *file = NULL;
-    int code = model_path_find(options->argument_count > 0 ? options->arguments[0] : options->model, &path, error);
+    enum kv_type type;
+    int code = kv_type_parse(options->cache_type, &type, error);
+    if (code != 0)
+        return code;
+    code = model_path_find(options->argument_count > 0 ? options->arguments[0] : options->model, &path, error);
     if (code != 0)
         return code;
     code = gguf_open(path, &file, error);
@@ -376,7 +382,7 @@ static int inspect_run(const struct options *options, struct smollm_error *error
         error_prefix(error, "%s", path);
     else {
         struct summary summary;
-        summary_fill(file, options->ctx_size, &summary);
+        summary_fill(file, options->ctx_size, type, &summary);
         if (options->json)
             code = summary_print_json(file, &summary, options->tensors, error);
         else {

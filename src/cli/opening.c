@@ -37,8 +37,11 @@ int open_model(const struct options *options, const char *argument, struct smoll
 int start_engine(const struct options *options, uint32_t parallel, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error)
 {
-    struct smollm_engine_options wanted = {
-        .context = options->ctx_size, .parallel = parallel, .threads = options->threads, .batch = options->ubatch_size};
+    struct smollm_engine_options wanted = {.context = options->ctx_size,
+                                           .parallel = parallel,
+                                           .threads = options->threads,
+                                           .batch = options->ubatch_size,
+                                           .cache_type = options->cache_type};
     return smollm_engine_start(model, &wanted, engine, error);
 }
 

@@ -10,13 +10,16 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
 {
     enum cpu_tier tier;
     uint32_t batch = options->ubatch_size, page_count = positions / KV_PAGE_POSITIONS + 1;
+    enum kv_type cache_type;
     int status = cpu_tier_parse(options->cpu, &tier, error);
+    if (status == 0)
+        status = kv_type_parse(options->cache_type, &cache_type, error);
     if (status == 0)
         status = thread_pool_create(options->threads ? options->threads : processors_available(), &p->pool, error);
     if (status == 0)
         status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
     if (status == 0)
-        status = kv_cache_create(&p->cache, config, page_count, error);
+        status = kv_cache_create(&p->cache, config, cache_type, page_count, error);
     if (status == 0)
         status = forward_create(&p->forward, &p->weights, &p->cache, p->pool, tier, batch, error);
     if (status < 0)

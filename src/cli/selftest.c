@@ -235,7 +235,7 @@ static int run_model(const char *path, enum cpu_tier tier, unsigned threads, uin
     if (status == 0)
         status = weights_load(&weights, file, &config, pool, NULL, NULL, error);
     if (status == 0)
-        status = kv_cache_create(&cache, &config, LENGTH / KV_PAGE_POSITIONS + 1, error);
+        status = kv_cache_create(&cache, &config, KV_F16, LENGTH / KV_PAGE_POSITIONS + 1, error);
     if (status == 0)
         status = forward_create(&forward, &weights, &cache, pool, tier, chunk, error);
     for (uint32_t first = 0; first < LENGTH && status == 0; first += chunk) {

@@ -427,15 +427,16 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     const struct engine_options *o = &engine->options;
     const struct model_config *c = &engine->weights->config;
     uint64_t pages = ((uint64_t)o->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS * o->parallel;
-    uint64_t need = pages * KV_PAGE_POSITIONS * model_config_kv_bytes_per_token(c), have = memory_available();
+    uint64_t need = pages * KV_PAGE_POSITIONS * kv_cache_bytes_per_position(c, o->cache_type),
+             have = memory_available();
     RETURN_ERROR_IF(pages > UINT32_MAX / 2 || (have > 0 && need > have), error, SMOLLM_ENOMEM,
                     "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free (use a smaller "
-                    "--ctx-size or --parallel)",
+                    "--ctx-size or --parallel, or --cache-type q8_0)",
                     o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
     uint32_t most = o->batch + o->parallel;
     int status = thread_pool_create(o->threads, &engine->pool, error);
     if (status == 0)
-        status = kv_cache_create(&engine->cache, c, (uint32_t)pages, error);
+        status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);
     if (status == 0)
         status = page_pool_create(&engine->pages, (uint32_t)pages, error);
     if (status == 0)

@@ -8,6 +8,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "kernel/attention.h"
 #include "kernel/cpu.h"
 #include "model/weights.h"
 #include "smollm.h"
@@ -22,6 +23,7 @@ struct engine_options {
     uint32_t threads;
     uint32_t batch; /* tokens of prompts in one pass */
     enum cpu_tier tier;
+    enum kv_type cache_type;
 };
 
 struct engine_logprob {

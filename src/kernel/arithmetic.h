@@ -8,6 +8,7 @@
 
 #include "base/half.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -74,6 +75,24 @@ static inline float float_exp(float x)
     if (!(x == x))
         return x;
     return float_from_bits(float_bits(p) + ((uint32_t)(int32_t)n << 23));
+}
+
+/* int8 codes of x[0..count), each `stride` codes behind the one before; returns their scale: the largest magnitude /
+ * 127, NaN with codes 0 where a value is not finite. Magnitudes are compared as integers, in whose order NaN is above
+ * infinity above all: nothing can hide behind a comparison. Below 2^-100 the inverse could overflow: scale 0. */
+static inline float float_codes(const float *x, uint32_t count, size_t stride, int8_t *codes)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
+        most = magnitude > most ? magnitude : most;
+    }
+    const float maximum = float_from_bits(most);
+    const int finite = most < 0x7f800000, zero = maximum < 0x1p-100f;
+    const float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
+    for (uint32_t i = 0; i < count; i++)
+        codes[i * stride] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
+    return !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
 }
 
 /* Double functions for tables and sampling, accurate to a few units in the last place of a double. */

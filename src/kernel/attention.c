@@ -1,11 +1,12 @@
-/* Attention of one token, the definition that every tier must equal bit for bit (docs/numerics.md, "Attention"). */
+/* Attention, the definition that every tier must equal bit for bit (docs/numerics.md, "Attention"). */
+#include "kernel/attention.h"
 #include "base/half.h"
 #include "kernel/arithmetic.h"
 #include "kernel/kernel.h"
 
 #include <assert.h>
 
-/* What a range of positions gives for one query head: values are to be divided by sum. */
+/* What a range of positions gives for one row: values are to be divided by sum. */
 struct partial {
     float maximum;
     float sum;
@@ -14,18 +15,29 @@ struct partial {
 
 static const float MINUS_INFINITY = -__builtin_inff();
 
+/* Value i of a block's K or V, without its scale. */
+static float value_at(enum kv_type type, const void *data, size_t i)
+{
+    return type == KV_F16 ? half_to_float(((const uint16_t *)data)[i]) : (float)((const int8_t *)data)[i];
+}
+
 /* visible: positions of this block that the token sees, 1 to 32 */
-static void add_block(const float *q, const uint16_t *block, uint32_t head_dim, uint32_t visible, float scale,
+static void add_block(const struct attention_args *args, const float *q, const uint8_t *block, uint32_t visible,
                       struct partial *into)
 {
-    const uint16_t *k = block, *v = block + (size_t)head_dim * ATTENTION_BLOCK;
+    const uint32_t head_dim = args->head_dim;
+    const void *k = block, *v = block + kv_block_v(args->type, head_dim);
+    const float *k_scales = (const float *)(const void *)(block + kv_block_scales(args->type, head_dim));
+    const float *v_scales = k_scales + ATTENTION_BLOCK;
     float score[ATTENTION_BLOCK] = {0};
     for (uint32_t d = 0; d < head_dim; d++)
         for (uint32_t j = 0; j < visible; j++)
-            score[j] = float_fma(q[d], half_to_float(k[d * ATTENTION_BLOCK + j]), score[j]);
+            score[j] = float_fma(q[d], value_at(args->type, k, d * ATTENTION_BLOCK + j), score[j]);
     float maximum = into->maximum;
     for (uint32_t j = 0; j < visible; j++) {
-        score[j] *= scale;
+        if (args->type == KV_INT8)
+            score[j] *= k_scales[j];
+        score[j] *= args->scale;
         maximum = score[j] > maximum ? score[j] : maximum;
     }
     float weight[ATTENTION_BLOCK] = {0}, tree[ATTENTION_BLOCK];
@@ -40,41 +52,100 @@ static void add_block(const float *q, const uint16_t *block, uint32_t head_dim, 
     into->maximum = maximum;
     for (uint32_t d = 0; d < head_dim; d++)
         into->values[d] *= correction;
-    for (uint32_t j = 0; j < visible; j++)
+    for (uint32_t j = 0; j < visible; j++) {
+        float w = args->type == KV_INT8 ? weight[j] * v_scales[j] : weight[j];
         for (uint32_t d = 0; d < head_dim; d++)
-            into->values[d] = float_fma(weight[j], half_to_float(v[j * head_dim + d]), into->values[d]);
+            into->values[d] = float_fma(w, value_at(args->type, v, (size_t)j * head_dim + d), into->values[d]);
+    }
 }
 
-static void merge(struct partial *into, const struct partial *range, uint32_t head_dim)
+static void add_range(const struct attention_args *args, const float *q, uint32_t range, uint32_t positions,
+                      struct partial *into)
 {
-    float maximum = range->maximum > into->maximum ? range->maximum : into->maximum;
-    float a = float_exp(into->maximum - maximum), b = float_exp(range->maximum - maximum);
-    into->sum = float_fma(into->sum, a, range->sum * b);
+    *into = (struct partial){.maximum = MINUS_INFINITY};
+    for (uint32_t b = range * ATTENTION_RANGE; b < (range + 1) * ATTENTION_RANGE && b * ATTENTION_BLOCK < positions;
+         b++) {
+        uint32_t left = positions - b * ATTENTION_BLOCK;
+        add_block(args, q, args->cache + args->pages[b] * args->page_stride,
+                  left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK, into);
+    }
+}
+
+static void merge(struct partial *into, float range_maximum, float range_sum, const float *range_values,
+                  uint32_t head_dim)
+{
+    float maximum = range_maximum > into->maximum ? range_maximum : into->maximum;
+    float a = float_exp(into->maximum - maximum), b = float_exp(range_maximum - maximum);
+    into->sum = float_fma(into->sum, a, range_sum * b);
     into->maximum = maximum;
     for (uint32_t d = 0; d < head_dim; d++)
-        into->values[d] = float_fma(into->values[d], a, range->values[d] * b);
+        into->values[d] = float_fma(into->values[d], a, range_values[d] * b);
+}
+
+static void finish(const struct partial *total, uint32_t head_dim, float *out)
+{
+    float inverse = 1.0f / total->sum;
+    for (uint32_t d = 0; d < head_dim; d++)
+        out[d] = total->values[d] * inverse;
 }
 
 void attention_generic(const struct attention_args *args)
 {
-    uint32_t positions = args->position + 1, blocks = (positions + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
-    assert(blocks > 0);
-    for (uint32_t head = 0; head < args->heads; head++) {
-        const float *q = args->q + (size_t)head * args->head_dim;
+    for (uint32_t row = 0; row < args->tokens * args->heads; row++) {
+        const uint32_t token = row / args->heads, positions = args->position + token + 1;
+        const float *q = args->q + (size_t)row * args->head_dim;
         struct partial total, range;
-        for (uint32_t first = 0; first < blocks; first += ATTENTION_RANGE) {
-            struct partial *into = first == 0 ? &total : &range;
-            *into = (struct partial){.maximum = MINUS_INFINITY};
-            for (uint32_t b = first; b < blocks && b < first + ATTENTION_RANGE; b++) {
-                uint32_t left = positions - b * ATTENTION_BLOCK;
-                add_block(q, args->cache + args->pages[b] * args->page_stride, args->head_dim,
-                          left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK, args->scale, into);
+        for (uint32_t r = args->partials ? args->first_range : 0;
+             r < attention_ranges(positions) && !(args->partials && r >= args->last_range); r++) {
+            struct partial *into = r == 0 ? &total : &range;
+            add_range(args, q, r, positions, into);
+            if (args->partials) {
+                float *to = args->partials + ((size_t)(r - args->first_range) * args->tokens * args->heads + row) *
+                                                 attention_partial_floats(args->head_dim);
+                to[0] = into->maximum;
+                to[1] = into->sum;
+                memcpy(to + 2, into->values, args->head_dim * sizeof *to);
+            } else if (r > 0) {
+                merge(&total, range.maximum, range.sum, range.values, args->head_dim);
             }
-            if (first > 0)
-                merge(&total, &range, args->head_dim);
         }
-        float inverse = 1.0f / total.sum;
-        for (uint32_t d = 0; d < args->head_dim; d++)
-            args->out[(size_t)head * args->head_dim + d] = total.values[d] * inverse;
+        if (!args->partials)
+            finish(&total, args->head_dim,
+                   args->out + token * args->out_stride + (size_t)(row % args->heads) * args->head_dim);
     }
+}
+
+void attention_merge_generic(const struct attention_merge_args *args)
+{
+    const uint32_t rows = args->tokens * args->heads;
+    const size_t size = attention_partial_floats(args->head_dim);
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint32_t token = row / args->heads, ranges = attention_ranges(args->position + token + 1);
+        struct partial total = {.maximum = args->partials[row * size], .sum = args->partials[row * size + 1]};
+        memcpy(total.values, args->partials + row * size + 2, args->head_dim * sizeof(float));
+        for (uint32_t r = 1; r < ranges; r++) {
+            const float *from = args->partials + ((size_t)r * rows + row) * size;
+            merge(&total, from[0], from[1], from + 2, args->head_dim);
+        }
+        finish(&total, args->head_dim,
+               args->out + token * args->out_stride + (size_t)(row % args->heads) * args->head_dim);
+    }
+}
+
+void kv_store_generic(const struct kv_store_args *args)
+{
+    const uint32_t head_dim = args->head_dim;
+    void *k = args->block, *v = args->block + kv_block_v(args->type, head_dim);
+    assert(args->slot < ATTENTION_BLOCK);
+    if (args->type == KV_F16) {
+        for (uint32_t d = 0; d < head_dim; d++) {
+            ((uint16_t *)k)[d * ATTENTION_BLOCK + args->slot] = half_from_float_saturated(args->key[d]);
+            ((uint16_t *)v)[args->slot * head_dim + d] = half_from_float_saturated(args->value[d]);
+        }
+        return;
+    }
+    float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
+    scales[args->slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + args->slot);
+    scales[ATTENTION_BLOCK + args->slot] =
+        float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)args->slot * head_dim);
 }

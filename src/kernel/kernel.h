@@ -8,6 +8,7 @@
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
+#include "kernel/attention.h"
 #include "kernel/cpu.h"
 #include "kernel/packed_matrix.h"
 
@@ -29,27 +30,6 @@ struct matmul_args {
     bool add;
     uint32_t first_panel;
     uint32_t last_panel;
-};
-
-/* Attention of one token with the query heads that share one head of K and V, over the paged cache.
- *
- * q, out  [heads][head_dim] float, already rotated; out may alias q
- * Position p lies in block pages[p / 32] at slot p % 32. A block of this layer and KV head starts at
- * cache + pages[i] * page_stride halves: K transposed [head_dim][32], then V [32][head_dim], all f16.
- * Positions beyond the token's own are never read.
- * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks are merged in order.
- * Dao et al., "FlashAttention-2", 2023, section 3. */
-enum { ATTENTION_BLOCK = 32, ATTENTION_RANGE = 16, ATTENTION_MOST_HEAD_DIM = 256 };
-struct attention_args {
-    const float *q;
-    float *out;
-    uint32_t heads;
-    uint32_t head_dim;
-    const uint16_t *cache;
-    const uint32_t *pages;
-    size_t page_stride;
-    uint32_t position;
-    float scale;
 };
 
 /* out[i] = x[i] / sqrt(mean of squares + epsilon) * weight[i]. out may be x. Zhang and Sennrich, 2019. */
@@ -94,7 +74,9 @@ struct exponentials_args {
 
 #define KERNEL_LIST(X)                                                                                                 \
     X(matmul)                                                                                                          \
+    X(kv_store)                                                                                                        \
     X(attention)                                                                                                       \
+    X(attention_merge)                                                                                                 \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \
@@ -102,7 +84,9 @@ struct exponentials_args {
 
 #define KERNEL_AVX2_LIST(X)                                                                                            \
     X(matmul)                                                                                                          \
+    X(kv_store)                                                                                                        \
     X(attention)                                                                                                       \
+    X(attention_merge)                                                                                                 \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \

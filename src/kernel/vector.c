@@ -21,21 +21,7 @@ void quantise_generic(const struct quantise_args *args)
         const float *x = args->x + (size_t)b * args->block;
         size_t at = (size_t)b * args->stride;
         int8_t *codes = args->codes + at * args->block;
-        /* As integers the magnitudes order like the floats, and NaN above infinity above all: no value that is not
-         * finite can hide behind a comparison. */
-        uint32_t most = 0;
-        for (uint32_t i = 0; i < args->block; i++) {
-            uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
-            most = magnitude > most ? magnitude : most;
-        }
-        float maximum = float_from_bits(most);
-        bool finite = most < 0x7f800000;
-        /* Below 2^-100 the inverse could overflow; nothing of such a block could reach a logit. */
-        bool zero = maximum < 0x1p-100f;
-        float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
-        args->scales[at] = !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
-        for (uint32_t i = 0; i < args->block; i++)
-            codes[i] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
+        args->scales[at] = float_codes(x, args->block, 1, codes);
         for (uint32_t i = 0; i < args->block / 32; i++) {
             int16_t *sums16 = args->sums16 + at * (args->block / 16) + i * 2;
             int sum[2] = {0};

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "library/handles.h"
+#include "model/kv_cache.h"
 
 #include <stdlib.h>
 
@@ -20,10 +21,13 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
                                     .threads = options->threads ? options->threads : processors_available(),
                                     .batch = options->batch ? options->batch : 256,
                                     .tier = model->tier};
+    int status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
+    if (status < 0)
+        return status;
     struct smollm_engine *engine = calloc(1, sizeof *engine);
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->model = model;
-    int status = engine_create(&model->weights, &wanted, &engine->engine, error);
+    status = engine_create(&model->weights, &wanted, &engine->engine, error);
     if (status < 0) {
         free(engine);
         return status;

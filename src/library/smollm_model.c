@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "library/handles.h"
+#include "model/kv_cache.h"
 #include "tokenizer/tokenizer_gguf.h"
 
 #include <stdlib.h>
@@ -155,7 +156,7 @@ void smollm_model_get_info(const struct smollm_model *model, struct smollm_model
         .vocabulary_size = c->vocabulary,
         .embedding_length = c->hidden,
         .layers = c->layers,
-        .kv_bytes_per_token = model_config_kv_bytes_per_token(c),
+        .kv_bytes_per_token = kv_cache_bytes_per_position(c, KV_F16),
         .bos_token = tokenizer_bos(model->tokenizer),
         .eos_token = tokenizer_eos(model->tokenizer),
         .template_text = model->template_text,

@@ -191,8 +191,3 @@ bool model_config_layer_has_rope(const struct model_config *config, uint32_t lay
 {
     return config->nope_interval == 0 || (layer + 1) % config->nope_interval != 0;
 }
-
-uint64_t model_config_kv_bytes_per_token(const struct model_config *config)
-{
-    return (uint64_t)config->layers * config->kv_heads * config->head_dim * 2 * sizeof(uint16_t);
-}

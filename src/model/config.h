@@ -41,7 +41,4 @@ int model_config_read(struct model_config *config, const struct gguf_file *file,
 
 bool model_config_layer_has_rope(const struct model_config *config, uint32_t layer);
 
-/* f16 K and V of one position in all layers. */
-uint64_t model_config_kv_bytes_per_token(const struct model_config *config);
-
 #endif

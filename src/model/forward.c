@@ -6,9 +6,10 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
-enum { MOST_NORMED_BY_ONE = 2, MOST_TOGETHER = 3, PHASES_PER_LAYER = 9, OTHER_PHASES = 3 };
+enum { MOST_NORMED_BY_ONE = 2, MOST_TOGETHER = 3, STORED_TOGETHER = 8, PHASES_PER_LAYER = 9, OTHER_PHASES = 3 };
 
 /* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
 struct product {
@@ -173,15 +174,25 @@ static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t k
     const struct batch_token *t = &f->tokens[token];
     float *key = projections_of(f, token) + query_size(c) + (size_t)kv_head * c->head_dim;
     rotate(pass, token, key, 1);
-    kv_cache_write(f->cache, pass->layer, kv_head, t->pages[t->position / KV_PAGE_POSITIONS],
-                   t->position % KV_PAGE_POSITIONS, key, key + kv_size(c));
+    const struct kv_store_args args = {.type = f->cache->type,
+                                       .block = kv_cache_base(f->cache, pass->layer, kv_head) +
+                                                t->pages[t->position / KV_PAGE_POSITIONS] * f->cache->page_stride,
+                                       .slot = t->position % KV_PAGE_POSITIONS,
+                                       .head_dim = c->head_dim,
+                                       .key = key,
+                                       .value = key + kv_size(c)};
+    f->kernels.kv_store(&args);
 }
 
-static void store_unit(void *user, uint32_t token, unsigned thread)
+/* Several tokens: the slots of a page share cache lines. */
+static void store_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
-    for (uint32_t kv_head = 0; kv_head < pass->forward->weights->config.kv_heads; kv_head++)
-        store_head(pass, token, kv_head);
+    const struct forward *f = pass->forward;
+    for (uint32_t token = unit * STORED_TOGETHER; token < f->token_count && token < (unit + 1) * STORED_TOGETHER;
+         token++)
+        for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
+            store_head(pass, token, kv_head);
 }
 
 static bool heads_are_whole_blocks(const struct forward *f)
@@ -190,29 +201,63 @@ static bool heads_are_whole_blocks(const struct forward *f)
     return activations_can_split(f->attended_forms, c->heads / c->kv_heads * c->head_dim);
 }
 
+/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. */
+static void attend(const struct layer_pass *pass, const struct attention_work *work, uint32_t kv_head, unsigned thread)
+{
+    struct forward *f = pass->forward;
+    const struct model_config *c = &f->weights->config;
+    const struct attention_tile *tile = &f->attention.tiles[work->tile];
+    const uint32_t group = c->heads / c->kv_heads, size = group * c->head_dim, first = kv_head * size;
+    const uint32_t position = f->tokens[tile->first].position;
+    if (pass->stores && work->last_range == tile->ranges)
+        store_head(pass, tile->first, kv_head);
+    float *q = f->queries + (size_t)thread * f->attention.most_tile * size;
+    for (uint32_t t = 0; t < tile->tokens; t++) {
+        memcpy(q + (size_t)t * size, projections_of(f, tile->first + t) + first, size * sizeof *q);
+        rotate(pass, tile->first + t, q + (size_t)t * size, group);
+    }
+    float *out = f->attended.values + (size_t)tile->first * f->attended.columns + first;
+    float *partials = tile->pieces > 1 ? tile->partials + kv_head * tile->partials_stride : NULL;
+    const size_t range_floats = (size_t)tile->tokens * group * attention_partial_floats(c->head_dim);
+    struct attention_args args = {.q = q,
+                                  .out = out,
+                                  .out_stride = f->attended.columns,
+                                  .tokens = tile->tokens,
+                                  .heads = group,
+                                  .head_dim = c->head_dim,
+                                  .type = f->cache->type,
+                                  .cache = kv_cache_base(f->cache, pass->layer, kv_head),
+                                  .pages = f->tokens[tile->first].pages,
+                                  .page_stride = f->cache->page_stride,
+                                  .position = position,
+                                  .scale = 1.0f / __builtin_sqrtf((float)c->head_dim),
+                                  .first_range = work->first_range,
+                                  .last_range = work->last_range,
+                                  .partials = partials ? partials + work->first_range * range_floats : NULL};
+    f->kernels.attention(&args);
+    if (partials) {
+        if (!attention_plan_finish(&f->attention, work->tile, kv_head))
+            return;
+        struct attention_merge_args merge = {.partials = partials,
+                                             .out = out,
+                                             .out_stride = f->attended.columns,
+                                             .tokens = tile->tokens,
+                                             .heads = group,
+                                             .head_dim = c->head_dim,
+                                             .position = position};
+        f->kernels.attention_merge(&merge);
+    }
+    if (heads_are_whole_blocks(f))
+        for (uint32_t t = 0; t < tile->tokens; t++)
+            activations_quantise(&f->attended, &f->kernels, tile->first + t, first, size, f->attended_forms);
+}
+
 static void attention_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
-    struct forward *f = pass->forward;
-    const struct model_config *c = &f->weights->config;
+    const struct attention_plan *plan = &pass->forward->attention;
     /* Late tokens have the longest way: they go first. */
-    uint32_t token = f->token_count - 1 - unit / c->kv_heads, kv_head = unit % c->kv_heads;
-    uint32_t group = c->heads / c->kv_heads, first = kv_head * group * c->head_dim;
-    if (pass->stores)
-        store_head(pass, token, kv_head);
-    rotate(pass, token, projections_of(f, token) + first, group);
-    struct attention_args args = {.q = projections_of(f, token) + first,
-                                  .out = f->attended.values + (size_t)token * f->attended.columns + first,
-                                  .heads = group,
-                                  .head_dim = c->head_dim,
-                                  .cache = kv_cache_base(f->cache, pass->layer, kv_head),
-                                  .pages = f->tokens[token].pages,
-                                  .page_stride = f->cache->page_stride,
-                                  .position = f->tokens[token].position,
-                                  .scale = 1.0f / __builtin_sqrtf((float)c->head_dim)};
-    f->kernels.attention(&args);
-    if (heads_are_whole_blocks(f))
-        activations_quantise(&f->attended, &f->kernels, token, first, group * c->head_dim, f->attended_forms);
+    attend(pass, &plan->works[plan->work_count - 1 - unit / plan->kv_heads], unit % plan->kv_heads, thread);
 }
 
 static void attended_unit(void *user, uint32_t token, unsigned thread)
@@ -273,8 +318,9 @@ static struct thread_pool_phase *plan_layer(struct layer_pass *pass, struct thre
                                                    ? (struct thread_pool_phase){head_norm_unit, f, f->chosen.tokens}
                                                    : (struct thread_pool_phase){attention_norm_unit, pass + 1, tokens};
     *phase++ = product_phase(&pass->projections, 1, nothing);
-    *phase++ = (struct thread_pool_phase){store_unit, pass, pass->stores ? 0 : tokens};
-    *phase++ = (struct thread_pool_phase){attention_unit, pass, tokens * c->kv_heads};
+    *phase++ = (struct thread_pool_phase){store_unit, pass,
+                                          pass->stores ? 0 : (tokens + STORED_TOGETHER - 1) / STORED_TOGETHER};
+    *phase++ = (struct thread_pool_phase){attention_unit, pass, f->attention.work_count * c->kv_heads};
     *phase++ = (struct thread_pool_phase){attended_unit, pass, heads_are_whole_blocks(f) ? 0 : tokens};
     *phase++ = product_phase(&pass->output, 1, only_if(joined, ffn_norm));
     *phase++ = only_if(!joined, ffn_norm);
@@ -298,6 +344,7 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
     f->tokens = tokens;
     f->token_count = f->normed.tokens = f->attended.tokens = f->activated.tokens = count;
     f->chosen.tokens = wanted;
+    attention_plan_make(&f->attention, tokens, count);
     plan->head.out[0] = logits;
     *phase++ = (struct thread_pool_phase){embed_unit, &plan->layers[0], count};
     for (uint32_t layer = 0; layer < f->weights->config.layers; layer++) {
@@ -377,6 +424,13 @@ static int create_plan(struct forward *f, struct smollm_error *error)
     return 0;
 }
 
+/* Floats of rotated queries of one tile for each thread. */
+static size_t queries_size(const struct model_config *c, unsigned threads)
+{
+    const size_t group = c->heads / c->kv_heads;
+    return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
+}
+
 int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
                    struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error)
 {
@@ -390,7 +444,8 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
     f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
     f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
-    int status = !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
+    f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
+    int status = !f->queries || !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)
@@ -401,6 +456,8 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
         status = activations_create(&f->attended, query_size(c), most_tokens, f->attended_forms, error);
     if (status == 0)
         status = activations_create(&f->activated, c->ffn, most_tokens, f->activated_forms, error);
+    if (status == 0)
+        status = attention_plan_create(&f->attention, c, thread_pool_size(pool), most_tokens, error);
     if (status == 0)
         status = create_plan(f, error);
     if (status < 0)
@@ -416,6 +473,8 @@ void forward_destroy(struct forward *f)
     free(f->cosine);
     free(f->sine);
     free(f->wanted);
+    free(f->queries);
+    attention_plan_destroy(&f->attention);
     if (f->plan) {
         free(f->plan->layers);
         free(f->plan->phases);
@@ -425,16 +484,4 @@ void forward_destroy(struct forward *f)
     activations_destroy(&f->attended);
     activations_destroy(&f->activated);
     *f = (struct forward){0};
-}
-
-size_t forward_bytes(const struct weights *weights, uint32_t most_tokens)
-{
-    const struct model_config *c = &weights->config;
-    struct forward f = {.weights = weights};
-    find_forms(&f);
-    size_t floats = c->hidden + query_size(c) + 2 * kv_size(c) + c->ffn + 2 * weights->rope.pairs;
-    return floats * most_tokens * sizeof(float) + most_tokens * sizeof *f.wanted +
-           activations_bytes(c->hidden, most_tokens, f.attention_forms | f.ffn_forms | f.head_forms) +
-           activations_bytes(query_size(c), most_tokens, f.attended_forms) +
-           activations_bytes(c->ffn, most_tokens, f.activated_forms);
 }

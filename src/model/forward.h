@@ -7,15 +7,8 @@
 
 #include "base/thread_pool.h"
 #include "kernel/activations.h"
-#include "model/kv_cache.h"
+#include "model/attention_plan.h"
 #include "model/weights.h"
-
-struct batch_token {
-    int32_t id;            /* in the vocabulary */
-    uint32_t position;     /* in its sequence; earlier ones are in the cache or come before in this batch */
-    const uint32_t *pages; /* of its sequence: position p lies in pages[p / KV_PAGE_POSITIONS] */
-    bool wants_logits;
-};
 
 /* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
 struct forward {
@@ -33,6 +26,8 @@ struct forward {
     struct activations activated; /* ffn: input of down; gate is computed in its values */
     struct activations chosen;    /* hidden: input of the head, in the memory of normed */
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
+    struct attention_plan attention;
+    float *queries;            /* [thread][row of a tile][head_dim]: rotated */
     struct forward_plan *plan; /* forward.c */
     /* The pass under way. */
     const struct batch_token *tokens;
@@ -45,7 +40,6 @@ int forward_create(struct forward *forward, const struct weights *weights, const
                    struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void forward_destroy(struct forward *forward);
-size_t forward_bytes(const struct weights *weights, uint32_t most_tokens);
 
 /* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order. Allocates
  * nothing and cannot fail; logits that are not finite say that the sequence must end. */

@@ -1,7 +1,7 @@
 /* The keys and values of all sequences, in pages of 32 positions that sequences hold by number.
  *
- * Memory: f16 [layer][page][KV head]{ K [head_dim][32], V [32][head_dim] }; a page is one block of the attention
- * kernel. Who owns which page is the engine's business. */
+ * Memory: [layer][page][KV head] blocks of kernel/attention.h, as f16 or int8. Who owns which page is the engine's
+ * business. */
 #ifndef MODEL_KV_CACHE_H
 #define MODEL_KV_CACHE_H
 
@@ -16,26 +16,30 @@ struct kv_cache {
     uint32_t kv_heads;
     uint32_t head_dim;
     uint32_t pages;
-    size_t block;       /* halves of one KV head in one page */
-    size_t page_stride; /* halves from one page to the next within a layer */
-    uint16_t *data;
+    enum kv_type type;
+    size_t block;       /* bytes of one KV head in one page */
+    size_t page_stride; /* bytes from one page to the next within a layer */
+    uint8_t *data;
     size_t bytes;
 };
 
 /* Allocates address space for all pages; memory is taken as pages are first written. */
-int kv_cache_create(struct kv_cache *cache, const struct model_config *config, uint32_t pages,
+int kv_cache_create(struct kv_cache *cache, const struct model_config *config, enum kv_type type, uint32_t pages,
                     struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void kv_cache_destroy(struct kv_cache *cache);
 
+/* Bytes of one position in all layers. */
+size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_type type);
+
 /* The first block (page 0) of a layer and KV head; add page * page_stride. */
-static inline uint16_t *kv_cache_base(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head)
+static inline uint8_t *kv_cache_base(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head)
 {
     return cache->data + (size_t)layer * cache->pages * cache->page_stride + kv_head * cache->block;
 }
 
-/* Stores the key and value [head_dim] of one position and KV head as f16, saturating. */
-void kv_cache_write(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page, uint32_t slot,
-                    const float *key, const float *value);
+/* "f16" or "q8_0", NULL for f16; SMOLLM_EINVAL for another name. */
+int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error);
+const char *kv_type_name(enum kv_type type);
 
 #endif

@@ -1,6 +1,6 @@
 /* Logits of a sequence, bit for bit, however the pass is run: threads, chunks, kernels, company, pages.
  *
- * usage: same_bits MODEL TOKENS
+ * usage: same_bits MODEL TOKENS [f16|q8_0]
  * Prints a line for each way with the number of logits whose bits differ from the first way's; exits 1 where any do. */
 #include "base/error.h"
 #include "model/forward.h"
@@ -32,8 +32,8 @@ static void die(const struct smollm_error *error)
 }
 
 /* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences; logits [count][vocabulary]. */
-static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config, uint32_t count,
-                float *logits)
+static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config,
+                enum kv_type cache_type, uint32_t count, float *logits)
 {
     struct smollm_error error;
     struct thread_pool *pool;
@@ -44,7 +44,7 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
     uint32_t most = way->chunk * sequences;
     if (thread_pool_create(way->threads, &pool, &error) < 0 ||
         weights_load(&weights, file, config, pool, NULL, NULL, &error) < 0 ||
-        kv_cache_create(&cache, config, pages_each * sequences, &error) < 0 ||
+        kv_cache_create(&cache, config, cache_type, pages_each * sequences, &error) < 0 ||
         forward_create(&forward, &weights, &cache, pool, way->tier, most, &error) < 0)
         die(&error);
     uint32_t *pages = malloc(sequences * pages_each * sizeof *pages);
@@ -77,15 +77,17 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: same_bits MODEL TOKENS\n");
+    if (argc < 3 || argc > 4) {
+        fprintf(stderr, "usage: same_bits MODEL TOKENS [f16|q8_0]\n");
         return 2;
     }
     struct smollm_error error;
     struct gguf_file *file;
     struct model_config config;
     uint32_t count = (uint32_t)strtoul(argv[2], NULL, 10);
-    if (gguf_open(argv[1], &file, &error) < 0 || model_config_read(&config, file, NULL, &error) < 0)
+    enum kv_type cache_type;
+    if (kv_type_parse(argc > 3 ? argv[3] : NULL, &cache_type, &error) < 0 || gguf_open(argv[1], &file, &error) < 0 ||
+        model_config_read(&config, file, NULL, &error) < 0)
         die(&error);
     const struct way ways[] = {
         {"generic, 1 thread, whole", CPU_GENERIC, 1, count, 0},
@@ -102,7 +104,7 @@ int main(int argc, char **argv)
     float *want = malloc(size * sizeof *want), *have = malloc(size * sizeof *have);
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         memset(have, 0xff, size * sizeof *have);
-        run(&ways[w], file, &config, count, w == 0 ? want : have);
+        run(&ways[w], file, &config, cache_type, count, w == 0 ? want : have);
         size_t differing = 0;
         for (size_t i = 0; i < size && w > 0; i++)
             differing += memcmp(&want[i], &have[i], sizeof *want) != 0;

@@ -1,0 +1,106 @@
+/* Attention over the paged KV cache: how a block of keys and values lies in memory, and the operations on it.
+ *
+ * A block holds 32 positions of one layer and KV head, as f16 or as int8 with one scale per position for K and one for
+ * V (float, value = code * scale):
+ *
+ *   K [head_dim][32]    transposed: positions are the lanes of a vector
+ *   V [32][head_dim]
+ *   int8 only: scales of K [32], scales of V [32]
+ */
+#ifndef KERNEL_ATTENTION_H
+#define KERNEL_ATTENTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ATTENTION_BLOCK = 32, ATTENTION_RANGE = 16, ATTENTION_MOST_HEAD_DIM = 256 };
+
+enum kv_type { KV_F16, KV_INT8, KV_TYPE_COUNT };
+
+static inline size_t kv_value_bytes(enum kv_type type)
+{
+    return type == KV_F16 ? 2 : 1;
+}
+
+/* Offsets in a block, and its size: a multiple of 64. */
+static inline size_t kv_block_v(enum kv_type type, uint32_t head_dim)
+{
+    return (size_t)head_dim * ATTENTION_BLOCK * kv_value_bytes(type);
+}
+
+static inline size_t kv_block_scales(enum kv_type type, uint32_t head_dim)
+{
+    return 2 * kv_block_v(type, head_dim);
+}
+
+static inline size_t kv_block_bytes(enum kv_type type, uint32_t head_dim)
+{
+    return kv_block_scales(type, head_dim) + (type == KV_F16 ? 0 : 2 * ATTENTION_BLOCK * sizeof(float));
+}
+
+/* Stores the key and value [head_dim] of one position at slot `slot` of a block. f16 saturates; int8 rounds to the
+ * nearest code of the row's scale (docs/numerics.md, "KV cache"). */
+struct kv_store_args {
+    enum kv_type type;
+    uint8_t *block;
+    uint32_t slot;
+    uint32_t head_dim;
+    const float *key;
+    const float *value;
+};
+
+/* Attention of neighbouring tokens of one sequence with the query heads that share one head of K and V.
+ *
+ * q    [tokens][heads][head_dim], rotated
+ * out  [tokens][out_stride], of which heads * head_dim are written; may not alias q
+ * Token t stands at position + t and sees positions 0 to position + t; position p lies in block pages[p / 32] at slot
+ * p % 32, and that block at cache + page * page_stride bytes. What lies behind the last token is not read as a value.
+ *
+ * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks (512 positions) begin anew and are merged
+ * in order. With `partials` only ranges [first_range, last_range) are computed, and left there unmerged, so that
+ * several threads can share a long context: [range - first_range][row][attention_partial_floats], row = token * heads +
+ * head, untouched where a token sees nothing of a range.
+ * Dao et al., "FlashAttention-2", 2023, section 3. */
+struct attention_args {
+    const float *q;
+    float *out;
+    size_t out_stride;
+    uint32_t tokens;
+    uint32_t heads;
+    uint32_t head_dim;
+    enum kv_type type;
+    const uint8_t *cache;
+    const uint32_t *pages;
+    size_t page_stride;
+    uint32_t position;
+    float scale;
+    uint32_t first_range;
+    uint32_t last_range;
+    float *partials; /* NULL: all ranges, merged into out */
+};
+
+/* A partial result of one row: its maximum, its sum, and head_dim values that are to be divided by the sum. */
+static inline size_t attention_partial_floats(uint32_t head_dim)
+{
+    return 2 + (size_t)head_dim;
+}
+
+/* Positions to ranges, rounded up. */
+static inline uint32_t attention_ranges(uint32_t positions)
+{
+    const uint32_t range = ATTENTION_RANGE * ATTENTION_BLOCK;
+    return positions / range + (positions % range > 0);
+}
+
+/* Merges the partial results of all ranges, [range][row][attention_partial_floats], into out. */
+struct attention_merge_args {
+    const float *partials;
+    float *out; /* as in attention_args */
+    size_t out_stride;
+    uint32_t tokens;
+    uint32_t heads;
+    uint32_t head_dim;
+    uint32_t position;
+};
+
+#endif

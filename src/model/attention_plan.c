@@ -1,0 +1,97 @@
+#include "model/attention_plan.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+enum {
+    WORKS_PER_THREAD = 4, /* so that a late thread holds nobody up */
+    LEAST_TILE = 4,       /* tokens, when tiles are made smaller to have enough */
+};
+static const size_t PARTIALS_BYTES = (size_t)8 << 20;
+
+static size_t works_of(unsigned threads, uint32_t most_tokens)
+{
+    return (size_t)most_tokens * (1 + (size_t)WORKS_PER_THREAD * threads);
+}
+
+int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
+                          uint32_t most_tokens, struct smollm_error *error)
+{
+    *plan = (struct attention_plan){.kv_heads = config->kv_heads,
+                                    .group = config->heads / config->kv_heads,
+                                    .head_dim = config->head_dim,
+                                    .threads = threads,
+                                    .partials_bytes = PARTIALS_BYTES};
+    plan->most_tile = plan->group < ATTENTION_TILE_ROWS ? ATTENTION_TILE_ROWS / plan->group : 1;
+    plan->tiles = array_allocate(most_tokens, sizeof *plan->tiles);
+    plan->works = array_allocate(works_of(threads, most_tokens), sizeof *plan->works);
+    plan->finished = array_allocate((size_t)most_tokens * config->kv_heads, sizeof *plan->finished);
+    plan->partials = pages_allocate(plan->partials_bytes);
+    if (!plan->tiles || !plan->works || !plan->finished || !plan->partials) {
+        attention_plan_destroy(plan);
+        return error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens);
+    }
+    return 0;
+}
+
+void attention_plan_destroy(struct attention_plan *plan)
+{
+    free(plan->tiles);
+    free(plan->works);
+    free((void *)plan->finished);
+    pages_free(plan->partials, plan->partials_bytes);
+    *plan = (struct attention_plan){0};
+}
+
+/* Tiles of at most `most` tokens. */
+static void make_tiles(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t most)
+{
+    plan->tile_count = 0;
+    for (uint32_t token = 0; token < count;) {
+        uint32_t size = 1;
+        while (size < most && token + size < count && tokens[token + size].pages == tokens[token].pages &&
+               tokens[token + size].position == tokens[token].position + size)
+            size++;
+        plan->tiles[plan->tile_count++] = (struct attention_tile){
+            .first = token, .tokens = size, .ranges = attention_ranges(tokens[token].position + size), .pieces = 1};
+        token += size;
+    }
+}
+
+/* Gives a tile room for the partial results of `pieces`, if some is left after *used floats. */
+static void split(struct attention_plan *plan, struct attention_tile *tile, uint32_t pieces, size_t *used)
+{
+    pieces = pieces < tile->ranges ? pieces : tile->ranges;
+    const size_t stride = (size_t)tile->ranges * tile->tokens * plan->group * attention_partial_floats(plan->head_dim);
+    if (pieces < 2 || stride * plan->kv_heads > plan->partials_bytes / sizeof(float) - *used)
+        return;
+    tile->pieces = pieces;
+    tile->partials = plan->partials + *used;
+    tile->partials_stride = stride;
+    *used += stride * plan->kv_heads;
+}
+
+void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count)
+{
+    const uint32_t wanted = (WORKS_PER_THREAD * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
+    uint32_t most = plan->most_tile;
+    make_tiles(plan, tokens, count, most);
+    while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
+        make_tiles(plan, tokens, count, most /= 2);
+    size_t used = 0;
+    plan->work_count = 0;
+    for (uint32_t i = 0; i < plan->tile_count; i++) {
+        struct attention_tile *tile = &plan->tiles[i];
+        if (plan->threads > 1 && plan->tile_count < wanted)
+            split(plan, tile, (wanted + plan->tile_count - 1) / plan->tile_count, &used);
+        for (uint32_t piece = 0; piece < tile->pieces; piece++)
+            plan->works[plan->work_count++] =
+                (struct attention_work){.tile = i,
+                                        .first_range = tile->ranges * piece / tile->pieces,
+                                        .last_range = tile->ranges * (piece + 1) / tile->pieces};
+        for (uint32_t kv_head = 0; kv_head < plan->kv_heads; kv_head++)
+            atomic_store_explicit(&plan->finished[i * plan->kv_heads + kv_head], 0, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,68 @@
+/* How the tokens of a pass share the work of attention: neighbouring tokens of a sequence go together as a tile, which
+ * reads K and V once, and where there are fewer tiles than threads want, a long context is cut into pieces of whole
+ * ranges, whose partial results are merged in order. Neither shows in the bits (docs/numerics.md, "Attention"). */
+#ifndef MODEL_ATTENTION_PLAN_H
+#define MODEL_ATTENTION_PLAN_H
+
+#include "model/config.h"
+#include "model/kv_cache.h"
+
+#include <stdatomic.h>
+
+struct batch_token {
+    int32_t id;            /* in the vocabulary */
+    uint32_t position;     /* in its sequence; earlier ones are in the cache or come before in this batch */
+    const uint32_t *pages; /* of its sequence: position p lies in pages[p / KV_PAGE_POSITIONS] */
+    bool wants_logits;
+};
+
+struct attention_tile {
+    uint32_t first; /* token in the batch */
+    uint32_t tokens;
+    uint32_t ranges;        /* of its last token */
+    uint32_t pieces;        /* 1: computed as a whole */
+    float *partials;        /* of more pieces: [KV head][attention_partial_floats of every range and row] */
+    size_t partials_stride; /* floats from one KV head to the next */
+};
+
+/* One piece of a tile, for each of the KV heads. */
+struct attention_work {
+    uint32_t tile;
+    uint32_t first_range;
+    uint32_t last_range;
+};
+
+struct attention_plan {
+    uint32_t kv_heads;
+    uint32_t group; /* query heads of a KV head */
+    uint32_t head_dim;
+    uint32_t threads;
+    uint32_t most_tile; /* tokens */
+    struct attention_tile *tiles;
+    struct attention_work *works; /* short ones first */
+    uint32_t tile_count;
+    uint32_t work_count;
+    _Atomic uint32_t *finished; /* [tile][KV head]: pieces, counted through all layers of a pass */
+    float *partials;
+    size_t partials_bytes;
+};
+
+/* Rows of queries that a tile has at most. */
+enum { ATTENTION_TILE_ROWS = 48 };
+
+int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
+                          uint32_t most_tokens, struct smollm_error *error);
+/* Accepts a zeroed struct. */
+void attention_plan_destroy(struct attention_plan *plan);
+
+/* Tiles and works of a batch; nothing is allocated. */
+void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count);
+
+/* Says that a piece of a tile and KV head is done; true for the one that was last. */
+static inline bool attention_plan_finish(struct attention_plan *plan, uint32_t tile, uint32_t kv_head)
+{
+    const uint32_t before = atomic_fetch_add(&plan->finished[tile * plan->kv_heads + kv_head], 1);
+    return (before + 1) % plan->tiles[tile].pieces == 0;
+}
+
+#endif

@@ -1,0 +1,97 @@
+/* Tiles and pieces of random batches: every token is in one tile beside its neighbours, every range of it in one piece,
+ * and partial results do not overlap. */
+#include "cmocka_all.h"
+#include "model/attention_plan.h"
+#include "random_weights.h"
+
+#include <stdlib.h>
+
+enum { MOST_TOKENS = 200, SEQUENCES = 6 };
+
+/* Runs of one sequence at neighbouring positions; a sequence may come again further on. */
+static uint32_t random_batch(struct batch_token *tokens, uint32_t pages[SEQUENCES])
+{
+    uint32_t count = 0, wanted = 1 + random_u32() % MOST_TOKENS;
+    while (count < wanted) {
+        const uint32_t *of = &pages[random_u32() % SEQUENCES];
+        uint32_t position = random_u32() % (random_u32() % 2 ? 40000 : 700);
+        for (uint32_t run = random_u32() % 4 ? 1 : 1 + random_u32() % 150; run > 0 && count < wanted; run--)
+            tokens[count++] = (struct batch_token){.position = position++, .pages = of};
+    }
+    return count;
+}
+
+static void check_plan(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count)
+{
+    uint32_t token = 0, work = 0;
+    size_t used = 0;
+    attention_plan_make(plan, tokens, count);
+    for (uint32_t i = 0; i < plan->tile_count; i++) {
+        const struct attention_tile *tile = &plan->tiles[i];
+        assert_int_equal(tile->first, token);
+        assert_in_range(tile->tokens, 1, plan->most_tile);
+        for (uint32_t t = 0; t < tile->tokens; t++, token++) {
+            assert_ptr_equal(tokens[token].pages, tokens[tile->first].pages);
+            assert_int_equal(tokens[token].position, tokens[tile->first].position + t);
+        }
+        assert_int_equal(tile->ranges, attention_ranges(tokens[token - 1].position + 1));
+        uint32_t range = 0;
+        for (uint32_t piece = 0; piece < tile->pieces; piece++, work++) {
+            assert_int_equal(plan->works[work].tile, i);
+            assert_int_equal(plan->works[work].first_range, range);
+            range = plan->works[work].last_range;
+            assert_true(range > plan->works[work].first_range);
+        }
+        assert_int_equal(range, tile->ranges);
+        if (tile->pieces > 1) {
+            const size_t rows = (size_t)tile->tokens * plan->group;
+            assert_true(tile->partials_stride >= tile->ranges * rows * attention_partial_floats(plan->head_dim));
+            assert_true(tile->partials >= plan->partials + used);
+            used = (size_t)(tile->partials - plan->partials) + tile->partials_stride * plan->kv_heads;
+            assert_true(used * sizeof(float) <= plan->partials_bytes);
+        }
+        for (uint32_t piece = 0; piece < tile->pieces * 2; piece++) /* two layers */
+            assert_int_equal(attention_plan_finish(plan, i, plan->kv_heads - 1),
+                             piece % tile->pieces == tile->pieces - 1);
+    }
+    assert_int_equal(token, count);
+    assert_int_equal(work, plan->work_count);
+}
+
+static void every_token_is_attended_once(void **state)
+{
+    static struct batch_token tokens[MOST_TOKENS];
+    uint32_t pages[SEQUENCES];
+    const uint32_t threads[] = {1, 2, 3, 16, 64};
+    for (int i = 0; i < 10; i++) {
+        const struct model_config config = {.heads = i % 2 ? 16 : 9, .kv_heads = i % 2 ? 4 : 3, .head_dim = 64};
+        struct attention_plan plan;
+        assert_int_equal(attention_plan_create(&plan, &config, threads[i / 2], MOST_TOKENS, NULL), 0);
+        for (int round = 0; round < 300; round++)
+            check_plan(&plan, tokens, random_batch(tokens, pages));
+        attention_plan_destroy(&plan);
+    }
+}
+
+/* One deep sequence is shared by all threads. */
+static void long_contexts_are_cut(void **state)
+{
+    const struct model_config config = {.heads = 9, .kv_heads = 3, .head_dim = 64};
+    struct attention_plan plan;
+    uint32_t page = 0;
+    const struct batch_token token = {.position = 16000, .pages = &page};
+    assert_int_equal(attention_plan_create(&plan, &config, 8, 1, NULL), 0);
+    attention_plan_make(&plan, &token, 1);
+    assert_in_range(plan.work_count, 8, 16);
+    attention_plan_destroy(&plan);
+}
+
+int main(void)
+{
+    random_state = 20261124;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_token_is_attended_once),
+        cmocka_unit_test(long_contexts_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
