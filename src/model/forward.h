@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "kernel/activations.h"
 #include "model/kv_cache.h"
+#include "model/profile.h"
 #include "model/weights.h"
 
 struct batch_token {
@@ -34,6 +35,7 @@ struct forward {
     struct activations chosen;    /* hidden: input of the head, in the memory of normed */
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct forward_plan *plan; /* forward.c */
+    struct profile *profile;   /* borrowed, set by who wants to know; NULL: nothing is timed */
     /* The pass under way. */
     const struct batch_token *tokens;
     uint32_t token_count;
