@@ -28,7 +28,8 @@ struct thread_pool {
     struct worker *workers;
     /* The job: written by the caller while no unit is held, read by those who hold one. */
     const struct thread_pool_phase *phases;
-    uint64_t job; /* counts up */
+    uint64_t job;           /* counts up */
+    _Atomic uint64_t *ends; /* of the phases, or NULL */
     /* Units of the job in the upper half, the next one in the lower: a worker that comes late and adds to an old
      * ticket sees at once that nothing is left of it, whatever the caller is preparing. */
     _Alignas(64) _Atomic uint64_t ticket;
@@ -101,6 +102,9 @@ static void work(struct thread_pool *pool, unsigned thread)
             begin += pool->phases[phase++].units;
         wait_until_finished(pool, begin);
         pool->phases[phase].run(pool->phases[phase].argument, unit - begin, thread);
+        /* Every unit writes, as none can know before it has returned that it is the last. */
+        if (pool->ends)
+            atomic_store_explicit(&pool->ends[phase], clock_nanoseconds(), memory_order_relaxed);
         atomic_fetch_add(&pool->finished, 1);
         if (atomic_load(&pool->waiters) > 0)
             futex_wake(&pool->finished, MOST_THREADS);
@@ -172,9 +176,12 @@ void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_p
     for (uint32_t i = 0; i < count; i++)
         units += phases[i].units;
     if (units <= 1 || pool->size == 1) {
-        for (uint32_t i = 0; i < count; i++)
+        for (uint32_t i = 0; i < count; i++) {
             for (uint32_t unit = 0; unit < phases[i].units; unit++)
                 phases[i].run(phases[i].argument, unit, 0);
+            if (pool->ends && phases[i].units > 0)
+                atomic_store_explicit(&pool->ends[i], clock_nanoseconds(), memory_order_relaxed);
+        }
         return;
     }
     pool->phases = phases;
@@ -186,6 +193,11 @@ void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_p
         futex_wake(&pool->generation, MOST_THREADS);
     work(pool, 0);
     wait_until_finished(pool, units);
+}
+
+void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *ends)
+{
+    pool->ends = ends;
 }
 
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units)

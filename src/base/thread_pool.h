@@ -34,6 +34,10 @@ struct thread_pool_phase {
  * the caller afterwards. */
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count);
 
+/* From now on ends[i] is when phase i of a job ended (clock_nanoseconds); phases without units leave theirs alone.
+ * NULL: no more. Not while a job runs; borrowed. */
+void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *ends);
+
 /* One phase. */
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units);
 

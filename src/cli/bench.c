@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "cli/bench_profile.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
 #include "cli/pass.h"
@@ -18,11 +19,15 @@ static const struct command_help help = {COMMAND_BENCH,
                                          "How fast a model reads prompts and generates tokens",
                                          "Every length of a prompt (-p) and every number of sequences (-b), each at "
                                          "every depth (-d). Prints the median of -r\n"
-                                         "runs and their range; compare figures of one run only.",
+                                         "runs and their range; compare figures of one run only.\n"
+                                         "--profile says where the time goes: the operations of all runs, beside the "
+                                         "read bandwidth and the peaks of\n"
+                                         "int8 and float arithmetic, measured before and after each test.",
                                          0,
                                          1};
 
 enum { MOST_VALUES = 16, MOST_BATCH = 1024 };
+static const double LIMIT_SECONDS = 0.05; /* for each of three */
 
 struct plan {
     uint32_t prompts[MOST_VALUES], prompt_count;
@@ -32,6 +37,10 @@ struct plan {
     uint32_t repetitions;
     bool json;
     bool printed; /* a first result */
+    bool profiles;
+    struct limits_meter meter; /* with profiles */
+    struct limits limits;      /* before the test under way, then the mean of before and after */
+    struct profile profile;    /* of the test under way */
 };
 
 static uint32_t largest(const uint32_t *values, uint32_t count)
@@ -115,16 +124,42 @@ static void print_result(struct plan *plan, const struct pass *pass, const char 
     unsigned threads = thread_pool_size(pass->pool);
     if (plan->json) {
         printf("%s{\"test\":\"%s\",\"tokens\":%u,\"batch\":%u,\"depth\":%u,\"threads\":%u,\"tokens_per_second\":"
-               "{\"median\":%.3f,\"min\":%.3f,\"max\":%.3f}}",
+               "{\"median\":%.3f,\"min\":%.3f,\"max\":%.3f}",
                plan->printed ? "," : "[", test, tokens, batch, depth, threads, median, least, most);
+        if (plan->profiles)
+            bench_profile_print_json(&plan->profile, &plan->limits);
+        printf("}");
     } else {
-        if (!plan->printed)
+        if (!plan->printed || plan->profiles)
             printf("%-8s %7s %6s %7s %8s %12s %23s\n", "test", "tokens", "batch", "depth", "threads", "tokens/s",
                    "least to most");
         printf("%-8s %7u %6u %7u %8u %12.2f %11.2f %11.2f\n", test, tokens, batch, depth, threads, median, least, most);
+        if (plan->profiles)
+            bench_profile_print(&plan->profile, &plan->limits);
     }
     fflush(stdout);
     plan->printed = true;
+}
+
+/* Around the runs of a test, after its warm-up. */
+static void begin_profile(struct plan *plan, struct pass *pass)
+{
+    if (!plan->profiles)
+        return;
+    plan->limits = limits_measure(&plan->meter, LIMIT_SECONDS);
+    plan->profile = (struct profile){0};
+    pass->forward.profile = &plan->profile;
+}
+
+static void end_profile(struct plan *plan, struct pass *pass)
+{
+    if (!plan->profiles)
+        return;
+    pass->forward.profile = NULL;
+    const struct limits after = limits_measure(&plan->meter, LIMIT_SECONDS);
+    plan->limits.bytes_per_second = (plan->limits.bytes_per_second + after.bytes_per_second) / 2;
+    plan->limits.int8_macs_per_second = (plan->limits.int8_macs_per_second + after.int8_macs_per_second) / 2;
+    plan->limits.float_macs_per_second = (plan->limits.float_macs_per_second + after.float_macs_per_second) / 2;
 }
 
 static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
@@ -136,8 +171,10 @@ static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
             if (plan->prompts[p] == 0)
                 continue;
             time_prefill(pass, plan->prompts[p] < 64 ? plan->prompts[p] : 64, depth); /* warm up */
+            begin_profile(plan, pass);
             for (uint32_t r = 0; r < plan->repetitions; r++)
                 speeds[r] = plan->prompts[p] / time_prefill(pass, plan->prompts[p], depth);
+            end_profile(plan, pass);
             print_result(plan, pass, "prefill", plan->prompts[p], 1, depth, speeds);
         }
         for (uint32_t b = 0; b < plan->batch_count; b++)
@@ -146,8 +183,10 @@ static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
                 if (steps == 0)
                     continue;
                 time_decode(pass, batch, steps < 4 ? steps : 4, depth);
+                begin_profile(plan, pass);
                 for (uint32_t r = 0; r < plan->repetitions; r++)
                     speeds[r] = (double)steps * batch / time_decode(pass, batch, steps, depth);
+                end_profile(plan, pass);
                 print_result(plan, pass, "decode", steps, batch, depth, speeds);
             }
     }
@@ -182,9 +221,12 @@ static int run(struct plan *plan, const struct options *options, const char *pat
     double *speeds = calloc(plan->repetitions, sizeof *speeds);
     if (status == 0 && !speeds)
         status = error_set(error, SMOLLM_ENOMEM, "out of memory");
+    if (status == 0 && plan->profiles)
+        status = limits_meter_create(&plan->meter, pass.pool, limits_default_bytes(), error);
     if (status == 0)
         run_tests(plan, &pass, speeds);
     free(speeds);
+    limits_meter_destroy(&plan->meter);
     pass_destroy(&pass);
     return status;
 }
@@ -195,7 +237,7 @@ int command_bench(int argc, char **argv)
     int code;
     if (!options_read(&help, argc, argv, &options, &code))
         return code;
-    struct plan plan = {.repetitions = options.repetitions, .json = options.json};
+    struct plan plan = {.repetitions = options.repetitions, .json = options.json, .profiles = options.profile};
     plan.prompt_count = options_list(&help, "p", options.n_prompt, 0, 1 << 24, plan.prompts, MOST_VALUES);
     if (plan.prompt_count > 0)
         plan.length_count = options_list(&help, "n", options.n_gen, 0, 1 << 24, plan.lengths, MOST_VALUES);

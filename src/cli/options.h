@@ -87,6 +87,7 @@ struct options {
     const char *n_batch;
     const char *n_depth;
     uint32_t repetitions;
+    bool profile;
     char *config; /* the config file, which strings above may point into */
     /* what is not an option */
     const char *arguments[MOST_ARGUMENTS];

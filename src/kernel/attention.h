@@ -13,7 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ATTENTION_BLOCK = 32, ATTENTION_RANGE = 16, ATTENTION_MOST_HEAD_DIM = 256 };
+enum {
+    ATTENTION_BLOCK = 32,          /* positions */
+    ATTENTION_RANGE = 16,          /* blocks */
+    ATTENTION_MOST_HEAD_DIM = 256, /* values */
+    ATTENTION_TILE_ROWS = 48       /* tokens * query heads that one call does best together */
+};
 
 enum kv_type { KV_F16, KV_INT8, KV_TYPE_COUNT };
 

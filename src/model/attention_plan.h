@@ -47,9 +47,6 @@ struct attention_plan {
     size_t partials_bytes;
 };
 
-/* Rows of queries that a tile has at most. */
-enum { ATTENTION_TILE_ROWS = 48 };
-
 int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
                           uint32_t most_tokens, struct smollm_error *error);
 /* Accepts a zeroed struct. */

@@ -1,5 +1,6 @@
 #include "model/forward.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
@@ -14,6 +15,7 @@ enum { MOST_NORMED_BY_ONE = 2, MOST_TOGETHER = 3, STORED_TOGETHER = 8, PHASES_PE
 /* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
 struct product {
     struct forward *forward;
+    enum operation operation;
     const struct packed_matrix *matrices[MOST_TOGETHER];
     float *out[MOST_TOGETHER];
     size_t out_stride[MOST_TOGETHER];
@@ -40,6 +42,7 @@ struct forward_plan {
     struct layer_pass *layers;
     struct product head;
     struct thread_pool_phase *phases;
+    _Atomic uint64_t *ends; /* of the phases, when profiled */
 };
 
 static uint32_t query_size(const struct model_config *c)
@@ -298,6 +301,69 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     }
 }
 
+/* ---- Profile ---- */
+
+static enum operation operation_of(const struct thread_pool_phase *phase)
+{
+    if (phase->run == product_unit || phase->run == gate_up_unit)
+        return ((const struct product *)phase->argument)->operation;
+    return phase->run == embed_unit       ? OPERATION_embed
+           : phase->run == store_unit     ? OPERATION_store
+           : phase->run == attention_unit ? OPERATION_attention
+           : phase->run == attended_unit  ? OPERATION_quantise
+           : phase->run == attention_norm_unit || phase->run == ffn_norm_unit || phase->run == head_norm_unit
+               ? OPERATION_norm
+               : OPERATION_other;
+}
+
+static void count_product(struct profile_entry *entry, const struct product *p)
+{
+    for (int i = 0; i < p->count; i++) {
+        const struct packed_matrix *m = p->matrices[i];
+        double macs = (double)m->rows * m->columns * p->input->tokens;
+        entry->bytes += (double)packed_matrix_bytes(m);
+        *(m->layout->block_columns ? &entry->int8_macs : &entry->float_macs) += macs;
+    }
+}
+
+/* Keys and values of a sequence count once, however many of its tokens read them: tokens of one sequence follow each
+ * other. */
+static void count_attention(struct profile_entry *entry, const struct forward *f)
+{
+    const struct model_config *c = &f->weights->config;
+    for (uint32_t i = 0; i < f->token_count; i++) {
+        const struct batch_token *t = &f->tokens[i];
+        double positions = (double)t->position + 1;
+        entry->float_macs += 2 * positions * query_size(c);
+        if (i + 1 == f->token_count || f->tokens[i + 1].pages != t->pages)
+            entry->bytes += positions * c->kv_heads * (double)f->cache->block / KV_PAGE_POSITIONS;
+    }
+}
+
+static void run_profiled(struct forward *f, uint32_t phases)
+{
+    struct forward_plan *plan = f->plan;
+    thread_pool_time_phases(f->pool, plan->ends);
+    uint64_t begin = clock_nanoseconds();
+    thread_pool_run_phases(f->pool, plan->phases, phases);
+    thread_pool_time_phases(f->pool, NULL);
+    for (uint32_t i = 0; i < phases; i++) {
+        const struct thread_pool_phase *phase = &plan->phases[i];
+        if (phase->units == 0)
+            continue;
+        enum operation operation = operation_of(phase);
+        struct profile_entry *entry = &f->profile->operations[operation];
+        uint64_t end = atomic_load_explicit(&plan->ends[i], memory_order_relaxed);
+        entry->calls++;
+        entry->seconds += (double)(end - begin) * 1e-9;
+        begin = end;
+        if (operation == OPERATION_attention)
+            count_attention(entry, f);
+        else if (phase->run == product_unit || phase->run == gate_up_unit)
+            count_product(entry, phase->argument);
+    }
+}
+
 /* ---- The pass ---- */
 
 /* A norm is its own phase, or the end of the product that it waits for: its units are 0 in one of the two. */
@@ -353,7 +419,10 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
     }
     if (wanted > 0)
         *phase++ = product_phase(&plan->head, 1, (struct thread_pool_phase){0});
-    thread_pool_run_phases(f->pool, plan->phases, (uint32_t)(phase - plan->phases));
+    if (f->profile)
+        run_profiled(f, (uint32_t)(phase - plan->phases));
+    else
+        thread_pool_run_phases(f->pool, plan->phases, (uint32_t)(phase - plan->phases));
 }
 
 /* ---- Memory ---- */
@@ -377,12 +446,14 @@ static void describe_products(struct forward *f, const struct layer_weights *w, 
     const struct model_config *c = &f->weights->config;
     const size_t q = query_size(c), kv = kv_size(c), all = q + 2 * kv;
     pass->projections = (struct product){.forward = f,
+                                         .operation = OPERATION_projections,
                                          .matrices = {&w->query, &w->key, &w->value},
                                          .out = {f->projections, f->projections + q, f->projections + q + kv},
                                          .out_stride = {all, all, all},
                                          .count = 3,
                                          .input = &f->normed};
     pass->output = (struct product){.forward = f,
+                                    .operation = OPERATION_output,
                                     .matrices = {&w->output},
                                     .out = {f->residual},
                                     .out_stride = {c->hidden},
@@ -390,12 +461,14 @@ static void describe_products(struct forward *f, const struct layer_weights *w, 
                                     .input = &f->attended,
                                     .add = true};
     pass->gate_up = (struct product){.forward = f,
+                                     .operation = OPERATION_gate_up,
                                      .matrices = {&w->gate, &w->up},
                                      .out = {f->activated.values, f->up},
                                      .out_stride = {c->ffn, c->ffn},
                                      .count = 2,
                                      .input = &f->normed};
     pass->down = (struct product){.forward = f,
+                                  .operation = OPERATION_down,
                                   .matrices = {&w->down},
                                   .out = {f->residual},
                                   .out_stride = {c->hidden},
@@ -410,17 +483,23 @@ static int create_plan(struct forward *f, struct smollm_error *error)
     struct forward_plan *plan = f->plan = array_allocate(1, sizeof *plan);
     if (plan) {
         plan->layers = array_allocate(c->layers, sizeof *plan->layers);
-        plan->phases = array_allocate((size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES, sizeof *plan->phases);
+        const size_t phases = (size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES;
+        plan->phases = array_allocate(phases, sizeof *plan->phases);
+        plan->ends = array_allocate(phases, sizeof *plan->ends);
     }
-    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases, error, SMOLLM_ENOMEM, "out of memory for %u layers",
-                    c->layers);
+    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->ends, error, SMOLLM_ENOMEM,
+                    "out of memory for %u layers", c->layers);
     for (uint32_t i = 0; i < c->layers; i++) {
         plan->layers[i].forward = f;
         plan->layers[i].layer = i;
         describe_products(f, &f->weights->layers[i], &plan->layers[i]);
     }
-    plan->head = (struct product){
-        .forward = f, .matrices = {&f->weights->head}, .out_stride = {c->vocabulary}, .count = 1, .input = &f->chosen};
+    plan->head = (struct product){.forward = f,
+                                  .operation = OPERATION_head,
+                                  .matrices = {&f->weights->head},
+                                  .out_stride = {c->vocabulary},
+                                  .count = 1,
+                                  .input = &f->chosen};
     return 0;
 }
 
@@ -478,6 +557,7 @@ void forward_destroy(struct forward *f)
     if (f->plan) {
         free(f->plan->layers);
         free(f->plan->phases);
+        free((void *)f->plan->ends);
         free(f->plan);
     }
     activations_destroy(&f->normed);

@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "kernel/activations.h"
 #include "model/attention_plan.h"
+#include "model/profile.h"
 #include "model/weights.h"
 
 /* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
@@ -29,6 +30,7 @@ struct forward {
     struct attention_plan attention;
     float *queries;            /* [thread][row of a tile][head_dim]: rotated */
     struct forward_plan *plan; /* forward.c */
+    struct profile *profile;   /* borrowed, set by who wants to know; NULL: nothing is timed */
     /* The pass under way. */
     const struct batch_token *tokens;
     uint32_t token_count;

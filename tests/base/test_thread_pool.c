@@ -2,6 +2,8 @@
  */
 #include "base/thread_pool.h"
 
+#include "base/clock.h"
+
 #include "cmocka_all.h"
 
 #include <sched.h>
@@ -93,6 +95,35 @@ static void phases_come_one_after_the_other(void **state)
     }
 }
 
+/* The ends of phases ascend, lie within the job, and those of empty phases are left alone. */
+static void phases_are_timed(void **state)
+{
+    static const uint32_t units[PHASES] = {2, 30, 0, 1, 1, 100, 3};
+    for (unsigned threads = 1; threads <= 3; threads++) {
+        struct thread_pool *pool;
+        assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
+        _Atomic uint64_t ends[PHASES] = {0};
+        _Atomic uint32_t finished = 0;
+        struct phase_job job = {&finished, 0};
+        struct thread_pool_phase phases[PHASES];
+        for (int i = 0; i < PHASES; i++)
+            phases[i] = (struct thread_pool_phase){count_phase, &job, units[i]};
+        uint64_t last = clock_nanoseconds();
+        thread_pool_time_phases(pool, ends);
+        thread_pool_run_phases(pool, phases, PHASES);
+        thread_pool_time_phases(pool, NULL);
+        for (int i = 0; i < PHASES; i++) {
+            assert_true(units[i] == 0 ? ends[i] == 0 : ends[i] >= last);
+            last = units[i] == 0 ? last : ends[i];
+        }
+        assert_true(last <= clock_nanoseconds());
+        last = ends[0];
+        thread_pool_run_phases(pool, phases, PHASES);
+        assert_true(ends[0] == last);
+        thread_pool_destroy(pool);
+    }
+}
+
 static void limits(void **state)
 {
     struct thread_pool *pool;
@@ -107,6 +138,7 @@ static void limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_unit_runs_once),
-                                       cmocka_unit_test(phases_come_one_after_the_other), cmocka_unit_test(limits)};
+                                       cmocka_unit_test(phases_come_one_after_the_other),
+                                       cmocka_unit_test(phases_are_timed), cmocka_unit_test(limits)};
     return cmocka_run_group_tests_name("thread_pool", tests, NULL, NULL);
 }

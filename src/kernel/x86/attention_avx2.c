@@ -19,7 +19,7 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 
-enum { LANES = 8, PARTS = ATTENTION_BLOCK / LANES, MOST_ROWS = 48, TOGETHER = 6 };
+enum { LANES = 8, PARTS = ATTENTION_BLOCK / LANES, MOST_ROWS = ATTENTION_TILE_ROWS, TOGETHER = 6 };
 
 /* What values of a block are stored as. */
 enum element { ELEMENT_F16, ELEMENT_INT8, ELEMENT_FLOAT };
