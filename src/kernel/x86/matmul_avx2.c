@@ -5,7 +5,7 @@
  * the integer scale at once (vpmaddwd). Signed codes trade signs with the activations first, since vpmaddubsw wants one
  * unsigned side.
  *
- * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
+ * A panel is worked on in chunks of 256 columns. Up to 2 or 4 tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
 #include "kernel/x86/panel_avx2.h"
@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum {
-    DIRECT = 4,           /* tokens that share the work of unpacking in registers */
     TILE = 4,             /* tokens whose sums are in registers together */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 4096 /* bytes */
@@ -47,6 +46,12 @@ ALWAYS_INLINE int drain_depth(struct shape s)
     return depth < s.sub / 4 ? depth : s.sub / 4;
 }
 
+/* Tokens that share the work of unpacking in registers: with more, unpacking to memory first is faster. */
+ALWAYS_INLINE uint32_t direct_tokens(struct shape s)
+{
+    return s.bits == 4 && !s.is_signed ? 4 : 2;
+}
+
 /* The int32 of two neighbouring int16 in every lane. */
 ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
 {
@@ -55,21 +60,32 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
     return _mm256_set1_epi32(both);
 }
 
-/* Asks for what comes PREFETCH_AHEAD behind step g's share of the bytes that a group reads from memory: spread out,
- * since a burst of prefetches stalls. */
-ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, int g)
+/* What a group of 32 columns asks to be fetched from memory, spread over its steps, since a burst stalls. Packed codes
+ * are read as they are worked on: `bytes` from `from` on, a share for each step. While unpacked codes are worked on,
+ * `lines` lines from `from` on for each group. */
+struct ahead {
+    const uint8_t *from;
+    size_t bytes;
+    int lines;
+};
+
+ALWAYS_INLINE void prefetch(const struct ahead *ahead, bool unpacked, int g)
 {
     const size_t step = (size_t)g;
-    for (size_t at = (bytes * step / UNITS + 63) / 64 * 64; at < bytes * (step + 1) / UNITS; at += 64)
-        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T0);
+    if (unpacked) {
+        if (g < ahead->lines)
+            _mm_prefetch((const char *)(ahead->from + step * 64), _MM_HINT_T0);
+        return;
+    }
+    for (size_t at = (ahead->bytes * step / UNITS + 63) / 64 * 64; at < ahead->bytes * (step + 1) / UNITS; at += 64)
+        _mm_prefetch((const char *)(ahead->from + at), _MM_HINT_T0);
 }
 
 /* Adds the products of group `first + i` of 32 columns to total, scaled where the type has integer scales. bytes: codes
- * unpacked, or NULL to take them from words; both point at the first octet's. memory, share: what to prefetch behind.
- */
+ * unpacked, or NULL to take them from words; both point at the first octet's. */
 ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t *bytes, const struct chunk *chunk,
                              const struct inputs *in, int first, const int i, int octet, const int octets,
-                             const int tokens, __m256i total[4][4], const uint8_t *memory, const size_t share)
+                             const int tokens, __m256i total[4][4], const struct ahead *ahead)
 {
     const int depth = drain_depth(s), group = first + i;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -78,8 +94,7 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
     for (int g = 0; g < UNITS; g++) {
         __m256i four[4];
         FORGET_LOADS(); /* and keep prefetches apart */
-        if (!bytes)
-            prefetch(memory, share, g);
+        prefetch(ahead, bytes, g);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             int32_t columns;
@@ -116,12 +131,14 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
 
 /* A block of 256 columns. */
 ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                            const struct inputs *in, int octet, const int octets, const int tokens,
+                            const struct inputs *in, struct ahead *ahead, int octet, const int octets, const int tokens,
                             float (*acc)[PANEL_ROWS])
 {
     const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
     const int subs = s.columns / s.sub, centred = s.offset ? subs : 0;
     const size_t share = shape_block_bytes(s) / CHUNK_GROUPS * (size_t)octets / OCTETS;
+    const struct ahead packed = {.from = block + PREFETCH_AHEAD + (size_t)octet * shape_block_bytes(s) / OCTETS,
+                                 .bytes = share};
     __m256i total[4][4];
     UNROLL
     for (int o = 0; o < octets; o++) {
@@ -138,9 +155,11 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
     }
     const int together = groups_together(s);
     for (int group = 0; group < CHUNK_GROUPS; group++) {
+        struct ahead of_group = bytes ? *ahead : packed;
+        of_group.from += bytes ? 0 : (size_t)group * share;
         add_group(s, words, bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in,
-                  group / together * together, group % together, octet, octets, tokens, total,
-                  block + (size_t)group * share + (size_t)octet * shape_block_bytes(s) / OCTETS, share);
+                  group / together * together, group % together, octet, octets, tokens, total, &of_group);
+        ahead->from += (size_t)ahead->lines * 64;
     }
     UNROLL
     for (int o = 0; o < octets; o++) {
@@ -166,8 +185,8 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
 
 /* Up to eight blocks of 32 columns. */
 ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                           const struct inputs *in, int groups, int octet, const int octets, const int tokens,
-                           float (*acc)[PANEL_ROWS])
+                           const struct inputs *in, struct ahead *ahead, int groups, int octet, const int octets,
+                           const int tokens, float (*acc)[PANEL_ROWS])
 {
     const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
     const size_t block_bytes = shape_block_bytes(s), share = block_bytes * (size_t)octets / OCTETS;
@@ -179,9 +198,13 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
             for (int t = 0; t < tokens; t++)
                 total[o][t] = _mm256_setzero_si256();
         }
+        const struct ahead packed = {.from = block + PREFETCH_AHEAD + (size_t)group * block_bytes +
+                                             (size_t)(octet / octets) * share,
+                                     .bytes = share};
         add_group(s, words + (size_t)group * block_bytes,
                   bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in, group, 0, octet,
-                  octets, tokens, total, block + (size_t)group * block_bytes + (size_t)(octet / octets) * share, share);
+                  octets, tokens, total, bytes ? ahead : &packed);
+        ahead->from += (size_t)ahead->lines * 64;
         UNROLL
         for (int t = 0; t < tokens; t++) {
             const int32_t ysum = in->sums[(size_t)group * in->group_sums + (size_t)t];
@@ -202,13 +225,13 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
 }
 
 ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                        const struct inputs *in, int groups, int octet, const int octets, const int tokens,
-                        float (*acc)[PANEL_ROWS])
+                        const struct inputs *in, struct ahead *ahead, int groups, int octet, const int octets,
+                        const int tokens, float (*acc)[PANEL_ROWS])
 {
     if (s.columns == 256)
-        tile_256(s, block, bytes, chunk, in, octet, octets, tokens, acc);
+        tile_256(s, block, bytes, chunk, in, ahead, octet, octets, tokens, acc);
     else
-        tile_32(s, block, bytes, chunk, in, groups, octet, octets, tokens, acc);
+        tile_32(s, block, bytes, chunk, in, ahead, groups, octet, octets, tokens, acc);
 }
 
 /* Codes as bytes [group][unit][32 rows][4] */
@@ -216,10 +239,7 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
 {
     const int together = groups_together(s);
     const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
-    const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
     for (int first = 0; first < groups; first += together) {
-        for (size_t at = 0; at < share * (size_t)together; at += 64)
-            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T0);
         for (int o = 0; o < OCTETS; o++) {
             const uint8_t *words = block + s.halves * HALF_BYTES + o * OCTET * 4 + (size_t)first * block_bytes;
             uint8_t *to = bytes + first * UNITS * WORD_BYTES + o * OCTET * 4;
@@ -245,28 +265,32 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
         chunk_read_256(s, block, &chunk);
     else
         chunk_read_32(s, block, groups, &chunk);
-    const uint8_t *unpacked = tokens > DIRECT ? bytes : NULL;
+    const uint8_t *unpacked = tokens > direct_tokens(s) ? bytes : NULL;
+    /* The next chunk, while this one's tokens pass by. */
+    const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
+    const size_t visits = (size_t)(tokens + TILE - 1) / TILE * 2 * (size_t)groups;
+    struct ahead ahead = {.from = block + chunk_bytes, .lines = (int)((chunk_bytes / 64 + visits) / visits)};
     if (unpacked)
         unpack(s, block, groups, bytes);
     while (tokens > 0) {
         const uint32_t step = tokens < TILE ? tokens : TILE;
         if (!unpacked && step == 1)
-            tile(s, block, NULL, &chunk, &in, groups, 0, 4, 1, row);
+            tile(s, block, NULL, &chunk, &in, &ahead, groups, 0, 4, 1, row);
         else
             for (int octet = 0; octet < OCTETS; octet += 2)
                 switch (step + (unpacked ? TILE : 0)) {
 #define TILE_CASES(n)                                                                                                  \
     case (n):                                                                                                          \
-        tile(s, block, NULL, &chunk, &in, groups, octet, 2, n, row);                                                   \
+        tile(s, block, NULL, &chunk, &in, &ahead, groups, octet, 2, n, row);                                           \
         break;                                                                                                         \
     case TILE + (n):                                                                                                   \
-        tile(s, block, bytes, &chunk, &in, groups, octet, 2, n, row);                                                  \
+        tile(s, block, bytes, &chunk, &in, &ahead, groups, octet, 2, n, row);                                          \
         break;
                     TILE_CASES(2)
                     TILE_CASES(3)
                     TILE_CASES(4)
                 default:
-                    tile(s, block, bytes, &chunk, &in, groups, octet, 2, 1, row);
+                    tile(s, block, bytes, &chunk, &in, &ahead, groups, octet, 2, 1, row);
                     break;
 #undef TILE_CASES
                 }
@@ -345,51 +369,78 @@ ALWAYS_INLINE __m256 load_values(uint32_t type, const uint8_t *data)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }
 
-ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, const uint8_t *panel, int octet,
-                              uint32_t token, const int T, uint32_t first_row)
+/* `octets` octets of a panel with T tokens; one chain for each row and token. */
+ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uint32_t p, int octet, const int octets,
+                              uint32_t token, const int T)
 {
     const struct packed_matrix *w = args->weights;
     const size_t size = type == GGUF_F32 ? 4 : 2;
     const float *x = args->input->values + (size_t)token * w->columns;
-    uint32_t row = first_row + (uint32_t)octet * OCTET;
-    if (row >= w->rows)
-        return;
-    __m256 acc[4];
+    const uint8_t *weights = w->data + p * w->panel_bytes + (size_t)octet * OCTET * size;
+    __m256 acc[4][6];
     UNROLL
-    for (int t = 0; t < T; t++)
-        acc[t] = _mm256_setzero_ps();
-    panel += (size_t)octet * OCTET * size;
-    for (uint32_t column = 0; column < w->columns; column++, panel += PANEL_ROWS * size) {
-        const __m256 weight = load_values(type, panel);
+    for (int o = 0; o < octets; o++) {
         UNROLL
         for (int t = 0; t < T; t++)
-            acc[t] = _mm256_fmadd_ps(weight, _mm256_broadcast_ss(x + (size_t)t * w->columns + column), acc[t]);
+            acc[o][t] = _mm256_setzero_ps();
     }
-    uint32_t rows = w->rows - row < OCTET ? w->rows - row : OCTET;
-    for (int t = 0; t < T; t++) {
-        float *out = args->out + (size_t)(token + (uint32_t)t) * args->out_stride + row, values[OCTET];
-        _mm256_storeu_ps(values, acc[t]);
-        for (uint32_t i = 0; i < rows; i++)
-            out[i] = args->add ? out[i] + values[i] : values[i];
+    for (uint32_t column = 0; column < w->columns; column++, weights += PANEL_ROWS * size) {
+        __m256 weight[4];
+        UNROLL
+        for (int o = 0; o < octets; o++)
+            weight[o] = load_values(type, weights + (size_t)o * OCTET * size);
+        if (octet == 0)
+            for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
+                _mm_prefetch((const char *)(weights + PREFETCH_AHEAD + at), _MM_HINT_T0);
+        UNROLL
+        for (int t = 0; t < T; t++) {
+            const __m256 xt = _mm256_broadcast_ss(x + (size_t)t * w->columns + column);
+            UNROLL
+            for (int o = 0; o < octets; o++)
+                acc[o][t] = _mm256_fmadd_ps(weight[o], xt, acc[o][t]);
+        }
+    }
+    UNROLL
+    for (int o = 0; o < octets; o++) {
+        UNROLL
+        for (int t = 0; t < T; t++) {
+            const uint32_t row = p * PANEL_ROWS + (uint32_t)(octet + o) * OCTET;
+            float *out = args->out + (size_t)(token + (uint32_t)t) * args->out_stride + row, values[OCTET];
+            _mm256_storeu_ps(values, acc[o][t]);
+            for (uint32_t i = 0; i < OCTET && row + i < w->rows; i++)
+                out[i] = args->add ? out[i] + values[i] : values[i];
+        }
     }
 }
 
+/* Few tokens take all rows of a panel at once, more take half of them, so that twelve chains fit the registers. */
 ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
 {
-    const struct packed_matrix *w = args->weights;
-    for (uint32_t p = args->first_panel; p < args->last_panel; p++) {
-        const uint8_t *panel = w->data + p * w->panel_bytes;
+    for (uint32_t p = args->first_panel; p < args->last_panel; p++)
         for (uint32_t token = 0; token < args->tokens;) {
-            uint32_t step = args->tokens - token >= 4 ? 4 : 1;
-            for (int octet = 0; octet < OCTETS; octet++) {
-                if (step == 4)
-                    float_tile(type, args, panel, octet, token, 4, p * PANEL_ROWS);
-                else
-                    float_tile(type, args, panel, octet, token, 1, p * PANEL_ROWS);
-            }
+            const uint32_t left = args->tokens - token, step = left < 6 ? left : 6;
+            if (step == 1)
+                float_tile(type, args, p, 0, 4, token, 1);
+            else if (step == 2)
+                float_tile(type, args, p, 0, 4, token, 2);
+            else
+                for (int octet = 0; octet < OCTETS; octet += 2)
+                    switch (step) {
+                    case 3:
+                        float_tile(type, args, p, octet, 2, token, 3);
+                        break;
+                    case 4:
+                        float_tile(type, args, p, octet, 2, token, 4);
+                        break;
+                    case 5:
+                        float_tile(type, args, p, octet, 2, token, 5);
+                        break;
+                    default:
+                        float_tile(type, args, p, octet, 2, token, 6);
+                        break;
+                    }
             token += step;
         }
-    }
 }
 
 void matmul_avx2(const struct matmul_args *args)
