@@ -227,7 +227,7 @@ static void matmul_tokens_case(struct matmul_case *c, uint32_t tokens)
     const uint32_t slices = c->slices;
     const bool is_cold = b->memory == MEMORY_AUTO ? tokens <= COLD_TOKENS : b->memory == MEMORY_COLD;
     struct smollm_error error;
-    if (activations_create(&c->input, m->columns, tokens, form, &error) < 0)
+    if (activations_create(&c->input, m->columns, tokens, 1, form, &error) < 0)
         must(NULL);
     c->input.tokens = tokens;
     for (uint32_t t = 0; t < tokens; t++) {
@@ -421,7 +421,8 @@ static void quantise_unit(void *argument, uint32_t unit, unsigned thread)
     const struct vector_case *c = argument;
     const size_t at = (size_t)thread * c->size;
     const struct quantise_args args = {
-        c->x + at, c->size, c->block, 1, c->codes + at, c->scales + at / 32, c->sums16 + at / 16, c->sums32 + at / 32};
+        c->x + at,          c->size, c->block, 1, 1, c->codes + at, c->scales + at / 32, c->sums16 + at / 16,
+        c->sums32 + at / 32};
     c->bench->kernels.quantise(&args);
 }
 

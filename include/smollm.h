@@ -148,6 +148,8 @@ struct smollm_engine_options {
     uint32_t batch;    /* tokens per pass while a prompt is read; 0: 256 */
     const char
         *cache_type; /* of keys and values: "f16" (NULL), or "q8_0", int8 with a scale per row: half the memory */
+    const char
+        *precise; /* "on": activations in two int8 planes, as good as float; "off"; "auto" (NULL): for small models */
 };
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,

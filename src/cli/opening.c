@@ -41,7 +41,8 @@ int start_engine(const struct options *options, uint32_t parallel, struct smollm
                                            .parallel = parallel,
                                            .threads = options->threads,
                                            .batch = options->ubatch_size,
-                                           .cache_type = options->cache_type};
+                                           .cache_type = options->cache_type,
+                                           .precise = options->precise};
     return smollm_engine_start(model, &wanted, engine, error);
 }
 

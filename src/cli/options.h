@@ -48,6 +48,7 @@ struct options {
     uint32_t ubatch_size;
     const char *cpu;
     const char *cache_type;
+    const char *precise;
     const char *chat_format;
     const char *rope_scaling;
     float rope_scale;

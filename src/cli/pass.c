@@ -11,6 +11,7 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     enum cpu_tier tier;
     uint32_t batch = options->ubatch_size, page_count = positions / KV_PAGE_POSITIONS + 1;
     enum kv_type cache_type;
+    uint32_t planes;
     int status = cpu_tier_parse(options->cpu, &tier, error);
     if (status == 0)
         status = kv_type_parse(options->cache_type, &cache_type, error);
@@ -19,9 +20,11 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     if (status == 0)
         status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
     if (status == 0)
+        status = precise_parse(options->precise, &p->weights, &planes, error);
+    if (status == 0)
         status = kv_cache_create(&p->cache, config, cache_type, page_count, error);
     if (status == 0)
-        status = forward_create(&p->forward, &p->weights, &p->cache, p->pool, tier, batch, error);
+        status = forward_create(&p->forward, &p->weights, &p->cache, p->pool, tier, planes, batch, error);
     if (status < 0)
         return status;
     p->pages = array_allocate(page_count, sizeof *p->pages);

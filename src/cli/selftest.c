@@ -91,7 +91,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
     for (uint32_t panel = 0; panel < matrix.panels; panel++)
         packed_matrix_pack(&matrix, panel, rows + panel * PANEL_ROWS * row_bytes, row_bytes);
     unsigned form = activations_form(matrix.layout);
-    bool good = activations_create(&input, COLUMNS, TOKENS, form, NULL) == 0;
+    bool good = activations_create(&input, COLUMNS, TOKENS, 1, form, NULL) == 0;
     for (uint32_t tokens = 1; tokens <= TOKENS && good; tokens += 2) {
         random_values(&state, input.values, (size_t)tokens * COLUMNS, 3.0f);
         for (int i = 0; i < 2; i++) {
@@ -237,7 +237,7 @@ static int run_model(const char *path, enum cpu_tier tier, unsigned threads, uin
     if (status == 0)
         status = kv_cache_create(&cache, &config, KV_F16, LENGTH / KV_PAGE_POSITIONS + 1, error);
     if (status == 0)
-        status = forward_create(&forward, &weights, &cache, pool, tier, chunk, error);
+        status = forward_create(&forward, &weights, &cache, pool, tier, 1, chunk, error);
     for (uint32_t first = 0; first < LENGTH && status == 0; first += chunk) {
         struct batch_token tokens[LENGTH];
         uint32_t count = LENGTH - first < chunk ? LENGTH - first : chunk;

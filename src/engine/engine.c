@@ -440,7 +440,8 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     if (status == 0)
         status = page_pool_create(&engine->pages, (uint32_t)pages, error);
     if (status == 0)
-        status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, most, error);
+        status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, o->planes,
+                                most, error);
     if (status == 0)
         status = sampler_scratch_create(&engine->scratch, c->vocabulary, &engine->forward.kernels, error);
     if (status < 0)

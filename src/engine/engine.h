@@ -24,6 +24,7 @@ struct engine_options {
     uint32_t batch; /* tokens of prompts in one pass */
     enum cpu_tier tier;
     enum kv_type cache_type;
+    uint32_t planes; /* of int8 activations */
 };
 
 struct engine_logprob {

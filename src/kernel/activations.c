@@ -14,12 +14,12 @@ unsigned activations_form(const struct packed_layout *layout)
                                          : ACTIVATIONS_FLOAT;
 }
 
-int activations_create(struct activations *a, uint32_t columns, uint32_t tokens, unsigned forms,
+int activations_create(struct activations *a, uint32_t columns, uint32_t tokens, uint32_t planes, unsigned forms,
                        struct smollm_error *error)
 {
-    *a = (struct activations){.columns = columns};
-    size_t count = (size_t)columns * tokens;
-    a->values = array_allocate(count, sizeof *a->values);
+    *a = (struct activations){.columns = columns, .planes = planes};
+    const size_t count = (size_t)columns * tokens * planes;
+    a->values = array_allocate((size_t)columns * tokens, sizeof *a->values);
     bool failed = !a->values;
     for (int i = 0; i < 2; i++) {
         if (!(forms & form_of[i]))
@@ -50,15 +50,6 @@ void activations_destroy(struct activations *a)
     *a = (struct activations){0};
 }
 
-size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms)
-{
-    size_t count = (size_t)columns * tokens, bytes = count * sizeof(float);
-    for (int i = 0; i < 2; i++)
-        if (forms & form_of[i])
-            bytes += count + count / block_of[i] * sizeof(float) + (count / 16 + count / 32) * sizeof(int16_t);
-    return bytes;
-}
-
 bool activations_can_split(unsigned forms, uint32_t columns)
 {
     for (int i = 0; i < 2; i++)
@@ -73,12 +64,14 @@ void activations_quantise(const struct activations *a, const struct kernel_table
     for (int i = 0; i < 2; i++) {
         if (!(forms & form_of[i]))
             continue;
-        const size_t block = block_of[i], at = first / block * a->tokens + token;
+        const size_t block = block_of[i], rows = (size_t)a->tokens * a->planes,
+                     at = first / block * rows + (size_t)token * a->planes;
         struct quantise_args args = {
             .x = a->values + (size_t)token * a->columns + first,
             .size = count,
             .block = block_of[i],
-            .stride = a->tokens,
+            .stride = (uint32_t)rows,
+            .planes = a->planes,
             .codes = a->int8[i].codes + at * block,
             .scales = a->int8[i].scales + at,
             .sums16 = a->int8[i].sums16 + at * (block / 16),

@@ -13,13 +13,15 @@ enum { ACTIVATIONS_FLOAT = 1, ACTIVATIONS_INT8_32 = 2, ACTIVATIONS_INT8_256 = 4 
 struct activations {
     uint32_t columns;
     uint32_t tokens; /* of the current content, set before anything is written */
+    uint32_t planes; /* of the int8 forms: 1, or 2 where what the codes leave is coded too (docs/numerics.md) */
     float *values;   /* [token][columns] */
-    /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind. */
+    /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind.
+     * A row is a token's plane, [token][plane]. */
     struct activations_int8 {
-        int8_t *codes;   /* [columns / block][tokens][block]: a block of all tokens is read in one go */
-        float *scales;   /* [columns / block][tokens] */
-        int16_t *sums16; /* [columns / block][tokens][block / 16] */
-        int16_t *sums32; /* [columns / block][tokens][block / 32] */
+        int8_t *codes;   /* [columns / block][rows][block]: a block of all tokens is read in one go */
+        float *scales;   /* [columns / block][rows] */
+        int16_t *sums16; /* [columns / block][rows][block / 16] */
+        int16_t *sums32; /* [columns / block][rows][block / 32] */
     } int8[2];
 };
 
@@ -27,11 +29,10 @@ struct activations {
 unsigned activations_form(const struct packed_layout *layout);
 
 /* Allocates for the given forms; float values always exist. */
-int activations_create(struct activations *activations, uint32_t columns, uint32_t tokens, unsigned forms,
-                       struct smollm_error *error);
+int activations_create(struct activations *activations, uint32_t columns, uint32_t tokens, uint32_t planes,
+                       unsigned forms, struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void activations_destroy(struct activations *activations);
-size_t activations_bytes(uint32_t columns, uint32_t tokens, unsigned forms);
 
 /* Whether columns in runs of `columns` can be quantised each by itself: they are whole blocks of all the forms. */
 bool activations_can_split(unsigned forms, uint32_t columns);

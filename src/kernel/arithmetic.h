@@ -77,10 +77,18 @@ static inline float float_exp(float x)
     return float_from_bits(float_bits(p) + ((uint32_t)(int32_t)n << 23));
 }
 
+/* Of a value in units of the scale: its nearest code, and the code of what is left in units of scale / 128, within 64.
+ */
+static inline int8_t float_fine_code(float units)
+{
+    return (int8_t)float_round((units - float_round(units)) * 128.0f);
+}
+
 /* int8 codes of x[0..count), each `stride` codes behind the one before; returns their scale: the largest magnitude /
  * 127, NaN with codes 0 where a value is not finite. Magnitudes are compared as integers, in whose order NaN is above
- * infinity above all: nothing can hide behind a comparison. Below 2^-100 the inverse could overflow: scale 0. */
-static inline float float_codes(const float *x, uint32_t count, size_t stride, int8_t *codes)
+ * infinity above all: nothing can hide behind a comparison. Below 2^-100 the inverse could overflow: scale 0. fine:
+ * NULL, or where the codes of what is left go, likewise. */
+static inline float float_codes(const float *x, uint32_t count, size_t stride, int8_t *codes, int8_t *fine)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -92,6 +100,8 @@ static inline float float_codes(const float *x, uint32_t count, size_t stride, i
     const float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
     for (uint32_t i = 0; i < count; i++)
         codes[i * stride] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
+    for (uint32_t i = 0; fine && i < count; i++)
+        fine[i * stride] = finite ? float_fine_code(x[i] * inverse) : 0;
     return !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
 }
 

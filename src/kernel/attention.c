@@ -145,7 +145,7 @@ void kv_store_generic(const struct kv_store_args *args)
         return;
     }
     float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
-    scales[args->slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + args->slot);
+    scales[args->slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + args->slot, NULL);
     scales[ATTENTION_BLOCK + args->slot] =
-        float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)args->slot * head_dim);
+        float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)args->slot * head_dim, NULL);
 }

@@ -19,8 +19,9 @@
 /* Rows of activations in the form that the weights of one type want; see activations.h. */
 struct activations;
 
-/* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last).
- * out has out_stride floats per token; only rows of the matrix are written. */
+/* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last); of activations
+ * in two planes the sum of both planes' products. out has out_stride floats per token; only rows of the matrix are
+ * written. */
 struct matmul_args {
     const struct packed_matrix *weights;
     const struct activations *input;
@@ -42,12 +43,14 @@ struct rmsnorm_args {
 };
 
 /* int8 codes with one scale per block of 32 or 256 values, and the sums of the codes of each 16 and each 32.
- * A block that holds a value which is not finite gets the scale NaN and codes 0. */
+ * A block that holds a value which is not finite gets the scale NaN and codes 0. With two planes what the codes leave
+ * is coded too, with scale / 128, and lies behind each block as a block of its own. */
 struct quantise_args {
     const float *x;
     uint32_t size; /* a multiple of block */
     uint32_t block;
     uint32_t stride; /* from one block's results to the next one's, in blocks */
+    uint32_t planes; /* 1 or 2 */
     int8_t *codes;
     float *scales;
     int16_t *sums16;

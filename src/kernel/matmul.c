@@ -3,7 +3,7 @@
 #include "kernel/arithmetic.h"
 #include "quant/quant.h"
 
-enum { TILE = 32 };
+enum { TILE = 32 /* rows of activations, of one or two planes */ };
 
 /* One block of one row times one token: Σ scale Σ (code - offset) y, and Σ min Σ y. */
 static void block_sums(const struct packed_layout *layout, const struct quant_block *block,
@@ -29,7 +29,7 @@ static void panel_integer(const struct matmul_args *args, uint32_t panel, uint32
     const struct packed_matrix *w = args->weights;
     const struct packed_layout *layout = w->layout;
     const struct quant_layout *format = quant_layout_find(layout->type);
-    const uint32_t columns = layout->block_columns, stride = args->input->tokens;
+    const uint32_t columns = layout->block_columns, stride = args->input->tokens * args->input->planes;
     const struct activations_int8 *form = &args->input->int8[columns == 256];
     for (uint32_t b = 0; b < w->columns / columns; b++)
         for (uint32_t row = 0; row < PANEL_ROWS; row++) {
@@ -79,20 +79,24 @@ static void panel_float(const struct matmul_args *args, uint32_t panel, uint32_t
 void matmul_generic(const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
+    const bool is_float = w->layout->block_columns == 0;
+    const uint32_t planes = is_float ? 1 : args->input->planes, all = args->tokens * planes;
     for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
         uint32_t first_row = panel * PANEL_ROWS;
         uint32_t rows = w->rows - first_row < PANEL_ROWS ? w->rows - first_row : PANEL_ROWS;
-        for (uint32_t token = 0; token < args->tokens; token += TILE) {
-            uint32_t tokens = args->tokens - token < TILE ? args->tokens - token : TILE;
+        for (uint32_t first = 0; first < all; first += TILE) {
+            uint32_t count = all - first < TILE ? all - first : TILE;
             float acc[TILE][PANEL_ROWS] = {0};
-            if (w->layout->block_columns == 0)
-                panel_float(args, panel, token, tokens, acc);
+            if (is_float)
+                panel_float(args, panel, first, count, acc);
             else
-                panel_integer(args, panel, token, tokens, acc);
-            for (uint32_t t = 0; t < tokens; t++) {
-                float *out = args->out + (size_t)(token + t) * args->out_stride + first_row;
-                for (uint32_t row = 0; row < rows; row++)
-                    out[row] = args->add ? out[row] + acc[t][row] : acc[t][row];
+                panel_integer(args, panel, first, count, acc);
+            for (uint32_t t = 0; t < count; t += planes) {
+                float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+                for (uint32_t row = 0; row < rows; row++) {
+                    float sum = planes > 1 ? acc[t][row] + acc[t + 1][row] : acc[t][row];
+                    out[row] = args->add ? out[row] + sum : sum;
+                }
             }
         }
     }

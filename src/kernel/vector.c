@@ -15,21 +15,32 @@ void rmsnorm_generic(const struct rmsnorm_args *args)
         args->out[i] = (args->x[i] * scale) * args->weight[i];
 }
 
+/* Sums of the codes of one block. */
+static void sum_codes(const struct quantise_args *args, size_t at)
+{
+    const int8_t *codes = args->codes + at * args->block;
+    for (uint32_t i = 0; i < args->block / 32; i++) {
+        int16_t *sums16 = args->sums16 + at * (args->block / 16) + i * 2;
+        int sum[2] = {0};
+        for (uint32_t j = 0; j < 32; j++)
+            sum[j / 16] += codes[i * 32 + j];
+        sums16[0] = (int16_t)sum[0];
+        sums16[1] = (int16_t)sum[1];
+        args->sums32[at * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
+    }
+}
+
 void quantise_generic(const struct quantise_args *args)
 {
     for (uint32_t b = 0; b < args->size / args->block; b++) {
         const float *x = args->x + (size_t)b * args->block;
-        size_t at = (size_t)b * args->stride;
-        int8_t *codes = args->codes + at * args->block;
-        args->scales[at] = float_codes(x, args->block, 1, codes);
-        for (uint32_t i = 0; i < args->block / 32; i++) {
-            int16_t *sums16 = args->sums16 + at * (args->block / 16) + i * 2;
-            int sum[2] = {0};
-            for (uint32_t j = 0; j < 32; j++)
-                sum[j / 16] += codes[i * 32 + j];
-            sums16[0] = (int16_t)sum[0];
-            sums16[1] = (int16_t)sum[1];
-            args->sums32[at * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
+        const size_t at = (size_t)b * args->stride;
+        int8_t *codes = args->codes + at * args->block, *fine = args->planes > 1 ? codes + args->block : NULL;
+        args->scales[at] = float_codes(x, args->block, 1, codes, fine);
+        sum_codes(args, at);
+        if (fine) {
+            args->scales[at + 1] = args->scales[at] / 128.0f;
+            sum_codes(args, at + 1);
         }
     }
 }

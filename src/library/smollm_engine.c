@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "library/handles.h"
-#include "model/kv_cache.h"
+#include "model/forward.h"
 
 #include <stdlib.h>
 
@@ -22,6 +22,8 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
                                     .batch = options->batch ? options->batch : 256,
                                     .tier = model->tier};
     int status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
+    if (status == 0)
+        status = precise_parse(options->precise, &model->weights, &wanted.planes, error);
     if (status < 0)
         return status;
     struct smollm_engine *engine = calloc(1, sizeof *engine);

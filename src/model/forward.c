@@ -322,7 +322,10 @@ static void count_product(struct profile_entry *entry, const struct product *p)
         const struct packed_matrix *m = p->matrices[i];
         double macs = (double)m->rows * m->columns * p->input->tokens;
         entry->bytes += (double)packed_matrix_bytes(m);
-        *(m->layout->block_columns ? &entry->int8_macs : &entry->float_macs) += macs;
+        if (m->layout->block_columns)
+            entry->int8_macs += macs * p->input->planes;
+        else
+            entry->float_macs += macs;
     }
 }
 
@@ -510,8 +513,22 @@ static size_t queries_size(const struct model_config *c, unsigned threads)
     return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
 }
 
+int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error)
+{
+    if (!name || strcmp(name, "auto") == 0)
+        *planes = weights->parameters < PRECISE_PARAMETERS ? 2 : 1;
+    else if (strcmp(name, "on") == 0)
+        *planes = 2;
+    else if (strcmp(name, "off") == 0)
+        *planes = 1;
+    else
+        return error_set(error, SMOLLM_EINVAL, "unknown precision '%s' (auto, on, off)", name);
+    return 0;
+}
+
 int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
-                   struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error)
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
+                   struct smollm_error *error)
 {
     const struct model_config *c = &weights->config;
     *f = (struct forward){.weights = weights, .cache = cache, .pool = pool, .most_tokens = most_tokens};
@@ -528,13 +545,13 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)
-        status = activations_create(&f->normed, c->hidden, most_tokens,
+        status = activations_create(&f->normed, c->hidden, most_tokens, planes,
                                     f->attention_forms | f->ffn_forms | f->head_forms, error);
     f->chosen = f->normed;
     if (status == 0)
-        status = activations_create(&f->attended, query_size(c), most_tokens, f->attended_forms, error);
+        status = activations_create(&f->attended, query_size(c), most_tokens, planes, f->attended_forms, error);
     if (status == 0)
-        status = activations_create(&f->activated, c->ffn, most_tokens, f->activated_forms, error);
+        status = activations_create(&f->activated, c->ffn, most_tokens, planes, f->activated_forms, error);
     if (status == 0)
         status = attention_plan_create(&f->attention, c, thread_pool_size(pool), most_tokens, error);
     if (status == 0)

@@ -37,11 +37,17 @@ struct forward {
     uint32_t *wanted; /* [most_tokens]: tokens that want logits */
 };
 
-/* weights, cache and pool are borrowed until forward_destroy. */
+/* planes: of the int8 activations, 1 or 2. weights, cache and pool are borrowed until forward_destroy. */
 int forward_create(struct forward *forward, const struct weights *weights, const struct kv_cache *cache,
-                   struct thread_pool *pool, enum cpu_tier tier, uint32_t most_tokens, struct smollm_error *error);
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
+                   struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void forward_destroy(struct forward *forward);
+
+/* The planes of "off", "on" or "auto" (NULL), which is decided by the model alone: two below PRECISE_PARAMETERS, where
+ * int8 activations change answers and time is plenty (docs/numerics.md). SMOLLM_EINVAL for another name. */
+#define PRECISE_PARAMETERS 1000000000
+int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error);
 
 /* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order. Allocates
  * nothing and cannot fail; logits that are not finite say that the sequence must end. */

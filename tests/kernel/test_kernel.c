@@ -75,7 +75,7 @@ static void matmul_equals_reference(void **state)
             for (uint32_t tokens = 1; tokens <= 9; tokens++) {
                 struct activations input;
                 unsigned form = activations_form(matrix.layout);
-                assert_int_equal(activations_create(&input, columns, tokens, form, NULL), 0);
+                assert_int_equal(activations_create(&input, columns, tokens, 1 + tokens % 2, form, NULL), 0);
                 input.tokens = tokens;
                 fill(input.values, (size_t)tokens * columns, (int)(tokens % 4));
                 for (uint32_t t = 0; t < tokens; t++)
@@ -96,8 +96,8 @@ static void matmul_equals_reference(void **state)
                     args.out = (float *)have;
                     tested.matmul(&args);
                     char what[100];
-                    snprintf(what, sizeof what, "matmul %s %ux%u, %u tokens", gguf_type_name(type), rows, columns,
-                             tokens);
+                    snprintf(what, sizeof what, "matmul %s %ux%u, %u tokens of %u planes", gguf_type_name(type), rows,
+                             columns, tokens, input.planes);
                     check(what, want, have, size);
                     guarded_free(want, size);
                     guarded_free(have, size);
@@ -120,7 +120,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
     for (uint32_t p = 0; p < 2; p++)
         packed_matrix_pack(&matrix, p, raw + (size_t)p * 32 * 288, 288);
     struct activations input;
-    activations_create(&input, 512, 7, ACTIVATIONS_INT8_256, NULL);
+    activations_create(&input, 512, 7, 1, ACTIVATIONS_INT8_256, NULL);
     input.tokens = 7;
     fill(input.values, 7 * 512, 0);
     for (uint32_t t = 0; t < 7; t++)
@@ -131,7 +131,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
     tested.matmul(&args);
     for (uint32_t t = 0; t < 7; t++) {
         struct activations single;
-        activations_create(&single, 512, 1, ACTIVATIONS_INT8_256, NULL);
+        activations_create(&single, 512, 1, 1, ACTIVATIONS_INT8_256, NULL);
         single.tokens = 1;
         memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
         activations_quantise(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
@@ -314,14 +314,17 @@ static void quantise_equals_reference(void **state)
             if (round % 10 == 9)
                 x[random_u32() % size] = round % 20 == 19 ? NAN : -INFINITY;
             uint8_t *out[2][4];
-            const size_t bytes[4] = {size, size / block * 4, size / 16 * 2, size / 32 * 2};
+            const uint32_t planes = 1 + (uint32_t)round / 4 % 2;
+            const size_t bytes[4] = {size * planes, size / block * 4 * planes, size / 16 * 2 * planes,
+                                     size / 32 * 2 * planes};
             for (int i = 0; i < 2; i++) {
                 for (int k = 0; k < 4; k++)
                     out[i][k] = guarded(bytes[k]);
                 struct quantise_args args = {x,
                                              size,
                                              block,
-                                             1,
+                                             planes,
+                                             planes,
                                              (int8_t *)out[i][0],
                                              (float *)out[i][1],
                                              (int16_t *)out[i][2],
@@ -337,30 +340,37 @@ static void quantise_equals_reference(void **state)
         }
 }
 
-/* Codes stay within 127, values come back within half a step, what is not finite is marked. */
+/* Codes stay within 127, of the second plane within 64; values come back within half a step of either; what is not
+ * finite is marked. */
 static void quantise_is_what_it_says(void **state)
 {
-    float x[256], scale;
-    int8_t codes[256];
-    int16_t sums16[16], sums32[8];
-    struct quantise_args args = {x, 256, 256, 1, codes, &scale, sums16, sums32};
+    float x[256], scales[2];
+    int8_t codes[2][256];
+    int16_t sums16[2][16], sums32[2][8];
+    struct quantise_args args = {x, 256, 256, 2, 2, codes[0], scales, sums16[0], sums32[0]};
     for (int kind = 0; kind < 3; kind++) {
         fill(x, 256, kind);
         tested.quantise(&args);
-        int sum = 0;
-        for (int i = 0; i < 256; i++) {
-            assert_in_range(codes[i] + 127, 0, 254);
-            assert_true(fabsf(codes[i] * scale - x[i]) <= scale * 0.5001f);
-            sum += codes[i];
+        for (int plane = 0; plane < 2; plane++) {
+            int sum = 0;
+            for (int i = 0; i < 256; i++) {
+                assert_in_range(codes[plane][i] + 127, plane == 0 ? 0 : 63, plane == 0 ? 254 : 191);
+                sum += codes[plane][i];
+            }
+            for (int i = 0; i < 16; i++)
+                sum -= sums16[plane][i];
+            assert_int_equal(sum, 0);
+            assert_int_equal(sums32[plane][3], sums16[plane][6] + sums16[plane][7]);
         }
-        for (int i = 0; i < 16; i++)
-            sum -= sums16[i];
-        assert_int_equal(sum, 0);
-        assert_int_equal(sums32[3], sums16[6] + sums16[7]);
+        for (int i = 0; i < 256; i++) {
+            double coarse = (double)codes[0][i] * scales[0];
+            assert_true(fabs(coarse - x[i]) <= scales[0] * 0.5001);
+            assert_true(fabs(coarse + (double)codes[1][i] * scales[1] - x[i]) <= scales[0] * 0.5001 / 128);
+        }
     }
     x[200] = NAN;
     tested.quantise(&args);
-    assert_true(isnan(scale));
+    assert_true(isnan(scales[0]) && isnan(scales[1]));
 }
 
 int main(void)

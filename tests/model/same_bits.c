@@ -1,6 +1,6 @@
 /* Logits of a sequence, bit for bit, however the pass is run: threads, chunks, kernels, company, pages.
  *
- * usage: same_bits MODEL TOKENS [f16|q8_0]
+ * usage: same_bits MODEL TOKENS [f16|q8_0 [on|off]]
  * Prints a line for each way with the number of logits whose bits differ from the first way's; exits 1 where any do. */
 #include "base/error.h"
 #include "model/forward.h"
@@ -33,19 +33,20 @@ static void die(const struct smollm_error *error)
 
 /* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences; logits [count][vocabulary]. */
 static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config,
-                enum kv_type cache_type, uint32_t count, float *logits)
+                enum kv_type cache_type, const char *precise, uint32_t count, float *logits)
 {
     struct smollm_error error;
     struct thread_pool *pool;
     struct weights weights;
     struct kv_cache cache;
     struct forward forward;
-    uint32_t sequences = 1 + way->company, pages_each = count / KV_PAGE_POSITIONS + 1;
+    uint32_t planes, sequences = 1 + way->company, pages_each = count / KV_PAGE_POSITIONS + 1;
     uint32_t most = way->chunk * sequences;
     if (thread_pool_create(way->threads, &pool, &error) < 0 ||
         weights_load(&weights, file, config, pool, NULL, NULL, &error) < 0 ||
         kv_cache_create(&cache, config, cache_type, pages_each * sequences, &error) < 0 ||
-        forward_create(&forward, &weights, &cache, pool, way->tier, most, &error) < 0)
+        precise_parse(precise, &weights, &planes, &error) < 0 ||
+        forward_create(&forward, &weights, &cache, pool, way->tier, planes, most, &error) < 0)
         die(&error);
     uint32_t *pages = malloc(sequences * pages_each * sizeof *pages);
     for (uint32_t i = 0; i < sequences * pages_each; i++) /* pages of the sequences lie among each other */
@@ -77,8 +78,8 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || argc > 4) {
-        fprintf(stderr, "usage: same_bits MODEL TOKENS [f16|q8_0]\n");
+    if (argc < 3 || argc > 5) {
+        fprintf(stderr, "usage: same_bits MODEL TOKENS [f16|q8_0 [on|off]]\n");
         return 2;
     }
     struct smollm_error error;
@@ -104,7 +105,7 @@ int main(int argc, char **argv)
     float *want = malloc(size * sizeof *want), *have = malloc(size * sizeof *have);
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         memset(have, 0xff, size * sizeof *have);
-        run(&ways[w], file, &config, cache_type, count, w == 0 ? want : have);
+        run(&ways[w], file, &config, cache_type, argc > 4 ? argv[4] : "off", count, w == 0 ? want : have);
         size_t differing = 0;
         for (size_t i = 0; i < size && w > 0; i++)
             differing += memcmp(&want[i], &have[i], sizeof *want) != 0;

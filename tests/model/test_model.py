@@ -59,11 +59,25 @@ def test_pass_is_as_near_as_llama_cpp(name, model, tmp_path):
     count = 257 if SLOW else None
     ids = ids_of(name)[:count]
     golden = GOLDENS[name]
-    have = logprobs(tmp_path, model(name), ids, name)
+    have = logprobs(tmp_path, model(name), ids, name, "--precise", "off")
     ours = distance(have, golden["logprobs"][:len(have)])
     print(f"\n{name}: {len(have)} tokens, {ours:.6f}, llama.cpp {golden['llama_cpp']:.6f}")
     if not SLOW:
         assert ours <= 1.05 * golden["llama_cpp"]
+
+
+FLOAT_CASES = ["smollm3-f32", "smollm3-f16", "smollm3-bf16", "llama-rope-freqs", "smollm3-yarn"]
+
+
+@pytest.mark.parametrize("name", [*CASE_NAMES, *TEXT_NAMES])
+def test_precise_is_ten_times_nearer(name, model, tmp_path):
+    """With --precise on at most a tenth of the distance that --precise off has; no difference where weights are float."""
+    ids = ids_of(name)[:129 if SLOW else None]
+    golden = GOLDENS[name]["logprobs"]
+    off, on = (distance(have, golden[:len(have)])
+               for have in (logprobs(tmp_path, model(name), ids, name, "--precise", p) for p in ("off", "on")))
+    print(f"\n{name}: off {off:.6f}, on {on:.6f}, ratio {on / off:.4f}")
+    assert on == off if name in FLOAT_CASES else on <= 0.1 * off
 
 
 @pytest.mark.parametrize("name", [*CASE_NAMES, *([] if SLOW else TEXT_NAMES)])
@@ -81,9 +95,11 @@ SAME_BITS_NAMES = [*(n for n in CASE_NAMES if n != "smollm3-yarn"), *([] if SLOW
 
 @pytest.mark.parametrize("name, cache_type", [*((name, "f16") for name in SAME_BITS_NAMES), ("llama-wide-heads", "q8_0")])
 def test_same_bits_however_run(name, cache_type, model):
+    # Precise for half of them.
+    precise = "on" if SAME_BITS_NAMES.index(name) % 2 else "off"
     # One case is long enough that attention's ranges of 512 positions are shared by threads.
     tokens = 24 if name in TEXTS else 40 if SLOW else 540 if name == "llama-wide-heads" else 96
-    answer = subprocess.run([BUILD / "tests" / "model" / "same_bits", model(name), str(tokens), cache_type],
+    answer = subprocess.run([BUILD / "tests" / "model" / "same_bits", model(name), str(tokens), cache_type, precise],
                             capture_output=True, text=True, timeout=300)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert answer.stdout.count(" 0 of ") == 9

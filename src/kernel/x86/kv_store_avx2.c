@@ -42,6 +42,6 @@ void kv_store_avx2(const struct kv_store_args *args)
         return;
     }
     float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
-    scales[slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + slot);
-    scales[ATTENTION_BLOCK + slot] = float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)slot * head_dim);
+    scales[slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + slot, NULL);
+    scales[ATTENTION_BLOCK + slot] = float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)slot * head_dim, NULL);
 }

@@ -5,6 +5,8 @@
  * the integer scale at once (vpmaddwd). Signed codes trade signs with the activations first, since vpmaddubsw wants one
  * unsigned side.
  *
+ * Activations in two planes are as many tokens more: what is called a token here is a row of activations.
+ *
  * A panel is worked on in chunks of 256 columns. Up to 2 or 4 tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
@@ -14,7 +16,7 @@
 
 enum {
     TILE = 4,             /* tokens whose sums are in registers together */
-    MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
+    MOST_TOKENS = 128,    /* whose accumulators are kept at a time; even, for two planes */
     PREFETCH_AHEAD = 4096 /* bytes */
 };
 
@@ -302,13 +304,17 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     }
 }
 
-ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t token, uint32_t tokens,
+/* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
+ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
                          accumulators acc)
 {
-    const uint32_t first = panel * PANEL_ROWS;
-    const uint32_t rows = args->weights->rows - first < PANEL_ROWS ? args->weights->rows - first : PANEL_ROWS;
-    for (uint32_t t = 0; t < tokens; t++) {
-        float *out = args->out + (size_t)(token + t) * args->out_stride + first;
+    const uint32_t first_row = panel * PANEL_ROWS, planes = args->input->planes;
+    const uint32_t rows = args->weights->rows - first_row < PANEL_ROWS ? args->weights->rows - first_row : PANEL_ROWS;
+    for (uint32_t t = 0; t < count; t += planes) {
+        float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+        if (planes > 1)
+            for (uint32_t row = 0; row < PANEL_ROWS; row++)
+                acc[t][row] += acc[t + 1][row];
         if (!args->add)
             memcpy(out, acc[t], rows * sizeof *out);
         else
@@ -321,32 +327,33 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
     const struct activations_int8 *form = &args->input->int8[s.columns == 256];
-    const size_t stride = args->input->tokens, columns = (size_t)s.columns;
+    const uint32_t rows = args->tokens * args->input->planes;
+    const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
-    const size_t token_sums = columns / (size_t)s.sub;
+    const size_t row_sums = columns / (size_t)s.sub;
     _Alignas(32) accumulators acc;
-    for (uint32_t token = 0; token < args->tokens; token += MOST_TOKENS)
+    for (uint32_t first = 0; first < rows; first += MOST_TOKENS)
         for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            const uint32_t tokens = args->tokens - token < MOST_TOKENS ? args->tokens - token : MOST_TOKENS;
+            const uint32_t count = rows - first < MOST_TOKENS ? rows - first : MOST_TOKENS;
             const uint8_t *block = w->data + panel * w->panel_bytes;
-            memset(acc, 0, tokens * sizeof *acc);
+            memset(acc, 0, count * sizeof *acc);
             for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
                 const uint32_t left = w->columns - column;
                 const int groups = left < CHUNK_COLUMNS ? (int)left / GROUP_COLUMNS : CHUNK_GROUPS;
-                const size_t at = column / columns * stride + token;
+                const size_t at = column / columns * stride + first;
                 add_chunk(s, block, groups,
                           (struct inputs){.codes = form->codes + at * columns,
                                           .token_bytes = columns,
                                           .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
                                           .scales = form->scales + at,
                                           .scales_stride = stride,
-                                          .sums = sums + at * token_sums,
-                                          .token_sums = token_sums,
+                                          .sums = sums + at * row_sums,
+                                          .token_sums = row_sums,
                                           .group_sums = stride},
-                          tokens, acc);
+                          count, acc);
                 block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
             }
-            store(args, panel, token, tokens, acc);
+            store(args, panel, first, count, acc);
         }
 }
 

@@ -29,12 +29,9 @@ void rmsnorm_avx2(const struct rmsnorm_args *args)
         args->out[i] = (args->x[i] * scale) * args->weight[i];
 }
 
-/* 32 values to codes; returns them, stores them, and the two sums of 16. */
-static inline __m256i quantise_32(const float *x, __m256 inverse, int8_t *codes, int16_t *sums16)
+/* 32 codes: stored, and the two sums of 16. */
+static inline void store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16)
 {
-    __m256i q[4];
-    for (int i = 0; i < 4; i++)
-        q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + i * 8), inverse));
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
     _mm256_storeu_si256((__m256i *)codes, bytes);
@@ -43,41 +40,68 @@ static inline __m256i quantise_32(const float *x, __m256 inverse, int8_t *codes,
     sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xb1));
     sums16[0] = (int16_t)_mm256_extract_epi16(sums, 0);
     sums16[1] = (int16_t)_mm256_extract_epi16(sums, 8);
-    return bytes;
 }
 
-void quantise_avx2(const struct quantise_args *args)
+/* 32 values of a block; with two planes what their codes leave goes to the block behind. */
+static inline __attribute__((always_inline)) void quantise_32(const float *x, __m256 inverse, uint32_t block,
+                                                              const bool both, int8_t *codes, int16_t *sums16)
+{
+    __m256i q[4], fine[4];
+    for (int i = 0; i < 4; i++) {
+        const __m256 units = _mm256_mul_ps(_mm256_loadu_ps(x + i * 8), inverse);
+        q[i] = _mm256_cvtps_epi32(units);
+        fine[i] =
+            _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(units, _mm256_cvtepi32_ps(q[i])), _mm256_set1_ps(128.0f)));
+    }
+    store_codes(q, codes, sums16);
+    if (both)
+        store_codes(fine, codes + block, sums16 + block / 16);
+}
+
+static inline __attribute__((always_inline)) void quantise(const struct quantise_args *args, const bool both)
 {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
-    for (uint32_t b = 0; b < args->size / args->block; b++) {
-        const float *x = args->x + (size_t)b * args->block;
+    const uint32_t block = args->block, planes = both ? 2 : 1;
+    for (uint32_t b = 0; b < args->size / block; b++) {
+        const float *x = args->x + (size_t)b * block;
         __m256i most = _mm256_setzero_si256();
-        for (uint32_t i = 0; i < args->block; i += 8)
+        for (uint32_t i = 0; i < block; i += 8)
             most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(x + i)), magnitude));
         __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
         uint32_t bits = (uint32_t)_mm_cvtsi128_si32(four);
         size_t at = (size_t)b * args->stride;
-        int8_t *codes = args->codes + at * args->block;
-        int16_t *sums16 = args->sums16 + at * (args->block / 16);
-        int16_t *sums32 = args->sums32 + at * (args->block / 32);
+        int8_t *codes = args->codes + at * block;
+        int16_t *sums16 = args->sums16 + at * (block / 16);
+        int16_t *sums32 = args->sums32 + at * (block / 32);
         if (bits >= 0x7f800000) {
-            args->scales[at] = __builtin_nanf("");
-            memset(codes, 0, args->block);
-            memset(sums16, 0, args->block / 16 * sizeof *sums16);
-            memset(sums32, 0, args->block / 32 * sizeof *sums32);
+            for (uint32_t plane = 0; plane < planes; plane++)
+                args->scales[at + plane] = __builtin_nanf("");
+            memset(codes, 0, block * planes);
+            memset(sums16, 0, block / 16 * planes * sizeof *sums16);
+            memset(sums32, 0, block / 32 * planes * sizeof *sums32);
             continue;
         }
         float maximum = float_from_bits(bits);
         bool zero = maximum < 0x1p-100f;
         args->scales[at] = zero ? 0.0f : maximum / 127.0f;
+        if (both)
+            args->scales[at + 1] = args->scales[at] / 128.0f;
         const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / maximum);
-        for (uint32_t i = 0; i < args->block / 32; i++) {
-            quantise_32(x + i * 32, inverse, codes + i * 32, sums16 + i * 2);
+        for (uint32_t i = 0; i < block / 32; i++)
+            quantise_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2);
+        for (uint32_t i = 0; i < block / 32 * planes; i++)
             sums32[i] = (int16_t)(sums16[i * 2] + sums16[i * 2 + 1]);
-        }
     }
+}
+
+void quantise_avx2(const struct quantise_args *args)
+{
+    if (args->planes > 1)
+        quantise(args, true);
+    else
+        quantise(args, false);
 }
 
 void swiglu_avx2(const struct swiglu_args *args)
