@@ -196,4 +196,5 @@ def main():
     (batches if options.batches else depths if options.depths else speed)(options)
 
 
-main()
+if __name__ == "__main__":
+    main()
