@@ -1,74 +1,200 @@
 #!/usr/bin/env python3
-"""smollm and llama.cpp on the same file, by turns, with the limits of the machine measured around each round.
+"""smollm and llama.cpp on the same files, by turns, beside the limits of the machine.
 
-usage: compare.py LLAMA_CPP MODEL [--rounds 5] [--threads 2] [--prompt 512] [--generate 64]
+usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16384] [--write docs] ...
     LLAMA_CPP   folder of a built llama.cpp (bench/llamacpp_build.sh makes one)
 
-Prints the median of each figure, its range, and the ratio of medians. Only figures of one run can be compared: machines are
-shared and have moods. Rounds in which the read bandwidth moved by more than 10 % are dropped and counted.
+Reading a prompt and generating with each model; with --batches several sequences together instead, with --depths both deep
+inside a conversation. The limits are measured before and after each run of a program, and a round in which one of them moved
+by more than --tolerance is dropped, counted and repeated. Prints medians, ranges, the ratio of medians, and the share of
+the limit that follows from the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
+llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
+
+--write DIR writes DIR/speed.md, DIR/batches.md or DIR/depths.md, and plots into DIR/images.
 """
 import argparse
 import json
 import pathlib
-import re
-import statistics
-import subprocess
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+import plot
+from measure import SMOLLM, Page, Program, Rounds, median_limits, numbers, shown, spread
+from model_file import Model
 
-
-def output(*command):
-    return subprocess.run([str(c) for c in command], check=True, capture_output=True, text=True).stdout
-
-
-def bandwidth(threads):
-    text = output(ROOT / "build" / "bench" / "roofline", threads)
-    return float(re.findall(r"read, \d+ thread\(s\): ([\d.]+)", text)[-1])
+# llama.cpp's number of sequences for each of ours: its cost makes steps, and it is not asked for more than it does well.
+PARTNER = {1: 1, 2: 1, 4: 4, 8: 8, 12: 8, 16: 16}
+BATCH_PROMPT = 16  # positions that each sequence of a batch begins with
 
 
-def smollm(options):
-    command = [ROOT / "build" / "smollm", "bench", options.model, "-p", options.prompt, "-n", options.generate, "-r", 1, "-t",
-               options.threads, "--json"]
-    return {x["test"]: x["tokens_per_second"]["median"] for x in json.loads(output(*command))}, command
+def read_ours(text):
+    return {(x["test"], x["batch"], x["depth"]): x["tokens_per_second"]["median"] for x in json.loads(text)}
 
 
-def llama_cpp(options, flash):
-    program = next(p for p in pathlib.Path(options.llama_cpp).rglob("llama-bench") if p.is_file())
-    command = [program, "-m", options.model, "-p", options.prompt, "-n", options.generate, "-r", 1, "-t", options.threads, "-fa",
-               flash, "-o", "json"]
-    found = json.loads(output(*command))
-    return {("prefill" if x["n_prompt"] else "decode"): x["avg_ts"] for x in found}, command
+def read_llama_bench(text):
+    return {("prefill" if x["n_prompt"] else "decode", 1, x["n_depth"]): x["avg_ts"] for x in json.loads(text)}
+
+
+def read_batched_bench(text):
+    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {("decode", x["pl"], BATCH_PROMPT): x["speed_tg"] for x in found}
+
+
+def partner(batch):
+    return PARTNER.get(batch, batch)
+
+
+class Comparison:
+    def __init__(self, options, path):
+        self.options, self.path = options, pathlib.Path(path)
+        self.name = self.path.stem
+        self.model = Model(SMOLLM, self.path)
+
+    def llama(self, program):
+        folder = pathlib.Path(self.options.llama_cpp)
+        found = [p for p in folder.rglob(program) if p.is_file()]
+        if not found:
+            raise SystemExit(f"{folder} holds no {program}: build it with bench/llamacpp_build.sh")
+        return found[0]
+
+    def run(self, programs):
+        o = self.options
+        self.rounds = Rounds(programs, o.rounds, o.threads, o.tolerance)
+        self.commands = [shown(p.command) for p in programs]
+        self.limits = median_limits(self.rounds.limits)
+        return self
+
+    def ours(self, *more):
+        command = [SMOLLM, "bench", self.path, "-t", self.options.threads, "-r", 1, *more, "--json"]
+        return Program("smollm", command, read_ours)
+
+    def llama_bench(self, flash, *more):
+        command = [self.llama("llama-bench"), "-m", self.path, "-t", self.options.threads, "-r", 1, "-fa", flash, *more,
+                   "-o", "json"]
+        return Program(f"-fa {flash}", command, read_llama_bench)
+
+    def batched_bench(self, flash, batches):
+        o = self.options
+        context = max(batches) * (BATCH_PROMPT + o.generate) + 64
+        command = [self.llama("llama-batched-bench"), "-m", self.path, "-t", o.threads, "-tb", o.threads, "-fa", flash,
+                   "-c", context, "-npp", BATCH_PROMPT, "-ntg", o.generate, "-npl", ",".join(map(str, batches)),
+                   "--output-format", "jsonl"]
+        return Program(f"-fa {flash}", command, read_batched_bench)
+
+    def speed(self):
+        o = self.options
+        work = ("-p", o.prompt, "-n", o.generate)
+        return self.run([self.ours(*work)] + [self.llama_bench(flash, *work) for flash in (0, 1)])
+
+    def batches(self):
+        o = self.options
+        theirs = sorted({partner(b) for b in o.batches})
+        return self.run([self.ours("-p", 0, "-n", o.generate, "-b", ",".join(map(str, o.batches)), "-d", BATCH_PROMPT)] +
+                        [self.batched_bench(flash, theirs) for flash in ("off", "on")])
+
+    def depths(self):
+        o = self.options
+        work = ("-p", o.prompt, "-n", o.generate, "-d", ",".join(map(str, o.depths)))
+        return self.run([self.ours(*work), self.llama_bench(1, *work)])
+
+    def pair(self, key):
+        """Our figures and the better ones of llama.cpp's ways, and which way that is."""
+        ways = {name: figures for name, figures in self.rounds.figures.items() if name != "smollm"}
+        their_key = (key[0], partner(key[1]), key[2])
+        best = max(ways, key=lambda name: spread(ways[name][their_key])[0])
+        return spread(self.rounds.figures["smollm"][key]), spread(ways[best][their_key]), best
+
+    def limit(self, key):
+        test, batch, depth = key
+        if test == "prefill":
+            return self.model.prefill_limit(self.limits, self.options.prompt, depth)
+        return self.model.decode_limit(self.limits, batch, depth, self.options.generate)
+
+    def row(self, key, label):
+        ours, theirs, way = self.pair(key)
+        limit = self.limit(key)
+        return [*label, with_range(ours), f"{with_range(theirs)} ({way})", f"{ours[0] / theirs[0]:.2f}", digits(limit),
+                f"{ours[0] / limit:.2f}"]
+
+    def notes(self, page):
+        m = self.model
+        page.add(f"{self.name}: {', '.join(m.types)}; {m.bytes / 1e6:.0f} MB read and {m.macs / 1e9:.3f} GMAC for each "
+                 f"token generated alone, {m.kv_bytes} bytes of keys and values a position. {self.rounds.sentence()}", "",
+                 *(f"    {command}" for command in self.commands), "")
+
+
+def digits(value):
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def with_range(figures):
+    return f"{digits(figures[0])} ({digits(figures[1])} to {digits(figures[2])})"
+
+
+def speed(options):
+    page = Page(options.write, "speed", "Reading prompts and generating, beside llama.cpp")
+    done = [Comparison(options, path).speed() for path in options.models]
+    tests = (("prefill", 1, 0), ("decode", 1, 0))
+    names = {"prefill": f"prefill of {options.prompt}", "decode": "decode, one sequence"}
+    page.add(f"Tokens a second with {options.threads} threads.", "")
+    page.table(["model", "test", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+               [c.row(key, [c.name, names[key[0]]]) for c in done for key in tests])
+    for key in tests:
+        page.figure(plot.bars, f"speed-{key[0]}", names[key[0]].capitalize(), "model", "tokens a second",
+                    [(c.name, list(c.pair(key)[:2])) for c in done], ["smollm", "llama.cpp"],
+                    limits=[c.limit(key) for c in done])
+    for c in done:
+        c.notes(page)
+    page.save()
+
+
+def batches(options):
+    page = Page(options.write, "batches", "Several sequences together, beside llama.cpp")
+    page.add(f"Tokens a second of all sequences, {options.threads} threads.", "")
+    for path in options.models:
+        c = Comparison(options, path).batches()
+        keys = [("decode", b, BATCH_PROMPT) for b in options.batches]
+        page.table(["model", "sequences", "of llama.cpp", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+                   [c.row(key, [c.name, str(key[1]), str(partner(key[1]))]) for key in keys])
+        theirs = sorted({(partner(k[1]), *c.pair(k)[1]) for k in keys})
+        page.figure(plot.lines, f"batches-{c.name}", f"{c.name}: sequences generated together", "sequences",
+                    "tokens a second, all together",
+                    [("smollm", [(k[1], *c.pair(k)[0]) for k in keys]), ("llama.cpp", theirs)],
+                    limit=[(k[1], c.limit(k)) for k in keys])
+        c.notes(page)
+    page.save()
+
+
+def depths(options):
+    page = Page(options.write, "depths", "Deep inside a conversation, beside llama.cpp")
+    page.add(f"Tokens a second with {options.threads} threads, after so many positions.", "")
+    for path in options.models:
+        c = Comparison(options, path).depths()
+        for test, name in (("prefill", f"prefill of {options.prompt}"), ("decode", "decode, one sequence")):
+            keys = [(test, 1, d) for d in options.depths]
+            page.table(["model", "test", "depth", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+                       [c.row(key, [c.name, name, str(key[2])]) for key in keys])
+            series = [(who, [(k[2], *c.pair(k)[i]) for k in keys]) for i, who in enumerate(("smollm", "llama.cpp"))]
+            page.figure(plot.lines, f"depths-{test}-{c.name}", f"{c.name}: {name}", "positions before", "tokens a second",
+                        series,
+                        limit=[(k[2], c.limit(k)) for k in keys])
+        c.notes(page)
+    page.save()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("llama_cpp")
-    parser.add_argument("model")
-    for name, default in (("rounds", 5), ("threads", 2), ("prompt", 512), ("generate", 64)):
-        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("llama_cpp", metavar="LLAMA_CPP")
+    parser.add_argument("models", metavar="MODEL", nargs="+")
+    parser.add_argument("--batches", metavar="N,...", type=numbers, help="sequences that generate together")
+    parser.add_argument("--depths", metavar="N,...", type=numbers, help="positions filled beforehand")
+    for name, standard, text in (("rounds", 5, "rounds to keep"), ("threads", 2, "threads of both programs"),
+                                 ("prompt", 512, "tokens of the prompt"), ("generate", 64, "tokens generated")):
+        parser.add_argument(f"--{name}", metavar="N", type=int, default=standard, help=f"{text} [{standard}]")
+    parser.add_argument("--tolerance", metavar="X", type=float, default=0.1,
+                        help="share by which a limit may move in a round [0.1]")
+    parser.add_argument("--write", metavar="DIR", help="write Markdown and plots there")
     options = parser.parse_args()
-    ours, theirs, limits, dropped = [], [], [], 0
-    for _ in range(options.rounds):
-        before = bandwidth(options.threads)
-        mine, my_command = smollm(options)
-        runs = [llama_cpp(options, flash) for flash in (0, 1)]
-        after = bandwidth(options.threads)
-        if abs(after - before) > 0.1 * before:
-            dropped += 1
-            continue
-        ours.append(mine)
-        theirs.append({test: max(run[0][test] for run in runs) for test in mine})
-        limits.append((before + after) / 2)
-    print(" ".join(map(str, my_command)))
-    print(" ".join(map(str, runs[-1][1])), "(the better of -fa 0 and 1)")
-    print(f"{len(ours)} rounds, {dropped} dropped because the bandwidth moved by more than 10 %")
-    if not ours:
-        raise SystemExit("no round is left")
-    print(f"read bandwidth {statistics.median(limits):.1f} GB/s")
-    for test in ours[0]:
-        a, b = [x[test] for x in ours], [x[test] for x in theirs]
-        print(f"{test:8} smollm {statistics.median(a):9.1f} ({min(a):.1f} to {max(a):.1f})   llama.cpp "
-              f"{statistics.median(b):9.1f} ({min(b):.1f} to {max(b):.1f})   ratio {statistics.median(a) / statistics.median(b):.2f}")
+    (batches if options.batches else depths if options.depths else speed)(options)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Run all tests: C unit tests, black-box tests, the page's tests; in a plain build and in one with AddressSanitizer and
-UndefinedBehaviorSanitizer. The last line is "N passed, N failed".
+UndefinedBehaviorSanitizer; the selftest on emulated CPUs. The last line is "N passed, N failed".
 
-usage: run.py [--quick] [--only PART]...      parts: unit, python, page, asan-unit, asan-python
+usage: run.py [--quick] [--only PART]...      parts: unit, python, page, emulated, asan-unit, asan-python
 --quick leaves the sanitizers out. Python packages come into .venv, models and tokenizers into the user's cache.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
+import platform
 import re
 import signal
 import subprocess
@@ -18,7 +20,7 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-PYTHON_LIMIT, PAGE_LIMIT = 1500, 600  # seconds: a part that hangs is ended and counts as failed
+PYTHON_LIMIT, PAGE_LIMIT, EMULATED_LIMIT = 1500, 600, 300  # seconds: a part that hangs is ended and counts as failed
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
 
 
@@ -120,6 +122,42 @@ def page_tests(folder, environment):
     return counts["pass"], bad
 
 
+# Older CPUs than this one: the x86-64 program itself, and the kernels that it must choose there.
+X86_CPUS = {"Nehalem": ["generic"], "Haswell": ["generic", "avx2"]}
+
+
+def emulated_test(command, kernels):
+    """The selftest must say that all of its hashes are right, and have run just these kernels. "" or what is wrong."""
+    try:
+        status, output = run_limited(*command, limit=EMULATED_LIMIT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except OSError as error:
+        return f"{error} (scripts/install-packages.sh test installs it)"
+    found = re.findall(r"^ok +matmul of every type, kernels (\w+)$", output, re.M)
+    models = re.findall(r"^ok +model, kernels (\w+), 1 thread,", output, re.M)
+    return "" if status == 0 and found == models == kernels else output[-3000:] or f"ended with {status}"
+
+
+def emulated_tests(folder, environment):
+    """Same bits on other CPUs: the selftest knows the hashes that every CPU must come to."""
+    tests = {}
+    if platform.machine() == "x86_64":
+        for cpu, kernels in X86_CPUS.items():
+            tests[f"x86-64, {cpu}"] = (["qemu-x86_64", "-cpu", cpu, folder / "smollm", "selftest"], kernels)
+    cross = ROOT / "build-aarch64"
+    if platform.machine() != "aarch64":
+        build(cross, "--cross-file", "tests/emulated/aarch64.ini", "-Dcore_only=true")
+        tests["aarch64"] = (["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", cross / "tests" / "emulated" / "selftest"],
+                            ["generic"])
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+        faults = dict(zip(tests, executor.map(lambda test: emulated_test(*test), tests.values())))
+    for name, fault in faults.items():
+        say(f"  {name:24} {'failed' if fault else 'passed'}")
+        if fault:
+            say(fault)
+    bad = sum(map(bool, faults.values()))
+    return len(tests) - bad, bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
@@ -134,6 +172,7 @@ def main():
     parts = {"unit": lambda: unit_tests(plain, environment),
              "python": lambda: python_tests(plain, environment),
              "page": lambda: page_tests(plain, environment),
+             "emulated": lambda: emulated_tests(plain, environment),
              "asan-unit": lambda: unit_tests(asan, environment),
              "asan-python": lambda: python_tests(asan, environment)}
     total = [0, 0]

@@ -118,7 +118,7 @@ static const struct option options_table[] = {
      "positions filled beforehand (with seeded values)"},
     {"repetitions", "-r", COUNT, COMMAND_BENCH, AT(repetitions), "N", 1, 1000, "3", "of each test"},
     {"profile", NULL, FLAG, COMMAND_BENCH, AT(profile), NULL, 0, 0, NULL,
-     "for each operation of the pass: time, bytes, multiply-accumulates, and their share of the machine's limits"},
+     "time, bytes and multiply-accumulates of each operation, as shares of the limits"},
 };
 enum { OPTION_COUNT = sizeof options_table / sizeof *options_table };
 

@@ -1,7 +1,8 @@
 /* smollm selftest: whether this build on this CPU computes what it should.
  *
- * Every kernel of every tier that the CPU has against the plain C one; then a small seeded model, written to a
- * temporary file and run from end to end, whose logits must have the bits that they have everywhere. */
+ * Products with every type of weights, by every tier that the CPU has, against those of plain C, which must have the
+ * bits that they have everywhere; then a small seeded model, written to a temporary file and run from end to end, whose
+ * logits must have theirs. */
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -34,8 +35,8 @@ enum {
     LENGTH = 70
 };
 
-/* Of the bits of the built-in model's logits, on every machine. */
-static const uint64_t EXPECTED = 0xc2fc74912be10b69;
+/* Of the bits of the built-in model's logits, on every machine, and of the products with every type of weights. */
+static const uint64_t EXPECTED = 0xc2fc74912be10b69, EXPECTED_PRODUCTS = 0xb7296823fa1ae6bb;
 
 static uint32_t random_next(uint64_t *state)
 {
@@ -76,7 +77,9 @@ static void random_rows(uint64_t *state, uint32_t type, uint8_t *rows, size_t by
     }
 }
 
-static bool check_matmul(const struct kernel_table *reference, const struct kernel_table *tested, uint32_t type)
+/* *hash goes on with the bits of the reference. */
+static bool check_matmul(const struct kernel_table *reference, const struct kernel_table *tested, uint32_t type,
+                         uint64_t *hash)
 {
     static uint8_t rows[ROWS * COLUMNS * 4];
     static float out[2][TOKENS][ROWS];
@@ -108,6 +111,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
             kernels->matmul(&args);
         }
         good = memcmp(out[0], out[1], tokens * sizeof out[0][0]) == 0;
+        *hash = hash_bytes(out[0], tokens * sizeof out[0][0], *hash);
     }
     activations_destroy(&input);
     free(matrix.data);
@@ -120,13 +124,19 @@ static int check_kernels(enum cpu_tier tier)
     kernel_table_fill(&reference, CPU_GENERIC);
     kernel_table_fill(&tested, tier);
     int failed = 0;
+    uint64_t hash = 0;
 #define CHECK_TYPE(name, number, columns, bytes)                                                                       \
-    if (!check_matmul(&reference, &tested, number)) {                                                                  \
+    if (!check_matmul(&reference, &tested, number, &hash)) {                                                           \
         printf("FAILED  matmul of %s, kernels %s\n", #name, cpu_tier_name(tier));                                      \
         failed++;                                                                                                      \
     }
     GGUF_TYPE_MAP(CHECK_TYPE)
 #undef CHECK_TYPE
+    if (tier == CPU_GENERIC && hash != EXPECTED_PRODUCTS) {
+        printf("FAILED  matmul of every type: the products have the hash %016llx, not %016llx\n",
+               (unsigned long long)hash, (unsigned long long)EXPECTED_PRODUCTS);
+        failed++;
+    }
     if (failed == 0)
         printf("ok      matmul of every type, kernels %s\n", cpu_tier_name(tier));
     return failed;

@@ -42,7 +42,7 @@ def test_profile(smollm, model):
         # Two runs, in which the phases lie one after the other without gaps.
         tokens = x["tokens"] * x["batch"]
         seconds = sum(entry["seconds"] for entry in x["profile"]) / 2
-        assert tokens / x["tokens_per_second"]["max"] * 0.5 < seconds < tokens / x["tokens_per_second"]["min"]
+        assert tokens / x["tokens_per_second"]["max"] * 0.25 < seconds < tokens / x["tokens_per_second"]["min"]
         passes = 2 * (1 if x is prefill else 4)
         assert operations["gate_up"]["calls"] == passes * LAYERS and operations["head"]["calls"] == passes
         # 144 bytes for each 256 weights of Q4_K; one multiply-accumulate for each weight and token.

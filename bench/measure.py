@@ -1,0 +1,131 @@
+"""Running programs by turns, between measurements of the machine's limits."""
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+SMOLLM = BUILD / "smollm"
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def output(command):
+    result = subprocess.run([str(c) for c in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, command))}\nended with {result.returncode}:\n{result.stderr[-2000:]}")
+    return result.stdout
+
+
+def shown(command):
+    """A command line for a reader: names without the folders of this machine."""
+    return " ".join(pathlib.Path(c).name if isinstance(c, pathlib.Path) else str(c) for c in command)
+
+
+def roofline(threads):
+    """Limits of so many threads together: bytes and multiply-accumulates a second; 0 where not known."""
+    text = output([BUILD / "bench" / "roofline", "--together", threads])
+
+    def last(pattern, scale):
+        found = re.findall(pattern + r", \d+ thread\(s\): ([\d.]+)", text)
+        return float(found[-1]) * scale if found else 0.0
+
+    return {"read": last("read", 1e9), "int8": last(r"int8 \(\w+\)", 1e12), "float": last(r"float \(fma\)", 1e12)}
+
+
+def moved(limits):
+    """By how much the worst of the limits moved between several measurements, as a share."""
+    columns = [[x[k] for x in limits] for k in limits[0]]
+    return max((max(c) / min(c) - 1 for c in columns if min(c) > 0), default=0.0)
+
+
+def median_limits(limits):
+    return {k: statistics.median(x[k] for x in limits) for k in limits[0]}
+
+
+def spread(values):
+    """median, least, most"""
+    return statistics.median(values), min(values), max(values)
+
+
+class Program:
+    """command -> {key: figure}, read by `parse` from what the command prints."""
+
+    def __init__(self, name, command, parse):
+        self.name, self.command, self.parse = name, command, parse
+
+    def run(self):
+        return self.parse(output(self.command))
+
+
+class Rounds:
+    """Rounds of all programs by turns, with the limits measured before and after each run. A round in which a limit moved
+    by more than the tolerance is dropped, counted and repeated, up to three times as many rounds as wanted."""
+
+    def __init__(self, programs, wanted, threads, tolerance=0.1):
+        self.figures = {program.name: {} for program in programs}  # name -> key -> one figure a round
+        self.limits, self.kept, self.dropped = [], 0, 0
+        for number in range(3 * wanted):
+            if self.kept == wanted:
+                break
+            # Who goes first changes from round to round.
+            order = programs if number % 2 == 0 else programs[::-1]
+            limits, found = [roofline(threads)], {}
+            for program in order:
+                found[program.name] = program.run()
+                limits.append(roofline(threads))
+            if moved(limits) > tolerance:
+                self.dropped += 1
+                print(f"round dropped: a limit moved by {moved(limits):.0%}", file=sys.stderr, flush=True)
+                continue
+            self.kept += 1
+            self.limits += limits
+            for name, figures in found.items():
+                for key, figure in figures.items():
+                    self.figures[name].setdefault(key, []).append(figure)
+        if self.kept == 0:
+            raise SystemExit(f"no round is left of {self.dropped}: the machine is too restless (--tolerance)")
+
+    def sentence(self):
+        limits = median_limits(self.limits)
+        text = (f"{self.kept} round{'s' * (self.kept != 1)}, {self.dropped} dropped because a limit moved. "
+                f"Limits: reading {limits['read'] / 1e9:.1f} GB/s")
+        if limits["int8"]:
+            text += f", int8 {limits['int8'] / 1e12:.3f} TMAC/s, float {limits['float'] / 1e12:.3f} TMAC/s"
+        return text + "."
+
+
+def numbers(text):
+    return [int(x) for x in text.split(",")]
+
+
+class Page:
+    """Markdown, printed, and written with its figures where a folder is given."""
+
+    def __init__(self, folder, name, title):
+        self.folder = pathlib.Path(folder) if folder else None
+        self.name, self.text = name, [f"# {title}", ""]
+        self.images = self.folder / "images" if folder else None
+
+    def add(self, *text):
+        for line in text:
+            say(line)
+        self.text += text
+
+    def table(self, head, rows):
+        lines = ["| " + " | ".join(row) + " |" for row in [head, *rows]]
+        self.add(lines[0], "|" + "---|" * len(head), *lines[1:], "")
+
+    def figure(self, draw, name, title, *arguments, **options):
+        if self.images:
+            name = name.replace(" ", "-")
+            draw(self.images / f"{name}.svg", title, *arguments, **options)
+            self.text += [f"![{title}](images/{name}.svg)", ""]
+
+    def save(self):
+        if self.folder:
+            (self.folder / f"{self.name}.md").write_text("\n".join(self.text).rstrip() + "\n", encoding="utf-8")

@@ -1,0 +1,95 @@
+"""The tools that measure: limits follow from the file, restless rounds are dropped, steps are found, plots are whole."""
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "models")]
+
+import measure  # noqa: E402
+import plot  # noqa: E402
+from model_file import Model  # noqa: E402
+
+LIMITS = {"read": 40e9, "int8": 400e9, "float": 100e9}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from make_model import make_model
+
+    path = tmp_path_factory.mktemp("measuring") / "small.gguf"
+    make_model(path, arch="llama", type="Q4_K", hidden=256, ffn=512, layers=2, heads=4, kv_heads=2, vocab=352)
+    return Model(os.environ.get("SMOLLM", measure.SMOLLM), path)
+
+
+def test_limits_follow_from_the_file(model):
+    layer = 2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 512
+    assert model.layer_macs == {True: 0, False: 2 * layer}
+    assert model.layer_bytes == 2 * layer * 144 // 256
+    assert model.kv_bytes == 2 * 2 * 128 * 2 and model.attention_macs == 2 * 2 * 256
+    # Alone, reading is the limit; a batch of 64 computes longer than it reads.
+    kv = 1001 * model.kv_bytes
+    assert model.decode_limit(LIMITS, 1, 1000) == pytest.approx(LIMITS["read"] / (model.bytes + kv))
+    wide = 64 / (64 * model.macs / LIMITS["int8"] + 64 * model.attention_macs / LIMITS["float"])
+    assert model.decode_limit(LIMITS, 64) == pytest.approx(wide)
+
+
+def test_restless_rounds_are_dropped(monkeypatch):
+    speeds = iter([40e9, 41e9, 40e9,  # kept
+                   40e9, 50e9, 40e9,  # dropped
+                   42e9, 42e9, 41e9])  # kept
+    monkeypatch.setattr(measure, "roofline", lambda threads: {**LIMITS, "read": next(speeds)})
+    monkeypatch.setattr(measure, "output", lambda command: command)
+    order = []
+    programs = [measure.Program(name, name, lambda text: order.append(text) or {"key": len(order)}) for name in "ab"]
+    rounds = measure.Rounds(programs, 2, 1)
+    assert (rounds.kept, rounds.dropped) == (2, 1)
+    assert order == ["a", "b", "b", "a", "a", "b"] and rounds.figures == {"a": {"key": [1, 5]}, "b": {"key": [2, 6]}}
+    assert "2 rounds, 1 dropped" in rounds.sentence()
+
+
+def test_a_command_is_shown_without_folders():
+    assert measure.shown([pathlib.Path("/somewhere/smollm"), "bench", "-t", 2]) == "smollm bench -t 2"
+
+
+def test_plots_are_whole(tmp_path):
+    points = [(1, 10.0, 9.0, 11.0), (8, 40.0, 39.0, 42.5), (4, 30.0, 29.0, 31.0)]
+    plot.lines(tmp_path / "lines.svg", "A < B", "sequences", "tokens a second", [("ours", points), ("theirs", points[:2])],
+               limit=[(1, 12.0), (8, 90.0)])
+    plot.bars(tmp_path / "bars.svg", "Types", "model", "tokens a second",
+              [("3b-Q4_0", [(1.0, 0.9, 1.1), None]), ("a-name-that-is-far-too-long-for-one-line", [(2.0, 2.0, 2.0)] * 2)],
+              ["ours", "theirs"], limits=[3.0, None])
+    for name in ("lines", "bars"):
+        root = xml.parse(tmp_path / f"{name}.svg").getroot()
+        text = " ".join(root.itertext())
+        assert "tokens a second" in text and "limit of the machine" in text and "prefers-color-scheme" in text
+        width, height = float(root.get("width")), float(root.get("height"))
+        for mark in root.iter("{http://www.w3.org/2000/svg}text"):
+            assert 0 <= float(mark.get("x", 0)) <= width and 0 <= float(mark.get("y", 0)) <= height
+
+
+def test_ticks_are_round():
+    assert plot.ticks(42) == [0, 10, 20, 30, 40, 50]
+    assert plot.ticks(0.9)[-1] >= 0.9 and plot.ticks(1135)[1] in (200, 250)
+
+
+def test_the_kernel_bench_names_every_operation():
+    program = measure.BUILD / "bench" / "kernel"
+    if not program.exists():
+        pytest.skip("not built")
+    text = subprocess.run([program, "--tier", "generic", "--shape", "64x256", "--type", "q4_k,f16", "--tokens", "1,2",
+                           "--depth", "64", "--seconds", "0.005"], check=True, capture_output=True, text=True).stdout
+    rows = [line.split() for line in text.splitlines()[1:] if not line.startswith("#")]
+    assert {row[0] for row in rows} == {"matmul", "attention", "rmsnorm", "quantise", "swiglu", "exponentials"}
+    assert all(row[1] == "generic" for row in rows) and sum(row[0] == "matmul" for row in rows) == 4
+
+
+@pytest.mark.parametrize("y, steps", [(1.0, []), (1.2, [(2, 1.2, 1.0)])])
+def test_steps_are_found(y, steps):
+    import growth
+
+    assert growth.above_the_line([(1, 1.0), (2, y), (4, 1.0)], 0.15) == steps
