@@ -1,6 +1,8 @@
 """Running programs by turns, between measurements of the machine's limits."""
+import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -52,6 +54,21 @@ def spread(values):
     return statistics.median(values), min(values), max(values)
 
 
+def processor_seconds():
+    """What all processors have spent, idling and in all, and what the programs that we ran have spent."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(x) for x in file.readline().split()[1:9]]
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    rate = os.sysconf("SC_CLK_TCK")
+    return (ticks[3] + ticks[4]) / rate, sum(ticks) / rate, own.ru_utime + own.ru_stime
+
+
+def share_of_others(before, after):
+    """Of the processors' time between two readings of processor_seconds, what other programs took."""
+    idle, all_, own = (b - a for a, b in zip(before, after))
+    return max(0.0, (all_ - idle - own) / all_) if all_ > 0 else 0.0
+
+
 class Program:
     """command -> {key: figure}, read by `parse` from what the command prints."""
 
@@ -68,13 +85,13 @@ class Rounds:
 
     def __init__(self, programs, wanted, threads, tolerance=0.1):
         self.figures = {program.name: {} for program in programs}  # name -> key -> one figure a round
-        self.limits, self.kept, self.dropped = [], 0, 0
+        self.limits, self.others, self.kept, self.dropped = [], [], 0, 0
         for number in range(3 * wanted):
             if self.kept == wanted:
                 break
             # Who goes first changes from round to round.
             order = programs if number % 2 == 0 else programs[::-1]
-            limits, found = [roofline(threads)], {}
+            begin, limits, found = processor_seconds(), [roofline(threads)], {}
             for program in order:
                 found[program.name] = program.run()
                 limits.append(roofline(threads))
@@ -84,6 +101,7 @@ class Rounds:
                 continue
             self.kept += 1
             self.limits += limits
+            self.others.append(share_of_others(begin, processor_seconds()))
             for name, figures in found.items():
                 for key, figure in figures.items():
                     self.figures[name].setdefault(key, []).append(figure)
@@ -96,6 +114,9 @@ class Rounds:
                 f"Limits: reading {limits['read'] / 1e9:.1f} GB/s")
         if limits["int8"]:
             text += f", int8 {limits['int8'] / 1e12:.3f} TMAC/s, float {limits['float'] / 1e12:.3f} TMAC/s"
+        others = statistics.median(self.others)
+        if others > 0.05:  # limits that are steadily low do not drop a round, but they are not the machine's
+            text += f". Other programs took {others:.0%} of the processors meanwhile"
         return text + "."
 
 

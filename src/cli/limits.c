@@ -38,15 +38,35 @@ static uint64_t read_plain(const uint8_t *data, size_t size)
 #define TWELVE_REGISTERS                                                                                               \
     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm14", "xmm15"
 
-__attribute__((target("avx2"))) static uint64_t read_avx2(const uint8_t *data, size_t size)
+/* One after the other as the hardware expects it, and four streams with prefetches: which is faster depends on the CPU
+ * and on how busy its memory is. */
+__attribute__((target("avx2"), always_inline)) static inline uint64_t read_streams(const uint8_t *data, size_t size,
+                                                                                   size_t streams, size_t ahead)
 {
     __m256i sum[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256()};
-    for (size_t i = 0; i + 128 <= size; i += 128)
-        for (size_t k = 0; k < 4; k++)
-            sum[k] = _mm256_xor_si256(sum[k], _mm256_load_si256((const __m256i *)(data + i + k * 32)));
+    for (size_t i = 0; i + 128 <= size / streams; i += 128)
+        for (size_t stream = 0; stream < streams; stream++) {
+            const uint8_t *at = data + stream * (size / streams) + i;
+            if (ahead > 0) {
+                _mm_prefetch((const char *)at + ahead, _MM_HINT_T0);
+                _mm_prefetch((const char *)at + ahead + 64, _MM_HINT_T0);
+            }
+            for (size_t k = 0; k < 4; k++)
+                sum[k] = _mm256_xor_si256(sum[k], _mm256_load_si256((const __m256i *)(at + k * 32)));
+        }
     for (int k = 1; k < 4; k++)
         sum[0] = _mm256_xor_si256(sum[0], sum[k]);
     return (uint64_t)_mm256_extract_epi64(sum[0], 0);
+}
+
+__attribute__((target("avx2"))) static uint64_t read_avx2(const uint8_t *data, size_t size)
+{
+    return read_streams(data, size, 1, 0);
+}
+
+__attribute__((target("avx2"))) static uint64_t read_avx2_ahead(const uint8_t *data, size_t size)
+{
+    return read_streams(data, size, 4, 512);
 }
 
 /* One unit: ROUNDS times the body. Registers are cleared first (what they hold could be denormal floats, which take
@@ -81,18 +101,19 @@ PEAK(float_avx2, TWELVE(FMA_YMM))
 
 /* How this CPU does each. */
 struct ways {
-    uint64_t (*read)(const uint8_t *data, size_t size);
-    thread_pool_function *int8, *floats; /* NULL: not known */
-    double int8_macs, float_macs;        /* of a unit */
+    uint64_t (*read[2])(const uint8_t *data, size_t size); /* the faster one counts */
+    thread_pool_function *int8, *floats;                   /* NULL: not known */
+    double int8_macs, float_macs;                          /* of a unit */
     const char *int8_instruction;
 };
 
 static struct ways ways_of_this_cpu(void)
 {
-    struct ways ways = {.read = read_plain, .int8_instruction = ""};
+    struct ways ways = {.read = {read_plain, read_plain}, .int8_instruction = ""};
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        ways = (struct ways){read_avx2, int8_avx2, float_avx2, ROUNDS * 6.0 * 32, ROUNDS * 12.0 * 8, "vpmaddubsw"};
+        ways = (struct ways){
+            {read_avx2, read_avx2_ahead}, int8_avx2, float_avx2, ROUNDS * 6.0 * 32, ROUNDS * 12.0 * 8, "vpmaddubsw"};
         if (__builtin_cpu_supports("avx512f")) {
             ways.floats = float_avx512;
             ways.float_macs = ROUNDS * 12.0 * 16;
@@ -138,11 +159,14 @@ static double fastest(struct thread_pool *pool, thread_pool_function *run, void 
 struct limits limits_measure(const struct limits_meter *meter, double seconds)
 {
     const struct ways ways = ways_of_this_cpu();
-    struct reading reading = {meter->data, ways.read};
     struct limits limits = {.threads = thread_pool_size(meter->pool), .int8_instruction = ways.int8_instruction};
     const uint32_t units = limits.threads * UNITS_PER_THREAD;
-    limits.bytes_per_second = (double)meter->bytes /
-                              fastest(meter->pool, read_unit, &reading, (uint32_t)(meter->bytes / UNIT_BYTES), seconds);
+    for (int i = 0; i < 2; i++) {
+        struct reading reading = {meter->data, ways.read[i]};
+        double took = fastest(meter->pool, read_unit, &reading, (uint32_t)(meter->bytes / UNIT_BYTES), seconds / 2);
+        if ((double)meter->bytes / took > limits.bytes_per_second)
+            limits.bytes_per_second = (double)meter->bytes / took;
+    }
     if (ways.int8)
         limits.int8_macs_per_second = ways.int8_macs * units / fastest(meter->pool, ways.int8, NULL, units, seconds);
     if (ways.floats)

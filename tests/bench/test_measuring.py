@@ -52,6 +52,12 @@ def test_restless_rounds_are_dropped(monkeypatch):
     assert "2 rounds, 1 dropped" in rounds.sentence()
 
 
+def test_the_share_of_others():
+    # Idle, all, ours: of 10 seconds 4 were idle and 5 ours.
+    assert measure.share_of_others((100.0, 200.0, 7.0), (104.0, 210.0, 12.0)) == pytest.approx(0.1)
+    assert measure.share_of_others((100.0, 200.0, 7.0), (100.0, 200.0, 7.0)) == 0
+
+
 def test_a_command_is_shown_without_folders():
     assert measure.shown([pathlib.Path("/somewhere/smollm"), "bench", "-t", 2]) == "smollm bench -t 2"
 
