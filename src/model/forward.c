@@ -9,8 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
-enum { MOST_NORMED_BY_ONE = 2, MOST_TOGETHER = 3, STORED_TOGETHER = 8, PHASES_PER_LAYER = 9, OTHER_PHASES = 3 };
+enum {
+    /* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
+    MOST_NORMED_BY_ONE = 2,
+    /* So many positions of all tokens are attended to by the thread that finishes a head's projections. */
+    MOST_JOINED_POSITIONS = 512,
+    MOST_TOGETHER = 3,
+    STORED_TOGETHER = 8,
+    PHASES_PER_LAYER = 9,
+    OTHER_PHASES = 3
+};
 
 /* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
 struct product {
@@ -33,7 +41,9 @@ struct product {
 struct layer_pass {
     struct forward *forward;
     uint32_t layer;
-    bool stores; /* attention units store keys and values: no two tokens are of one sequence */
+    bool stores;                 /* attention units store keys and values: no two tokens are of one sequence */
+    bool joined;                 /* attention of a head follows its projections without a wait */
+    _Atomic uint32_t *projected; /* [KV head]: rows of its query, key and value that are done, when joined */
     struct product projections, output, gate_up, down;
 };
 
@@ -42,7 +52,8 @@ struct forward_plan {
     struct layer_pass *layers;
     struct product head;
     struct thread_pool_phase *phases;
-    _Atomic uint64_t *ends; /* of the phases, when profiled */
+    _Atomic uint32_t *projected; /* [layer][KV head] */
+    _Atomic uint64_t *ends;      /* of the phases, when profiled */
 };
 
 static uint32_t query_size(const struct model_config *c)
@@ -76,12 +87,19 @@ static void multiply(const struct product *p, int i, uint32_t unit)
     p->forward->kernels.matmul(&args);
 }
 
+/* Which matrix a unit is of; *unit becomes the unit within it. */
+static int matrix_of(const struct product *p, uint32_t *unit)
+{
+    int i = 0;
+    while (*unit >= units_of(p->matrices[i], p->panels_per_unit))
+        *unit -= units_of(p->matrices[i++], p->panels_per_unit);
+    return i;
+}
+
 static void product_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct product *p = user;
-    int i = 0;
-    while (unit >= units_of(p->matrices[i], p->panels_per_unit))
-        unit -= units_of(p->matrices[i++], p->panels_per_unit);
+    int i = matrix_of(p, &unit);
     multiply(p, i, unit);
     if (p->then.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
         for (uint32_t token = 0; token < p->then.units; token++)
@@ -263,6 +281,28 @@ static void attention_unit(void *user, uint32_t unit, unsigned thread)
     attend(pass, &plan->works[plan->work_count - 1 - unit / plan->kv_heads], unit % plan->kv_heads, thread);
 }
 
+/* Some rows of query, key or value; whoever completes a head goes on with its attention, if they are joined. */
+static void projection_unit(void *user, uint32_t unit, unsigned thread)
+{
+    const struct layer_pass *pass = user;
+    const struct product *p = &pass->projections;
+    const struct attention_plan *plan = &pass->forward->attention;
+    const int i = matrix_of(p, &unit);
+    multiply(p, i, unit);
+    if (!pass->joined)
+        return;
+    const uint32_t of_head = (i == 0 ? plan->group : 1) * plan->head_dim, all = (plan->group + 2) * plan->head_dim;
+    const uint32_t wide = p->panels_per_unit * PANEL_ROWS, rows = p->matrices[i]->rows;
+    const uint32_t end = rows - unit * wide < wide ? rows : (unit + 1) * wide;
+    for (uint32_t row = unit * wide; row < end;) {
+        const uint32_t kv_head = row / of_head, next = (kv_head + 1) * of_head, last = next < end ? next : end;
+        if (atomic_fetch_add(&pass->projected[kv_head], last - row) + last - row == all)
+            for (uint32_t work = 0; work < plan->work_count; work++)
+                attend(pass, &plan->works[work], kv_head, thread);
+        row = last;
+    }
+}
+
 static void attended_unit(void *user, uint32_t token, unsigned thread)
 {
     struct forward *f = ((struct layer_pass *)user)->forward;
@@ -303,10 +343,18 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 
 /* ---- Profile ---- */
 
+/* The product of a phase, NULL for another one. */
+static const struct product *product_of(const struct thread_pool_phase *phase)
+{
+    return phase->run == product_unit || phase->run == gate_up_unit ? phase->argument
+           : phase->run == projection_unit ? &((const struct layer_pass *)phase->argument)->projections
+                                           : NULL;
+}
+
 static enum operation operation_of(const struct thread_pool_phase *phase)
 {
-    if (phase->run == product_unit || phase->run == gate_up_unit)
-        return ((const struct product *)phase->argument)->operation;
+    if (product_of(phase))
+        return product_of(phase)->operation;
     return phase->run == embed_unit       ? OPERATION_embed
            : phase->run == store_unit     ? OPERATION_store
            : phase->run == attention_unit ? OPERATION_attention
@@ -360,10 +408,11 @@ static void run_profiled(struct forward *f, uint32_t phases)
         entry->calls++;
         entry->seconds += (double)(end - begin) * 1e-9;
         begin = end;
-        if (operation == OPERATION_attention)
+        if (product_of(phase))
+            count_product(entry, product_of(phase));
+        if (operation == OPERATION_attention ||
+            (phase->run == projection_unit && ((const struct layer_pass *)phase->argument)->joined))
             count_attention(entry, f);
-        else if (phase->run == product_unit || phase->run == gate_up_unit)
-            count_product(entry, phase->argument);
     }
 }
 
@@ -376,6 +425,15 @@ static struct thread_pool_phase only_if(bool wanted, struct thread_pool_phase ph
     return phase;
 }
 
+/* So little attention that sharing it is not worth a wait. */
+static bool plan_is_short(const struct forward *f)
+{
+    uint64_t positions = 0;
+    for (uint32_t token = 0; token < f->token_count; token++)
+        positions += f->tokens[token].position + 1;
+    return positions <= MOST_JOINED_POSITIONS;
+}
+
 static struct thread_pool_phase *plan_layer(struct layer_pass *pass, struct thread_pool_phase *phase)
 {
     struct forward *f = pass->forward;
@@ -386,10 +444,15 @@ static struct thread_pool_phase *plan_layer(struct layer_pass *pass, struct thre
     const struct thread_pool_phase next_norm = is_last
                                                    ? (struct thread_pool_phase){head_norm_unit, f, f->chosen.tokens}
                                                    : (struct thread_pool_phase){attention_norm_unit, pass + 1, tokens};
-    *phase++ = product_phase(&pass->projections, 1, nothing);
+    pass->joined = pass->stores && plan_is_short(f);
+    *phase = product_phase(&pass->projections, 1, nothing);
+    *phase++ = (struct thread_pool_phase){projection_unit, pass, pass->projections.units};
+    for (uint32_t kv_head = 0; kv_head < c->kv_heads; kv_head++)
+        atomic_store_explicit(&pass->projected[kv_head], 0, memory_order_relaxed);
     *phase++ = (struct thread_pool_phase){store_unit, pass,
                                           pass->stores ? 0 : (tokens + STORED_TOGETHER - 1) / STORED_TOGETHER};
-    *phase++ = (struct thread_pool_phase){attention_unit, pass, f->attention.work_count * c->kv_heads};
+    *phase++ =
+        (struct thread_pool_phase){attention_unit, pass, pass->joined ? 0 : f->attention.work_count * c->kv_heads};
     *phase++ = (struct thread_pool_phase){attended_unit, pass, heads_are_whole_blocks(f) ? 0 : tokens};
     *phase++ = product_phase(&pass->output, 1, only_if(joined, ffn_norm));
     *phase++ = only_if(!joined, ffn_norm);
@@ -489,12 +552,14 @@ static int create_plan(struct forward *f, struct smollm_error *error)
         const size_t phases = (size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES;
         plan->phases = array_allocate(phases, sizeof *plan->phases);
         plan->ends = array_allocate(phases, sizeof *plan->ends);
+        plan->projected = array_allocate((size_t)c->layers * c->kv_heads, sizeof *plan->projected);
     }
-    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->ends, error, SMOLLM_ENOMEM,
+    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->ends || !plan->projected, error, SMOLLM_ENOMEM,
                     "out of memory for %u layers", c->layers);
     for (uint32_t i = 0; i < c->layers; i++) {
         plan->layers[i].forward = f;
         plan->layers[i].layer = i;
+        plan->layers[i].projected = plan->projected + (size_t)i * c->kv_heads;
         describe_products(f, &f->weights->layers[i], &plan->layers[i]);
     }
     plan->head = (struct product){.forward = f,
@@ -575,6 +640,7 @@ void forward_destroy(struct forward *f)
         free(f->plan->layers);
         free(f->plan->phases);
         free((void *)f->plan->ends);
+        free((void *)f->plan->projected);
         free(f->plan);
     }
     activations_destroy(&f->normed);
