@@ -8,6 +8,7 @@ Reading a prompt and generating with each model; with --batches several sequence
 inside a conversation. The limits are measured before and after each run of a program, and a round in which one of them moved
 by more than --tolerance is dropped, counted and repeated. Prints medians, ranges, the ratio of medians, and the share of
 the limit that follows from the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
+smollm runs with --precise off, as llama.cpp knows nothing else, and for reading and generating also with --precise on.
 llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
 
 --write DIR writes DIR/speed.md, DIR/batches.md or DIR/depths.md, and plots into DIR/images.
@@ -22,6 +23,7 @@ from model_file import Model
 
 # llama.cpp's number of sequences for each of ours: its cost makes steps, and it is not asked for more than it does well.
 PARTNER = {1: 1, 2: 1, 4: 4, 8: 8, 12: 8, 16: 16}
+OURS, PRECISE = "smollm", "smollm --precise on"
 BATCH_PROMPT = 16  # positions that each sequence of a batch begins with
 
 
@@ -46,7 +48,7 @@ class Comparison:
     def __init__(self, options, path):
         self.options, self.path = options, pathlib.Path(path)
         self.name = self.path.stem
-        self.model = Model(SMOLLM, self.path)
+        self.model = Model(SMOLLM, self.path, options.cache_type)
 
     def llama(self, program):
         folder = pathlib.Path(self.options.llama_cpp)
@@ -62,9 +64,10 @@ class Comparison:
         self.limits = median_limits(self.rounds.limits)
         return self
 
-    def ours(self, *more):
-        command = [SMOLLM, "bench", self.path, "-t", self.options.threads, "-r", 1, *more, "--json"]
-        return Program("smollm", command, read_ours)
+    def ours(self, *more, name=OURS, precise="off"):
+        command = [SMOLLM, "bench", self.path, "-t", self.options.threads, "-r", 1, "--precise", precise, "--cache-type",
+                   self.options.cache_type, *more, "--json"]
+        return Program(name, command, read_ours)
 
     def llama_bench(self, flash, *more):
         command = [self.llama("llama-bench"), "-m", self.path, "-t", self.options.threads, "-r", 1, "-fa", flash, *more,
@@ -82,7 +85,7 @@ class Comparison:
     def speed(self):
         o = self.options
         work = ("-p", o.prompt, "-n", o.generate)
-        return self.run([self.ours(*work)] + [self.llama_bench(flash, *work) for flash in (0, 1)])
+        return self.run([self.ours(*work), self.ours(*work, name=PRECISE, precise="on")] + [self.llama_bench(flash, *work) for flash in (0, 1)])
 
     def batches(self):
         o = self.options
@@ -95,12 +98,12 @@ class Comparison:
         work = ("-p", o.prompt, "-n", o.generate, "-d", ",".join(map(str, o.depths)))
         return self.run([self.ours(*work), self.llama_bench(1, *work)])
 
-    def pair(self, key):
+    def pair(self, key, who=OURS):
         """Our figures and the better ones of llama.cpp's ways, and which way that is."""
-        ways = {name: figures for name, figures in self.rounds.figures.items() if name != "smollm"}
+        ways = {name: figures for name, figures in self.rounds.figures.items() if name not in (OURS, PRECISE)}
         their_key = (key[0], partner(key[1]), key[2])
         best = max(ways, key=lambda name: spread(ways[name][their_key])[0])
-        return spread(self.rounds.figures["smollm"][key]), spread(ways[best][their_key]), best
+        return spread(self.rounds.figures[who][key]), spread(ways[best][their_key]), best
 
     def limit(self, key):
         test, batch, depth = key
@@ -108,8 +111,8 @@ class Comparison:
             return self.model.prefill_limit(self.limits, self.options.prompt, depth)
         return self.model.decode_limit(self.limits, batch, depth, self.options.generate)
 
-    def row(self, key, label):
-        ours, theirs, way = self.pair(key)
+    def row(self, key, label, who=OURS):
+        ours, theirs, way = self.pair(key, who)
         limit = self.limit(key)
         return [*label, with_range(ours), f"{with_range(theirs)} ({way})", f"{ours[0] / theirs[0]:.2f}", digits(limit),
                 f"{ours[0] / limit:.2f}"]
@@ -136,7 +139,8 @@ def speed(options):
     names = {"prefill": f"prefill of {options.prompt}", "decode": "decode, one sequence"}
     page.add(f"Tokens a second with {options.threads} threads.", "")
     page.table(["model", "test", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
-               [c.row(key, [c.name, names[key[0]]]) for c in done for key in tests])
+               [c.row(key, [c.name, names[key[0]] + more], who) for c in done
+                for who, more in ((OURS, ""), (PRECISE, ", precise")) for key in tests])
     for key in tests:
         page.figure(plot.bars, f"speed-{key[0]}", names[key[0]].capitalize(), "model", "tokens a second",
                     [(c.name, list(c.pair(key)[:2])) for c in done], ["smollm", "llama.cpp"],
@@ -191,6 +195,7 @@ def main():
         parser.add_argument(f"--{name}", metavar="N", type=int, default=standard, help=f"{text} [{standard}]")
     parser.add_argument("--tolerance", metavar="X", type=float, default=0.1,
                         help="share by which a limit may move in a round [0.1]")
+    parser.add_argument("--cache-type", choices=["f16", "q8_0"], default="f16", help="keys and values of smollm [f16]")
     parser.add_argument("--write", metavar="DIR", help="write Markdown and plots there")
     options = parser.parse_args()
     (batches if options.batches else depths if options.depths else speed)(options)

@@ -42,7 +42,7 @@ class Growth:
 
     def measure(self, threads, *more):
         o = self.options
-        command = [SMOLLM, "bench", self.path, "-t", threads, "-n", o.generate, "-r", 1, *more, "--json"]
+        command = [SMOLLM, "bench", self.path, "-t", threads, "-n", o.generate, "-r", 1, "--precise", "off", *more, "--json"]
         rounds = Rounds([Program("smollm", command, read)], o.rounds, threads, o.tolerance)
         return rounds, {key: spread(values) for key, values in rounds.figures["smollm"].items()}, shown(command)
 

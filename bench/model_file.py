@@ -6,8 +6,8 @@ FLOAT_TYPES = {"F32", "F16", "BF16"}
 
 
 class Model:
-    def __init__(self, smollm, path):
-        text = subprocess.run([str(smollm), "inspect", str(path), "--json", "--tensors"], check=True, capture_output=True,
+    def __init__(self, smollm, path, cache_type="f16"):
+        text = subprocess.run([str(smollm), "inspect", str(path), "--json", "--tensors", "--cache-type", cache_type], check=True, capture_output=True,
                               text=True).stdout
         found = json.loads(text)
         tensors = {t["name"]: t for t in found["tensors"]}
