@@ -1,7 +1,8 @@
 /* Where the time of passes goes, for commands that measure: forward_run adds to a profile when it is given one.
  *
  * Operations are the phases of a pass, which follow each other; what is joined to a phase (SwiGLU to gate and up,
- * storing keys and values to attention, the norms of one or two tokens to the product before) counts as its part. */
+ * storing keys and values to attention, attention to few positions to the projections, the norms of one or two tokens
+ * to the product before) counts as its part. */
 #ifndef MODEL_PROFILE_H
 #define MODEL_PROFILE_H
 
