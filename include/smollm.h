@@ -175,6 +175,7 @@ struct smollm_engine_stats {
     uint32_t requests_waiting;
     uint64_t requests_finished;
     uint64_t prompt_tokens;
+    uint64_t cached_tokens; /* of these, not computed again */
     uint64_t generated_tokens;
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
@@ -237,6 +238,9 @@ struct smollm_request_options {
     int logprobs; /* -1 or 0 with want_logprobs false: none; with want_logprobs: this many alternatives (0 to 20) */
     bool want_logprobs;
     bool want_progress; /* SMOLLM_EVENT_PROGRESS while the prompt is read */
+    /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
+     * other numbers neither use it nor can tell from their speed that it is there. */
+    uint64_t cache_owner;
     /* Called from the engine's thread when events became available after there were none; must return at once (for
      * example uv_async_send). May be NULL. */
     void (*notify)(void *user);

@@ -45,6 +45,7 @@ struct api_call {
     const struct api_route *route;
     struct smollm_text path;
     struct smollm_text body; /* borrowed until api_answer_open has returned */
+    uint64_t caller;         /* whose key it is: what one has asked cannot be felt by another; 0: there are no keys */
     /* Called from another thread when the answer may have more bytes after it had none; must return at once. */
     void (*notify)(void *user);
     void *notify_user;

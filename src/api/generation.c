@@ -32,6 +32,7 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .logprobs = request->logprobs > 0 ? (int)request->logprobs : 0,
                                            .want_logprobs = request->logprobs >= 0 || request->return_tokens,
                                            .want_progress = request->return_progress && request->is_stream,
+                                           .cache_owner = call->caller,
                                            .notify = call->notify,
                                            .notify_user = call->notify_user};
 }

@@ -17,7 +17,7 @@ struct engine {
     struct thread_pool *pool;
     struct kv_cache cache;
     struct forward forward;
-    struct page_pool pages;
+    struct page_cache pages;
     struct sampler_scratch scratch;
     struct slot *slots; /* [parallel] */
     struct batch_token *batch;
@@ -37,7 +37,7 @@ struct engine {
     uint64_t wakes; /* counts submissions, cancellations and wakes: a change means look again */
 
     _Atomic uint32_t running, waiting, pages_used;
-    _Atomic uint64_t finished, prompt_tokens, generated_tokens;
+    _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens;
 };
 
 static double ms_between(uint64_t from, uint64_t to)
@@ -63,9 +63,10 @@ static void finish_slot(struct engine *engine, struct slot *slot, enum engine_en
     uint64_t prompt_end = slot->prompt_done_ns ? slot->prompt_done_ns : now;
     struct engine_times times = {.queue_ms = ms_between(sequence->submitted_ns, slot->started_ns),
                                  .prompt_ms = ms_between(slot->started_ns, prompt_end),
-                                 .predict_ms = ms_between(prompt_end, now)};
+                                 .predict_ms = ms_between(prompt_end, now),
+                                 .cached = slot->cached};
     slot_clear(slot, &engine->pages);
-    atomic_store(&engine->pages_used, engine->pages.total - engine->pages.free_count);
+    atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     atomic_fetch_sub(&engine->running, 1);
     tell_finished(engine, sequence, end, &times, error);
 }
@@ -160,6 +161,21 @@ static void plan_tokens(struct engine *engine, struct slot *slot, uint32_t count
     }
 }
 
+/* The oldest prompt that is not planned yet and needs nothing that this pass computes. */
+static struct slot *next_prompt(struct engine *engine)
+{
+    struct slot *oldest = NULL;
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        bool can = slot->sequence && slot->token_count == slot->prompt_count && slot->planned == 0;
+        for (uint32_t k = 0; k < engine->options.parallel && can; k++)
+            can = !slot_should_wait(slot, &engine->slots[k]);
+        if (can && (!oldest || slot->sequence->id < oldest->sequence->id))
+            oldest = slot;
+    }
+    return oldest;
+}
+
 /* Decode tokens of all slots, then as much of prompts as the batch takes, oldest sequence first. */
 static uint32_t plan(struct engine *engine)
 {
@@ -173,15 +189,10 @@ static uint32_t plan(struct engine *engine)
     }
     uint32_t room = engine->options.batch;
     while (room > 0) {
-        struct slot *oldest = NULL;
-        for (uint32_t i = 0; i < engine->options.parallel; i++) {
-            struct slot *slot = &engine->slots[i];
-            if (slot->sequence && slot->token_count == slot->prompt_count && slot->planned == 0 &&
-                (!oldest || slot->sequence->id < oldest->sequence->id))
-                oldest = slot;
-        }
+        struct slot *oldest = next_prompt(engine);
         if (!oldest)
             break;
+        slot_adopt(oldest, &engine->pages, &engine->cache);
         uint32_t left = oldest->prompt_count - oldest->computed, count = left < room ? left : room;
         if (!slot_reserve(oldest, &engine->pages, oldest->computed + count))
             break;
@@ -217,6 +228,7 @@ static void draw_token(struct engine *engine, struct slot *slot, const float *lo
     if (slot->prompt_done_ns == 0) {
         slot->prompt_done_ns = clock_nanoseconds();
         atomic_fetch_add(&engine->prompt_tokens, slot->prompt_count);
+        atomic_fetch_add(&engine->cached_tokens, slot->cached);
     }
     if (request->alternatives >= 0)
         fill_logprobs(engine, logits, request->alternatives, &token);
@@ -247,17 +259,18 @@ static bool step(struct engine *engine)
             for (uint32_t k = 0; k < engine->options.parallel; k++)
                 if (engine->slots[k].planned > 0 && engine->slots[k].pages == engine->batch[i].pages)
                     engine->logit_slots[rows++] = &engine->slots[k];
-    atomic_store(&engine->pages_used, engine->pages.total - engine->pages.free_count);
+    atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     forward_run(&engine->forward, engine->batch, size, engine->logits);
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
         if (slot->planned == 0)
             continue;
         slot->computed += slot->planned;
+        slot_learn(slot, &engine->pages);
         slot_publish(slot);
         const struct engine_client *client = &slot->sequence->request.client;
         if (client->progress && slot->token_count == slot->prompt_count)
-            client->progress(client->user, slot->computed, slot->prompt_count,
+            client->progress(client->user, slot->computed, slot->cached, slot->prompt_count,
                              ms_between(slot->started_ns, clock_nanoseconds()));
     }
     for (uint32_t i = 0; i < rows; i++)
@@ -388,6 +401,7 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
                                           .requests_waiting = atomic_load(&engine->waiting),
                                           .requests_finished = atomic_load(&engine->finished),
                                           .prompt_tokens = atomic_load(&engine->prompt_tokens),
+                                          .cached_tokens = atomic_load(&engine->cached_tokens),
                                           .generated_tokens = atomic_load(&engine->generated_tokens),
                                           .kv_pages_total = engine->pages.total,
                                           .kv_pages_used = atomic_load(&engine->pages_used)};
@@ -438,7 +452,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     if (status == 0)
         status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);
     if (status == 0)
-        status = page_pool_create(&engine->pages, (uint32_t)pages, error);
+        status = page_cache_create(&engine->pages, (uint32_t)pages, error);
     if (status == 0)
         status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, o->planes,
                                 most, error);
@@ -507,7 +521,7 @@ void engine_destroy(struct engine *engine)
     free(engine->logits);
     sampler_scratch_destroy(&engine->scratch);
     forward_destroy(&engine->forward);
-    page_pool_destroy(&engine->pages);
+    page_cache_destroy(&engine->pages);
     kv_cache_destroy(&engine->cache);
     thread_pool_destroy(engine->pool);
     pthread_mutex_destroy(&engine->mutex);

@@ -51,14 +51,15 @@ enum engine_end {
 
 struct engine_times {
     double queue_ms, prompt_ms, predict_ms;
+    uint32_t cached; /* tokens of the prompt that were not computed again */
 };
 
 struct engine_client {
     void *user;
     /* Whether another token can be taken now; false parks the sequence until engine_wake. NULL: always. */
     bool (*ready)(void *user);
-    /* After each pass over a part of the prompt. May be NULL. */
-    void (*progress)(void *user, uint32_t processed, uint32_t total, double ms);
+    /* After each pass over a part of the prompt; cached of the processed ones were known. May be NULL. */
+    void (*progress)(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms);
     /* A token; returns false to end the sequence after it. */
     bool (*token)(void *user, const struct engine_token *token);
     /* The last call. */
@@ -67,6 +68,7 @@ struct engine_client {
 };
 
 struct engine_request {
+    uint64_t owner;                  /* shares what is known with requests of the same number alone */
     const int32_t *prompt;           /* copied */
     uint32_t prompt_count;           /* 1 to context - 1 */
     uint32_t most_tokens;            /* 0: until the context is full */

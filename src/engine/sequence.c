@@ -58,7 +58,7 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
     slot->sequence = sequence;
     memcpy(slot->tokens, request->prompt, request->prompt_count * sizeof *slot->tokens);
     slot->token_count = slot->prompt_count = request->prompt_count;
-    slot->computed = slot->planned = slot->page_count = 0;
+    slot->computed = slot->planned = slot->cached = slot->page_count = slot->known_pages = 0;
     slot->parked = false;
     slot->started_ns = clock_nanoseconds();
     slot->prompt_done_ns = 0;
@@ -66,22 +66,77 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
     slot_publish(slot);
 }
 
-void slot_clear(struct slot *slot, struct page_pool *pool)
+void slot_clear(struct slot *slot, struct page_cache *cache)
 {
+    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, known = slot->known_pages;
+    if (rest > 0 && known < slot->page_count)
+        page_cache_learn(cache, slot->sequence->request.owner, known > 0 ? slot->pages[known - 1] : NO_PAGE,
+                         slot->pages[known], slot->tokens + (size_t)known * KV_PAGE_POSITIONS, rest);
     while (slot->page_count > 0)
-        page_pool_give(pool, slot->pages[--slot->page_count]);
+        page_cache_release(cache, slot->pages[--slot->page_count]);
     slot->sequence = NULL;
-    slot->token_count = slot->prompt_count = slot->computed = 0;
+    slot->token_count = slot->prompt_count = slot->computed = slot->cached = slot->known_pages = 0;
     slot_publish(slot);
 }
 
-bool slot_reserve(struct slot *slot, struct page_pool *pool, uint32_t positions)
+bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions)
 {
     uint32_t need = (positions + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
     for (; slot->page_count < need; slot->page_count++)
-        if (!page_pool_take(pool, &slot->pages[slot->page_count]))
+        if (!page_cache_take(cache, &slot->pages[slot->page_count]))
             return false;
     return true;
+}
+
+void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv)
+{
+    const uint64_t owner = slot->sequence->request.owner;
+    while (slot->computed == slot->known_pages * KV_PAGE_POSITIONS && slot->page_count == slot->known_pages) {
+        const uint32_t left = slot->prompt_count - 1 - slot->computed, at = slot->page_count;
+        uint32_t common,
+            page = page_cache_find(cache, owner, at > 0 ? slot->pages[at - 1] : NO_PAGE, slot->tokens + slot->computed,
+                                   left < KV_PAGE_POSITIONS ? left : KV_PAGE_POSITIONS, &common);
+        if (page == NO_PAGE)
+            return;
+        page_cache_hold(cache, page);
+        if (common == KV_PAGE_POSITIONS) {
+            slot->pages[at] = page;
+            slot->known_pages++;
+        } else {
+            bool taken = page_cache_take(cache, &slot->pages[at]);
+            if (taken)
+                kv_cache_copy_page(kv, page, slot->pages[at]);
+            page_cache_release(cache, page);
+            if (!taken)
+                return;
+        }
+        slot->page_count++;
+        slot->computed += common;
+        slot->cached += common;
+    }
+}
+
+void slot_learn(struct slot *slot, struct page_cache *cache)
+{
+    for (; (slot->known_pages + 1) * KV_PAGE_POSITIONS <= slot->computed; slot->known_pages++) {
+        const uint32_t at = slot->known_pages, parent = at > 0 ? slot->pages[at - 1] : NO_PAGE;
+        const uint32_t known = page_cache_learn(cache, slot->sequence->request.owner, parent, slot->pages[at],
+                                                slot->tokens + (size_t)at * KV_PAGE_POSITIONS, KV_PAGE_POSITIONS);
+        if (known != slot->pages[at]) { /* computed twice, to the same bits */
+            page_cache_hold(cache, known);
+            page_cache_release(cache, slot->pages[at]);
+            slot->pages[at] = known;
+        }
+    }
+}
+
+bool slot_should_wait(const struct slot *slot, const struct slot *other)
+{
+    const uint32_t reach = slot->computed + KV_PAGE_POSITIONS;
+    return other != slot && other->sequence && other->planned > 0 && slot->computed % KV_PAGE_POSITIONS == 0 &&
+           slot->prompt_count > reach && other->token_count >= reach &&
+           other->sequence->request.owner == slot->sequence->request.owner &&
+           memcmp(slot->tokens, other->tokens, reach * sizeof *slot->tokens) == 0;
 }
 
 void slot_publish(struct slot *slot)

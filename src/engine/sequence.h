@@ -3,7 +3,7 @@
 #define ENGINE_SEQUENCE_H
 
 #include "engine/engine.h"
-#include "engine/page_pool.h"
+#include "engine/page_cache.h"
 #include "sampling/sampler.h"
 
 #include <stdatomic.h>
@@ -27,9 +27,11 @@ struct slot {
     int32_t *tokens;                  /* [context]: prompt and answer so far */
     uint32_t *pages;                  /* [pages of a context] */
     uint32_t page_count;
+    uint32_t known_pages; /* of these, from the first on: full and known to the page cache */
     uint32_t token_count;
     uint32_t prompt_count;
     uint32_t computed; /* tokens whose keys and values are in the cache */
+    uint32_t cached;   /* of these, taken from the page cache */
     uint32_t planned;  /* tokens of this slot in the pass under way */
     bool parked;
     struct sampler sampler;
@@ -43,10 +45,18 @@ struct slot {
 int slot_create(struct slot *slot, uint32_t context, uint32_t vocabulary, struct smollm_error *error);
 void slot_destroy(struct slot *slot);
 void slot_begin(struct slot *slot, struct engine_sequence *sequence);
-/* Gives back the pages. */
-void slot_clear(struct slot *slot, struct page_pool *pool);
-/* Makes sure that pages exist for the first `positions` positions; false when the pool is empty. */
-bool slot_reserve(struct slot *slot, struct page_pool *pool, uint32_t positions);
+/* Gives up the pages; what they hold stays known. */
+void slot_clear(struct slot *slot, struct page_cache *cache);
+/* Makes sure that pages exist for the first `positions` positions; false when all pages are held. */
+bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions);
+
+/* Takes what is known of the rest of the prompt but its last token, whose logits are wanted: whole pages are shared,
+ * the beginning of one is copied. */
+void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv);
+/* Makes pages known that have become full. */
+void slot_learn(struct slot *slot, struct page_cache *cache);
+/* Whether another slot, in the pass under way, computes a page that this one needs next. */
+bool slot_should_wait(const struct slot *slot, const struct slot *other);
 void slot_publish(struct slot *slot);
 
 #endif

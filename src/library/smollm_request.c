@@ -161,7 +161,7 @@ static bool client_ready(void *user)
     return ready;
 }
 
-static void client_progress(void *user, uint32_t processed, uint32_t total, double ms)
+static void client_progress(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms)
 {
     struct smollm_request *request = user;
     if (!request->want_progress)
@@ -170,6 +170,7 @@ static void client_progress(void *user, uint32_t processed, uint32_t total, doub
     request->progress = (struct smollm_event){.type = SMOLLM_EVENT_PROGRESS};
     request->progress.progress.total = total;
     request->progress.progress.processed = processed;
+    request->progress.progress.cached = cached;
     request->progress.progress.ms = ms;
     request->has_progress = true;
     tell_reader(request);
@@ -240,6 +241,7 @@ static void client_finished(void *user, enum engine_end end, const struct engine
             request->last.finish.stop = request->stops.stops[request->stops.match];
         request->last.finish.seed = request->seed;
         request->last.finish.usage = (struct smollm_usage){.prompt_tokens = request->prompt_count,
+                                                           .cached_tokens = times->cached,
                                                            .completion_tokens = request->completion_tokens,
                                                            .reasoning_tokens = request->reasoning_tokens,
                                                            .queue_ms = times->queue_ms,
@@ -310,7 +312,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
-    struct engine_request wanted = {.prompt = prompt->ids.data,
+    struct engine_request wanted = {.owner = options->cache_owner,
+                                    .prompt = prompt->ids.data,
                                     .prompt_count = request->prompt_count,
                                     .most_tokens = options->max_tokens,
                                     .sampling = options->sampling ? *options->sampling : standard,

@@ -38,6 +38,14 @@ size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_ty
     return kv_block_bytes(type, config->head_dim) / ATTENTION_BLOCK * config->kv_heads * config->layers;
 }
 
+void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to)
+{
+    for (uint32_t layer = 0; layer < cache->layers; layer++) {
+        uint8_t *base = kv_cache_base(cache, layer, 0);
+        memcpy(base + to * cache->page_stride, base + from * cache->page_stride, cache->page_stride);
+    }
+}
+
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error)
 {
     *type = KV_F16;

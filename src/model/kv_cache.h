@@ -38,6 +38,9 @@ static inline uint8_t *kv_cache_base(const struct kv_cache *cache, uint32_t laye
     return cache->data + (size_t)layer * cache->pages * cache->page_stride + kv_head * cache->block;
 }
 
+/* Copies a page in all layers. */
+void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to);
+
 /* "f16" or "q8_0", NULL for f16; SMOLLM_EINVAL for another name. */
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error);
 const char *kv_type_name(enum kv_type type);

@@ -14,20 +14,20 @@ bool access_key_matches(struct smollm_text given, const char *key)
 }
 
 /* All keys are looked at, whichever matches. */
-static bool is_known_key(const struct access_rules *rules, struct smollm_text given)
+static uint32_t number_of(const struct access_rules *rules, struct smollm_text given)
 {
-    bool known = false;
-    for (const char *const *key = rules->keys; key && *key; key++)
-        known |= access_key_matches(given, *key);
-    return known && given.size > 0;
+    uint32_t found = 0, number = 1;
+    for (const char *const *key = rules->keys; key && *key; key++, number++)
+        found |= number & (0U - (uint32_t)(access_key_matches(given, *key) & (found == 0)));
+    return given.size > 0 ? found : 0;
 }
 
-static bool has_key(const struct access_rules *rules, const struct http_head *head)
+uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head)
 {
     struct smollm_text given = http_head_field(head, "authorization");
     if (given.size > 7 && strncasecmp(given.data, "Bearer ", 7) == 0)
-        return is_known_key(rules, (struct smollm_text){given.data + 7, given.size - 7});
-    return is_known_key(rules, http_head_field(head, "x-api-key"));
+        return number_of(rules, (struct smollm_text){given.data + 7, given.size - 7});
+    return number_of(rules, http_head_field(head, "x-api-key"));
 }
 
 static struct smollm_text without_port(struct smollm_text host)
@@ -81,7 +81,7 @@ int access_check(const struct access_rules *rules, const struct http_head *head,
         *reason = "requests from pages of another origin are refused";
         return 403;
     }
-    if (!is_public && rules->keys && rules->keys[0] && !has_key(rules, head)) {
+    if (!is_public && rules->keys && rules->keys[0] && access_key_number(rules, head) == 0) {
         *reason = "a key is needed: Authorization: Bearer KEY";
         return 401;
     }

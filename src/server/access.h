@@ -17,6 +17,9 @@ struct access_rules {
 int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
                  bool is_public, const char **reason);
 
+/* Which of the keys a request brings, from 1; 0: none of ours. */
+uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head);
+
 /* Whether two texts are equal; takes the same time wherever they differ. */
 bool access_key_matches(struct smollm_text given, const char *key);
 

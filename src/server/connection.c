@@ -301,6 +301,7 @@ static void notify(void *user)
 static void open_answer(struct connection *c)
 {
     struct api_call call = {.route = c->route,
+                            .caller = c->caller,
                             .path = c->parser.head.path,
                             .body = buffer_text(&c->body),
                             .notify = notify,
@@ -398,6 +399,7 @@ static bool check_head(struct connection *c)
         respond_error(c, status, reason, NULL);
         return false;
     }
+    c->caller = access_key_number(&server->rules, head);
     if (!is_page && !c->route) {
         respond_error(c, 404, "there is nothing at this path", NULL);
         return false;

@@ -58,6 +58,7 @@ struct connection {
     uint64_t looked_ns;
 
     const struct api_route *route;
+    uint32_t caller; /* number of its key */
     struct api_answer *answer;
     _Atomic bool is_notified; /* set by other threads */
     bool head_is_sent;

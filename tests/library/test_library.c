@@ -62,7 +62,8 @@ static struct smollm_engine *start(uint32_t parallel, uint32_t queue, uint32_t b
     return engine;
 }
 
-static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, uint32_t most)
+static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owner, const char *text, uint64_t seed,
+                                     uint32_t most)
 {
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.temperature = 1.0f;
@@ -72,12 +73,18 @@ static struct smollm_request *ask(struct smollm_engine *engine, const char *text
                                              .max_tokens = most,
                                              .ignore_eos = true,
                                              .want_logprobs = true,
-                                             .logprobs = 3};
+                                             .logprobs = 3,
+                                             .cache_owner = owner};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)
         fail_msg("%s", error.message);
     return request;
+}
+
+static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, uint32_t most)
+{
+    return ask_as(engine, 0, text, seed, most);
 }
 
 static void events_add_up(void **state)
@@ -133,6 +140,106 @@ static void company_changes_nothing(void **state)
         answer_free(&answer);
     }
     answer_free(&first);
+}
+
+/* Reads the answer to a prompt; it must be the one in *want (which is set when it is empty). Returns the cached tokens.
+ */
+static uint32_t answer_again(struct smollm_engine *engine, uint64_t owner, const char *text, struct answer *want)
+{
+    struct answer answer = {0};
+    struct smollm_request *request = ask_as(engine, owner, text, 11, 40);
+    read_all(request, &answer);
+    smollm_request_close(request);
+    assert_int_equal(answer.token_count, 40);
+    const uint32_t cached = answer.last.finish.usage.cached_tokens;
+    if (want->token_count == 0) {
+        *want = answer;
+        return cached;
+    }
+    assert_memory_equal(answer.tokens, want->tokens, 40 * sizeof *answer.tokens);
+    assert_memory_equal(answer.logprobs, want->logprobs, 40 * sizeof *answer.logprobs);
+    answer_free(&answer);
+    return cached;
+}
+
+/* To the token, with the same bits, for the same owner alone. A token of the tiny model is a byte. */
+static void what_is_known_is_not_computed_again(void **state)
+{
+    static const char prompt[] =
+        "A prompt of more than two pages of thirty-two tokens each: it has a hundred and some.";
+    static const char other[] = "A prompt of more than two pages of thirty-two tokens each: it HAS another end.";
+    const uint32_t count = sizeof prompt - 1;
+    struct answer want = {0}, want_other = {0}, fresh = {0};
+    struct smollm_engine *engine = start(2, 8, 64);
+    assert_int_equal(answer_again(engine, 1, prompt, &want), 0);
+    assert_int_equal(answer_again(engine, 1, prompt, &want), count - 1);
+    assert_int_equal(answer_again(engine, 1, other, &want_other), 62);
+    assert_int_equal(answer_again(engine, 2, prompt, &want), 0);
+    assert_int_equal(answer_again(engine, 2, prompt, &want), count - 1);
+    struct smollm_engine_stats stats;
+    smollm_engine_get_stats(engine, &stats);
+    assert_int_equal(stats.cached_tokens, 2 * (count - 1) + 62);
+    assert_int_equal(stats.kv_pages_used, 0);
+    smollm_engine_close(engine);
+    engine = start(2, 8, 64);
+    assert_int_equal(answer_again(engine, 1, other, &fresh), 0);
+    assert_memory_equal(fresh.logprobs, want_other.logprobs, 40 * sizeof *fresh.logprobs);
+    smollm_engine_close(engine);
+    answer_free(&want);
+    answer_free(&want_other);
+    answer_free(&fresh);
+}
+
+/* Whole pages that another request is reading at the moment are waited for, and the answers do not differ. */
+static void prompts_read_together_share(void **state)
+{
+    static const char prompt[] =
+        "Four requests with this same prompt of some length arrive at once, and one of them reads it.";
+    struct answer want = {0};
+    for (uint32_t batch = 16; batch <= 256; batch *= 4) {
+        struct smollm_engine *engine = start(4, 8, batch);
+        struct smollm_request *requests[4];
+        for (int i = 0; i < 4; i++)
+            requests[i] = ask(engine, prompt, 11, 40);
+        uint32_t cached = 0;
+        for (int i = 0; i < 4; i++) {
+            struct answer answer = {0};
+            read_all(requests[i], &answer);
+            smollm_request_close(requests[i]);
+            cached += answer.last.finish.usage.cached_tokens;
+            if (want.token_count == 0) {
+                want = answer;
+                continue;
+            }
+            assert_memory_equal(answer.logprobs, want.logprobs, 40 * sizeof *answer.logprobs);
+            answer_free(&answer);
+        }
+        assert_in_range(cached, 3 * 64, 3 * (sizeof prompt - 2));
+        smollm_engine_close(engine);
+    }
+    answer_free(&want);
+}
+
+/* More conversations than the pages hold: what is forgotten is computed again. */
+static void forgotten_prompts_are_computed_again(void **state)
+{
+    struct smollm_engine *engine = start(1, 8, 64);
+    struct answer want[8] = {0};
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 8; i++) {
+            char text[200];
+            snprintf(text, sizeof text,
+                     "%d is the number with which this conversation begins, and it goes on for %d words "
+                     "more so that its pages are many",
+                     i, i);
+            (void)answer_again(engine, 0, text, &want[i]);
+        }
+    struct smollm_engine_stats stats;
+    smollm_engine_get_stats(engine, &stats);
+    assert_int_equal(stats.kv_pages_used, 0);
+    smollm_engine_close(engine);
+    for (int i = 0; i < 8; i++)
+        answer_free(&want[i]);
 }
 
 static void seeds_decide(void **state)
@@ -516,6 +623,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_add_up),
         cmocka_unit_test(company_changes_nothing),
+        cmocka_unit_test(what_is_known_is_not_computed_again),
+        cmocka_unit_test(prompts_read_together_share),
+        cmocka_unit_test(forgotten_prompts_are_computed_again),
         cmocka_unit_test(seeds_decide),
         cmocka_unit_test(stop_strings_end_the_answer),
         cmocka_unit_test(cancelling_frees_everything),

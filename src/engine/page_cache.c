@@ -1,0 +1,218 @@
+#include "engine/page_cache.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error)
+{
+    *cache = (struct page_cache){.pages = array_allocate(total, sizeof *cache->pages),
+                                 .free = array_allocate(total, sizeof *cache->free),
+                                 .total = total,
+                                 .first_root = NO_PAGE,
+                                 .oldest = NO_PAGE,
+                                 .newest = NO_PAGE};
+    if (!cache->pages || !cache->free) {
+        page_cache_destroy(cache);
+        return error_set(error, SMOLLM_ENOMEM, "out of memory for %u pages", total);
+    }
+    for (uint32_t i = 0; i < total; i++)
+        cache->free[cache->free_count++] = total - 1 - i;
+    return 0;
+}
+
+void page_cache_destroy(struct page_cache *cache)
+{
+    free(cache->pages);
+    free(cache->free);
+    *cache = (struct page_cache){0};
+}
+
+/* ---- Order of use: known pages that nobody holds ---- */
+
+static void use_append(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    p->older = cache->newest;
+    p->newer = NO_PAGE;
+    *(cache->newest == NO_PAGE ? &cache->oldest : &cache->pages[cache->newest].newer) = page;
+    cache->newest = page;
+    cache->unheld++;
+}
+
+static void use_remove(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    *(p->older == NO_PAGE ? &cache->oldest : &cache->pages[p->older].newer) = p->newer;
+    *(p->newer == NO_PAGE ? &cache->newest : &cache->pages[p->newer].older) = p->older;
+    cache->unheld--;
+}
+
+/* ---- Tree ---- */
+
+static uint32_t first_child(const struct page_cache *cache, uint32_t parent)
+{
+    return parent == NO_PAGE ? cache->first_root : cache->pages[parent].first_child;
+}
+
+static void set_first_child(struct page_cache *cache, uint32_t parent, uint32_t child)
+{
+    *(parent == NO_PAGE ? &cache->first_root : &cache->pages[parent].first_child) = child;
+}
+
+static void forget(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    assert(p->is_known && p->first_child == NO_PAGE);
+    if (p->previous_sibling == NO_PAGE)
+        set_first_child(cache, p->parent, p->next_sibling);
+    else
+        cache->pages[p->previous_sibling].next_sibling = p->next_sibling;
+    if (p->next_sibling != NO_PAGE)
+        cache->pages[p->next_sibling].previous_sibling = p->previous_sibling;
+    p->is_known = false;
+}
+
+/* The least recently used page that has no children, forgotten; NO_PAGE when there is none. */
+static uint32_t evict(struct page_cache *cache)
+{
+    uint32_t page = cache->oldest;
+    while (page != NO_PAGE && cache->pages[page].first_child != NO_PAGE)
+        page = cache->pages[page].newer;
+    if (page != NO_PAGE) {
+        use_remove(cache, page);
+        forget(cache, page);
+    }
+    return page;
+}
+
+bool page_cache_take(struct page_cache *cache, uint32_t *page)
+{
+    *page = cache->free_count > 0 ? cache->free[--cache->free_count] : evict(cache);
+    if (*page == NO_PAGE)
+        return false;
+    cache->pages[*page].holders = 1;
+    return true;
+}
+
+void page_cache_hold(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    assert(p->holders > 0 || p->is_known);
+    if (p->holders++ == 0)
+        use_remove(cache, page);
+}
+
+void page_cache_release(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    assert(page < cache->total && p->holders > 0);
+    if (--p->holders > 0)
+        return;
+    if (p->is_known)
+        use_append(cache, page);
+    else
+        cache->free[cache->free_count++] = page;
+}
+
+uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_t parent, const int32_t *tokens,
+                         uint32_t count, uint32_t *common)
+{
+    uint32_t best = NO_PAGE;
+    *common = 0;
+    for (uint32_t page = first_child(cache, parent); page != NO_PAGE; page = cache->pages[page].next_sibling) {
+        const struct cached_page *p = &cache->pages[page];
+        const uint32_t most = p->token_count < count ? p->token_count : count;
+        uint32_t same = 0;
+        while (p->owner == owner && same < most && p->tokens[same] == tokens[same])
+            same++;
+        if (same > *common) {
+            best = page;
+            *common = same;
+        }
+    }
+    return best;
+}
+
+uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t page,
+                          const int32_t *tokens, uint32_t count)
+{
+    struct cached_page *p = &cache->pages[page];
+    assert(p->holders > 0 && !p->is_known && count > 0 && count <= KV_PAGE_POSITIONS);
+    assert(parent == NO_PAGE || (cache->pages[parent].is_known && cache->pages[parent].owner == owner));
+    uint32_t common, known = page_cache_find(cache, owner, parent, tokens, count, &common);
+    if (known != NO_PAGE && common == count)
+        return known;
+    p->is_known = true;
+    p->owner = owner;
+    p->parent = parent;
+    p->first_child = p->previous_sibling = NO_PAGE;
+    p->next_sibling = first_child(cache, parent);
+    if (p->next_sibling != NO_PAGE)
+        cache->pages[p->next_sibling].previous_sibling = page;
+    set_first_child(cache, parent, page);
+    p->token_count = count;
+    memcpy(p->tokens, tokens, count * sizeof *tokens);
+    return page;
+}
+
+uint32_t page_cache_held(const struct page_cache *cache)
+{
+    return cache->total - cache->free_count - cache->unheld;
+}
+
+/* ---- Debugging ---- */
+
+static bool node_is_valid(const struct page_cache *cache, uint32_t page)
+{
+    const struct cached_page *p = &cache->pages[page];
+    if (p->token_count < 1 || p->token_count > KV_PAGE_POSITIONS ||
+        (p->token_count < KV_PAGE_POSITIONS && p->first_child != NO_PAGE))
+        return false;
+    if (p->parent != NO_PAGE) {
+        const struct cached_page *parent = &cache->pages[p->parent];
+        if (!parent->is_known || parent->owner != p->owner || parent->token_count < KV_PAGE_POSITIONS)
+            return false;
+    }
+    bool is_child = false;
+    uint32_t before = NO_PAGE, steps = 0;
+    for (uint32_t i = first_child(cache, p->parent); i != NO_PAGE && steps <= cache->total; steps++) {
+        if (cache->pages[i].previous_sibling != before)
+            return false;
+        is_child |= i == page;
+        before = i;
+        i = cache->pages[i].next_sibling;
+    }
+    return is_child && steps <= cache->total;
+}
+
+bool page_cache_is_valid(const struct page_cache *cache)
+{
+    uint32_t in_order = 0, unheld = 0, free_pages = 0;
+    uint32_t before = NO_PAGE;
+    for (uint32_t page = cache->oldest; page != NO_PAGE && in_order <= cache->total; page = cache->pages[page].newer) {
+        const struct cached_page *p = &cache->pages[page];
+        if (p->older != before || !p->is_known || p->holders > 0)
+            return false;
+        before = page;
+        in_order++;
+    }
+    for (uint32_t page = 0; page < cache->total; page++) {
+        const struct cached_page *p = &cache->pages[page];
+        if (p->is_known && !node_is_valid(cache, page))
+            return false;
+        unheld += p->is_known && p->holders == 0;
+        free_pages += !p->is_known && p->holders == 0;
+    }
+    for (uint32_t i = 0; i < cache->free_count; i++) {
+        const struct cached_page *p = &cache->pages[cache->free[i]];
+        if (p->is_known || p->holders > 0)
+            return false;
+        for (uint32_t k = 0; k < i; k++)
+            if (cache->free[k] == cache->free[i])
+                return false;
+    }
+    return before == cache->newest && in_order == unheld && unheld == cache->unheld && free_pages == cache->free_count;
+}

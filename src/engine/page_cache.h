@@ -1,0 +1,69 @@
+/* Which pages of the KV cache are free, which are held, and which tokens they hold, so that no prefix that is still
+ * there is computed twice. Used by the engine thread alone.
+ *
+ * Known pages form a tree for each owner: a page's tokens follow those of its parent. A page is held by every slot that
+ * reads it; what nobody holds stays known until its memory is wanted, the least recently used leaf first. A page that
+ * is full never changes again; one that is not is a leaf, from which others copy. Owners do not see each other's pages,
+ * so that nobody can feel by its speed what another has asked.
+ *
+ * Zheng et al., "SGLang: Efficient Execution of Structured Language Model Programs", 2024, section 3 (radix tree). */
+#ifndef ENGINE_PAGE_CACHE_H
+#define ENGINE_PAGE_CACHE_H
+
+#include "base/error.h"
+#include "model/kv_cache.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NO_PAGE UINT32_MAX
+
+struct cached_page {
+    uint32_t holders;
+    bool is_known;
+    uint64_t owner;
+    uint32_t parent; /* NO_PAGE: the page begins a sequence */
+    uint32_t first_child, previous_sibling, next_sibling;
+    uint32_t older, newer; /* known pages that nobody holds, by their last use */
+    uint32_t token_count;
+    int32_t tokens[KV_PAGE_POSITIONS];
+};
+
+struct page_cache {
+    struct cached_page *pages;
+    uint32_t total;
+    uint32_t *free; /* a stack of page numbers */
+    uint32_t free_count;
+    uint32_t first_root; /* pages that begin sequences, of all owners */
+    uint32_t oldest, newest;
+    uint32_t unheld; /* known pages that nobody holds */
+};
+
+int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error);
+void page_cache_destroy(struct page_cache *cache); /* accepts a zeroed struct */
+
+/* A page to write, held once: a free one, or the least recently used that nobody holds, which is forgotten. False when
+ * all are held. */
+bool page_cache_take(struct page_cache *cache, uint32_t *page);
+void page_cache_hold(struct page_cache *cache, uint32_t page);
+/* Gives up a hold. Pages of a sequence are released from its end, so that its beginning stays longest. */
+void page_cache_release(struct page_cache *cache, uint32_t page);
+
+/* The known page behind parent (NO_PAGE: that begins a sequence) which shares most of `count` tokens from its first on,
+ * or NO_PAGE; *common: how many, 1 to KV_PAGE_POSITIONS. */
+uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_t parent, const int32_t *tokens,
+                         uint32_t count, uint32_t *common);
+
+/* Makes a held page known behind a known parent. Returns it, or, when a page with these tokens was known before (of a
+ * page that is not full: one that begins with them), that one. */
+uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t page,
+                          const int32_t *tokens, uint32_t count);
+
+/* Pages that are held. */
+uint32_t page_cache_held(const struct page_cache *cache);
+
+/* Whether every page is in exactly one state, the tree is a tree, and the order of use holds what it should. Slow: for
+ * debug builds and tests. */
+bool page_cache_is_valid(const struct page_cache *cache);
+
+#endif
