@@ -1,5 +1,5 @@
 /* Every kernel of every tier that this CPU has against the generic one, bit for bit, on ordinary and hostile values,
- * with canaries behind what it writes. */
+ * with canaries behind what it writes. The name of a tier as an argument: that one alone. */
 #include "kernel_cases.h"
 
 static void attention_equals_reference(void **state)
@@ -152,12 +152,14 @@ static void quantise_is_what_it_says(void **state)
     assert_true(isnan(scale));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     seed_random();
     int failed = 0;
     kernel_table_fill(&reference, CPU_GENERIC);
     for (int tier = CPU_GENERIC; tier <= (int)cpu_detect(); tier++) {
+        if (argc > 1 && strcmp(argv[1], cpu_tier_name((enum cpu_tier)tier)) != 0)
+            continue;
         printf("tier %s\n", cpu_tier_name((enum cpu_tier)tier));
         kernel_table_fill(&tested, (enum cpu_tier)tier);
         const struct CMUnitTest tests[] = {
