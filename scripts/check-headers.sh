@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 for header in $(git ls-files 'include/*.h' 'src/*.h'); do
     flags=()
     case $header in src/kernel/x86/*) [ "$(uname -m)" = x86_64 ] || continue; flags=(-mavx2 -mfma -mf16c) ;; esac
+    case $header in *avx512*) flags+=(-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni) ;; esac
     echo "#include \"$header\"" | gcc -std=c17 -D_GNU_SOURCE -Wall -Werror -Wno-unused-function -I. -Iinclude -Isrc \
         "${flags[@]}" -fsyntax-only -x c - || { echo "$header does not compile alone"; exit 1; }
 done

@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(gcc ninja-build meson pkg-config libuv1-dev libjansson-dev libcurl4-openssl-dev libssl-dev libedit-dev
        python3 python3-venv curl ca-certificates unzip)
-test=(libcmocka-dev nodejs npm chromium git qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+test=(libcmocka-dev libsimde-dev nodejs npm chromium git qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 check=(clang clang-format libclang-rt-14-dev nodejs npm git binutils)
 
 wanted=()

@@ -15,6 +15,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = "pytest tests/model -q -x -k 'reference or near'"
+EMULATED = "build/tests/kernel/test_emulated"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
 
 # name, file, what stands there, what to put instead, the test that must fail
@@ -43,6 +44,15 @@ CHANGES = [
     ("AVX2 mixes up high bits of Q6_K", "src/kernel/x86/panel_avx2.h", "36 + first * 2 + g", "36 + first + g", KERNEL),
     ("AVX2 drains too late", "src/kernel/x86/matmul_avx2.c", "s.bits == 6 ? 2", "s.bits == 6 ? 4", KERNEL),
     ("AVX2 forgets the minimum", "src/kernel/x86/matmul_avx2.c", "sum = _mm256_fmadd_ps(_mm256_load_ps(&chunk->minus[0][row])", "sum = _mm256_fnmadd_ps(_mm256_load_ps(&chunk->minus[0][row])", KERNEL),
+    ("AVX-512 mixes up scales of Q3_K", "src/kernel/x86/panel_avx512.h", "move_bit(load_word(words, 2), k * 2, 4)", "move_bit(load_word(words, 2), k, 4)", EMULATED),
+    ("AVX-512 takes the wrong fifth bits", "src/kernel/x86/panel_avx512.h", "(char)(g / 2)", "(char)(g / 4)", EMULATED),
+    ("AVX-512 does not centre Q4_K", "src/kernel/x86/panel_avx512.h", "s.type == GGUF_Q4_K ? 8 : s.offset", "s.type == GGUF_Q4_K ? 4 : s.offset", EMULATED),
+    ("AVX-512 lets signs into the scaled sum", "src/kernel/x86/panel_avx512.h", "_mm512_set1_epi32(0xffff)", "_mm512_set1_epi32(-1)", EMULATED),
+    ("AVX-512 scales large sums as int16", "src/kernel/x86/panel_avx512.h", "* 127 * s.sub < 1 << 15", "* 127 * s.sub < 1 << 16", EMULATED),
+    ("AVX-512 starts at the sums of the next token", "src/kernel/x86/matmul_avx512vnni.c", "t * subs + sub", "(t + 1) * subs + sub", EMULATED),
+    ("AVX-512 tiles overlap", "src/kernel/x86/matmul_avx512vnni.c", "        row += step;\n", "        row += step - (step == 5);\n", EMULATED),
+    ("AVX-512 forgets the minimum", "src/kernel/x86/matmul_avx512vnni.c", "derived->sums_float[at] = (float)sum;", "derived->sums_float[at] = 0;", EMULATED),
+    ("AVX-512 has BF16 bits in the wrong half", "src/kernel/x86/matmul_avx512vnni.c", "_mm512_cvtepu16_epi32(halves), 16)", "_mm512_cvtepu16_epi32(halves), 15)", EMULATED),
     ("AVX2 sums in another order", "src/kernel/x86/attention_avx2.c", "_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3])",
      "_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3])", KERNEL),
     ("AVX2 reads one position more", "src/kernel/x86/attention_avx2.c", "left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK",

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const char *const names[CPU_TIER_COUNT] = {"generic", "avx2"};
+static const char *const names[CPU_TIER_COUNT] = {"generic", "avx2", "avx512vnni"};
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -21,11 +21,19 @@ enum cpu_tier cpu_detect(void)
         return CPU_GENERIC;
     const unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
     const unsigned need = fma | osxsave | avx | f16c;
-    if ((c & need) != need || (extended_control_register() & 6) != 6)
+    if ((c & need) != need)
         return CPU_GENERIC;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & 1u << 5))
+    /* State that the system saves: xmm and ymm; of AVX-512 opmasks, the upper halves of zmm 0 to 15, and zmm 16 to 31.
+     */
+    const unsigned long long saved = extended_control_register(), ymm = 0x06, zmm = 0xe6;
+    const unsigned avx2 = 1u << 5;
+    if ((saved & ymm) != ymm || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & avx2))
         return CPU_GENERIC;
-    return CPU_AVX2;
+    const unsigned f = 1u << 16, dq = 1u << 17, bw = 1u << 30, vl = 1u << 31, vnni = 1u << 11;
+    const unsigned avx512 = f | dq | bw | vl;
+    if ((saved & zmm) != zmm || (b & avx512) != avx512 || !(c & vnni))
+        return CPU_AVX2;
+    return CPU_AVX512VNNI;
 }
 #else
 enum cpu_tier cpu_detect(void)
@@ -54,5 +62,5 @@ int cpu_tier_parse(const char *name, enum cpu_tier *tier, struct smollm_error *e
         *tier = (enum cpu_tier)i;
         return 0;
     }
-    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s' (auto, generic, avx2)", name);
+    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s' (auto, generic, avx2, avx512vnni)", name);
 }

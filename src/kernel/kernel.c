@@ -13,5 +13,11 @@ void kernel_table_fill(struct kernel_table *table, enum cpu_tier tier)
 #define KERNEL_FILL(name) table->name = name##_avx2;
     KERNEL_AVX2_LIST(KERNEL_FILL)
 #undef KERNEL_FILL
+    if (tier < CPU_AVX512VNNI)
+        return;
+    table->tier = CPU_AVX512VNNI;
+#define KERNEL_FILL(name) table->name = name##_avx512vnni;
+    KERNEL_AVX512VNNI_LIST(KERNEL_FILL)
+#undef KERNEL_FILL
 #endif
 }

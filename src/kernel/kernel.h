@@ -4,7 +4,7 @@
  * names operations: the table, the dispatcher, the kernel test and the benchmark are generated from it.
  *
  * To add an operation: a line here, `NAME_generic` in kernel/NAME.c, and where it pays `NAME_avx2` in
- * kernel/x86/NAME_avx2.c with a line in KERNEL_AVX2_LIST. */
+ * kernel/x86/NAME_avx2.c with a line in KERNEL_AVX2_LIST, and likewise for the tiers after it. */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
 
@@ -95,6 +95,9 @@ struct exponentials_args {
     X(swiglu)                                                                                                          \
     X(exponentials)
 
+/* The other operations gain little from wider registers and stay as AVX2 has them. */
+#define KERNEL_AVX512VNNI_LIST(X) X(matmul)
+
 struct kernel_table {
     enum cpu_tier tier;
 #define KERNEL_MEMBER(name) void (*name)(const struct name##_args *args);
@@ -107,6 +110,9 @@ KERNEL_LIST(KERNEL_PROTOTYPE)
 #undef KERNEL_PROTOTYPE
 #define KERNEL_PROTOTYPE(name) void name##_avx2(const struct name##_args *args);
 KERNEL_AVX2_LIST(KERNEL_PROTOTYPE)
+#undef KERNEL_PROTOTYPE
+#define KERNEL_PROTOTYPE(name) void name##_avx512vnni(const struct name##_args *args);
+KERNEL_AVX512VNNI_LIST(KERNEL_PROTOTYPE)
 #undef KERNEL_PROTOTYPE
 
 /* The kernels of a tier: generic first, overwritten by each tier up to the wanted one. */

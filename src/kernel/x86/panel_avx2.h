@@ -1,59 +1,13 @@
 /* Reading packed panels (kernel/packed_matrix.h) with AVX2: eight rows, an "octet" of the panel, are the 32-bit lanes
- * of a register.
- *
- * Every function takes the shape of a type as a constant, is inlined, and folds to the few instructions of that type.
- */
+ * of a register. */
 #ifndef KERNEL_X86_PANEL_AVX2_H
 #define KERNEL_X86_PANEL_AVX2_H
 
-#include "kernel/packed_matrix.h"
+#include "kernel/x86/panel_shape.h"
 
 #include <immintrin.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
-enum {
-    OCTET = 8,
-    OCTETS = PANEL_ROWS / OCTET,
-    UNITS = GROUP_COLUMNS / 4, /* of four columns, in a group of 32 */
-    CHUNK_COLUMNS = 256,       /* what is worked on at a time: a block of 256, or up to eight of 32 */
-    CHUNK_GROUPS = CHUNK_COLUMNS / GROUP_COLUMNS,
-    WORD_BYTES = PANEL_ROWS * 4,
-    HALF_BYTES = PANEL_ROWS * 2,
-};
-
-/* What the compiler must know of a type: see struct packed_layout. */
-struct shape {
-    uint32_t type;
-    int columns, sub, offset, bits;
-    bool is_signed, has_min;
-    int halves, words;
-};
-
-/* type, block columns, sub-block columns, offset, bits of a code, signed, minimum, halves, words */
-#define SHAPE_LIST(X)                                                                                                  \
-    X(Q4_0, 32, 32, 8, 4, false, false, 1, 4)                                                                          \
-    X(Q4_1, 32, 32, 0, 4, false, true, 2, 4)                                                                           \
-    X(Q5_0, 32, 32, 16, 5, false, false, 1, 5)                                                                         \
-    X(Q5_1, 32, 32, 0, 5, false, true, 2, 5)                                                                           \
-    X(Q8_0, 32, 32, 0, 8, true, false, 1, 8)                                                                           \
-    X(IQ4_NL, 32, 32, 0, 8, true, false, 1, 4)                                                                         \
-    X(Q2_K, 256, 16, 0, 2, false, true, 2, 20)                                                                         \
-    X(Q3_K, 256, 16, 4, 3, false, false, 1, 27)                                                                        \
-    X(Q4_K, 256, 32, 0, 4, false, true, 2, 35)                                                                         \
-    X(Q5_K, 256, 32, 0, 5, false, true, 2, 43)                                                                         \
-    X(Q6_K, 256, 16, 32, 6, false, false, 1, 52)                                                                       \
-    X(IQ4_XS, 256, 32, 0, 8, true, false, 2, 33)
-
-ALWAYS_INLINE size_t shape_block_bytes(struct shape s)
-{
-    return (size_t)s.halves * HALF_BYTES + (size_t)s.words * WORD_BYTES;
-}
+enum { OCTET = 8, OCTETS = PANEL_ROWS / OCTET };
 
 /* Word `index` of an octet; words points at the octet's bytes of word 0. */
 ALWAYS_INLINE __m256i load_word(const uint8_t *words, int index)
@@ -91,22 +45,6 @@ ALWAYS_INLINE __m256i iq4_values(__m256i nibbles)
 {
     const __m128i table = _mm_setr_epi8(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), nibbles);
-}
-
-/* Groups of 32 columns that share their words: where they are unrolled together, their shifts are constants. */
-ALWAYS_INLINE int groups_together(struct shape s)
-{
-    switch (s.type) {
-    case GGUF_Q4_K:
-    case GGUF_Q5_K:
-        return 2;
-    case GGUF_Q2_K:
-    case GGUF_Q3_K:
-    case GGUF_Q6_K:
-        return 4;
-    default:
-        return 1;
-    }
 }
 
 /* Codes of columns 4g to 4g + 3 of group `first + i` within a block: four bytes for each row: first is a multiple

@@ -1,0 +1,471 @@
+/* Matrix product with AVX-512 and VNNI: the bits of matmul_generic.
+ *
+ * Rows are lanes, so the float chain of a row needs no horizontal sum. vpdpbusd sums the products of codes and
+ * activations in int32, exactly. The sum of a sub-block starts with -bias times the sum of its activations, which makes
+ * codes signed at no cost; what it then adds to the total depends on how large it can be:
+ *
+ *   it fits int16 (Q2_K, Q3_K, Q4_K)  one vpdpwssd multiplies its low half by the scale and adds
+ *   it does not (Q5_K, Q6_K, IQ4_XS)  vpmulld, then an addition
+ *   there is no integer scale         it is the total
+ *
+ * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
+ * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
+#include "kernel/activations.h"
+#include "kernel/x86/panel_avx512.h"
+
+#include <string.h>
+
+enum {
+    DIRECT = 4,           /* tokens that share the work of unpacking in registers */
+    TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
+    MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
+    PREFETCH_AHEAD = 6144 /* bytes */
+};
+
+/* gcc would regroup additions of integers; it must not look through this. */
+#if defined(__AVX512F__)
+#define KEEP_IN_REGISTER(x) __asm__("" : "+v"(x))
+#else
+#define KEEP_IN_REGISTER(x) (void)(x) /* emulated by the tests */
+#endif
+
+/* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
+#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
+
+/* The float chains of one panel: [token][row] */
+typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
+
+/* Activations of a chunk for one tile of tokens. */
+struct inputs {
+    const int8_t *codes;
+    size_t token_bytes; /* from one token's codes to the next one's */
+    size_t group_bytes; /* from one group's codes to the next one's */
+    const float *scales;
+    size_t scales_stride;    /* from one group's scales to the next one's; 32 columns only */
+    const int16_t *sums;     /* of sub-blocks; 256 columns: [token][sub-block] */
+    const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MOST_TOKENS] */
+    const float *sums_float; /* 32 columns with minimum: [group][MOST_TOKENS] */
+};
+
+/* What is derived from the sums of a chunk's activations, for all tokens. */
+struct derived_sums {
+    _Alignas(64) int32_t starts[16 * MOST_TOKENS];
+    float sums_float[CHUNK_GROUPS * MOST_TOKENS];
+};
+
+ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
+{
+    int32_t word;
+    memcpy(&word, bytes, sizeof word);
+    return _mm512_set1_epi32(word);
+}
+
+/* Asks for what comes PREFETCH_AHEAD behind step g's share of the bytes that a group reads from memory: spread out,
+ * since a burst of prefetches stalls. */
+ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, int g)
+{
+    const size_t step = (size_t)g;
+    for (size_t at = (bytes * step / UNITS + 63) / 64 * 64; at < bytes * (step + 1) / UNITS; at += 64)
+        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T0);
+}
+
+/* Adds the sums of a sub-block to the totals. */
+ALWAYS_INLINE void add_scaled(struct shape s, const struct chunk *chunk, int sub, const int tokens,
+                              const __m512i part[HALVES][TILE], __m512i total[HALVES][TILE])
+{
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        const __m512i scale = _mm512_load_si512(chunk->scales[sub] + h * HALF);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            if (sums_fit_int16(s))
+                total[h][t] = _mm512_dpwssd_epi32(total[h][t], part[h][t], scale);
+            else
+                total[h][t] = _mm512_add_epi32(total[h][t], _mm512_mullo_epi32(part[h][t], scale));
+            KEEP_IN_REGISTER(total[h][t]);
+        }
+    }
+}
+
+/* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them. bytes: codes unpacked, or NULL
+ * to take them from words. memory, share: what to prefetch behind. */
+ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t *bytes, const struct chunk *chunk,
+                             const struct inputs *in, int first, int i, const int tokens, __m512i total[HALVES][TILE],
+                             const uint8_t *memory, const size_t share)
+{
+    const int group = first + i, subs = s.columns / s.sub;
+    const int8_t *y = in->codes + (size_t)group * in->group_bytes;
+    __m512i part[HALVES][TILE];
+    UNROLL
+    for (int g = 0; g < UNITS; g++) {
+        const int sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
+        FORGET_LOADS(); /* and keep prefetches apart */
+        if (!bytes)
+            prefetch(memory, share, g);
+        if (g * 4 % s.sub == 0) {
+            UNROLL
+            for (int t = 0; t < tokens; t++) {
+                const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
+                part[0][t] = part[1][t] = bias(s) ? broadcast_word(in->starts + at) : _mm512_setzero_si512();
+            }
+        }
+        __m512i code[HALVES];
+        UNROLL
+        for (int h = 0; h < HALVES; h++)
+            code[h] = bytes ? load_word(bytes + h * HALF * 4, g) : unit_codes(s, words + h * HALF * 4, first, i, g);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            const __m512i four = broadcast_word(y + (size_t)t * in->token_bytes + g * 4);
+            UNROLL
+            for (int h = 0; h < HALVES; h++)
+                part[h][t] = _mm512_dpbusd_epi32(part[h][t], code[h], four);
+        }
+        if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
+            add_scaled(s, chunk, sub, tokens, part, total);
+    }
+    UNROLL
+    for (int t = 0; t < tokens; t++)
+        if (s.columns == 32)
+            total[0][t] = part[0][t], total[1][t] = part[1][t];
+}
+
+/* Σ over pairs of sub-blocks of what is in `pairs` times the sums of the activations. */
+ALWAYS_INLINE __m512i multiply_sums(const int32_t pairs[][PANEL_ROWS], int row, int subs, const int16_t *sums)
+{
+    __m512i result = _mm512_setzero_si512();
+    UNROLL
+    for (int sub = 0; sub < subs; sub += 2)
+        result = _mm512_dpwssd_epi32(result, _mm512_load_si512(pairs[sub / 2] + row), broadcast_word(sums + sub));
+    return result;
+}
+
+/* A block of 256 columns. */
+ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                            const struct inputs *in, const int tokens, float (*acc)[PANEL_ROWS])
+{
+    const uint8_t *words = block + s.halves * HALF_BYTES;
+    const int subs = s.columns / s.sub, together = groups_together(s);
+    const size_t share = shape_block_bytes(s) / CHUNK_GROUPS;
+    __m512i total[HALVES][TILE];
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            FORGET_LOADS();
+            total[h][t] = _mm512_setzero_si512();
+            if (added_back(s)) /* 8 times */
+                total[h][t] =
+                    _mm512_slli_epi32(multiply_sums(chunk->scale_pairs, h * HALF, subs, in->sums + t * subs), 3);
+        }
+    }
+    for (int group = 0; group < CHUNK_GROUPS; group++)
+        add_group(s, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in, group / together * together,
+                  group % together, tokens, total, block + (size_t)group * share, share);
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        const int row = h * HALF;
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            FORGET_LOADS();
+            __m512 sum = _mm512_mul_ps(_mm512_load_ps(&chunk->d[0][row]), _mm512_cvtepi32_ps(total[h][t]));
+            if (s.has_min) {
+                const __m512i minimum = multiply_sums(chunk->min_pairs, row, subs, in->sums + t * subs);
+                sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[0][row]), _mm512_cvtepi32_ps(minimum), sum);
+            }
+            _mm512_store_ps(&acc[t][row],
+                            _mm512_fmadd_ps(_mm512_set1_ps(in->scales[t]), sum, _mm512_load_ps(&acc[t][row])));
+        }
+    }
+}
+
+/* Up to eight blocks of 32 columns. */
+ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                           const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS])
+{
+    const size_t block_bytes = shape_block_bytes(s);
+    __m512 chain[HALVES][TILE];
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            chain[h][t] = _mm512_load_ps(&acc[t][h * HALF]);
+    }
+    for (int group = 0; group < groups; group++, block += block_bytes) {
+        __m512i total[HALVES][TILE];
+        add_group(s, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in, group,
+                  0, tokens, total, block, block_bytes);
+        UNROLL
+        for (int h = 0; h < HALVES; h++) {
+            const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
+            UNROLL
+            for (int t = 0; t < tokens; t++) {
+                __m512 sum = _mm512_mul_ps(d, _mm512_cvtepi32_ps(total[h][t]));
+                if (s.has_min)
+                    sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[group][h * HALF]),
+                                          _mm512_set1_ps(in->sums_float[group * MOST_TOKENS + t]), sum);
+                const __m512 scale = _mm512_set1_ps(in->scales[(size_t)group * in->scales_stride + (size_t)t]);
+                chain[h][t] = _mm512_fmadd_ps(scale, sum, chain[h][t]);
+            }
+        }
+    }
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            _mm512_store_ps(&acc[t][h * HALF], chain[h][t]);
+    }
+}
+
+ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
+                        const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS])
+{
+    if (s.columns == 256)
+        tile_256(s, block, bytes, chunk, in, tokens, acc);
+    else
+        tile_32(s, block, bytes, chunk, in, groups, tokens, acc);
+}
+
+/* Codes as bytes [group][unit][32 rows][4] */
+ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes)
+{
+    const int together = groups_together(s);
+    const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
+    const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
+    for (int first = 0; first < groups; first += together) {
+        for (size_t at = 0; at < share * (size_t)together; at += 64)
+            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T0);
+        for (int h = 0; h < HALVES; h++) {
+            const uint8_t *words = block + s.halves * HALF_BYTES + h * HALF * 4 + (size_t)first * block_bytes;
+            uint8_t *to = bytes + first * UNITS * WORD_BYTES + h * HALF * 4;
+            UNROLL
+            for (int i = 0; i < together; i++) {
+                UNROLL
+                for (int g = 0; g < UNITS; g++)
+                    _mm512_store_si512(to + (i * UNITS + g) * WORD_BYTES,
+                                       unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
+            }
+        }
+    }
+}
+
+/* sums_stride: 32 columns: from one group's sums to the next one's */
+ALWAYS_INLINE void derive_sums(struct shape s, const int16_t *sums, size_t sums_stride, int groups, uint32_t tokens,
+                               struct derived_sums *derived)
+{
+    if (s.columns == 256) {
+        for (uint32_t i = 0; bias(s) && i < tokens * (uint32_t)(s.columns / s.sub); i++)
+            derived->starts[i] = -bias(s) * sums[i];
+        return;
+    }
+    for (int group = 0; group < groups; group++)
+        for (uint32_t t = 0; t < tokens; t++) {
+            const int32_t sum = sums[(size_t)group * sums_stride + t];
+            const size_t at = (size_t)group * MOST_TOKENS + t;
+            if (s.has_min)
+                derived->sums_float[at] = (float)sum;
+            else
+                derived->starts[at] = -bias(s) * sum;
+        }
+}
+
+/* All tokens of one chunk. */
+ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, struct inputs in, uint32_t tokens,
+                             accumulators acc)
+{
+    struct chunk chunk;
+    struct derived_sums derived;
+    _Alignas(64) uint8_t bytes[CHUNK_GROUPS * UNITS * WORD_BYTES];
+    float(*row)[PANEL_ROWS] = acc;
+    if (s.columns == 256)
+        chunk_read_256(s, block, &chunk);
+    else
+        chunk_read_32(s, block, groups, &chunk);
+    derive_sums(s, in.sums, in.scales_stride, groups, tokens, &derived);
+    in.starts = derived.starts;
+    in.sums_float = derived.sums_float;
+    const bool unpacked = tokens > DIRECT;
+    if (unpacked)
+        unpack(s, block, groups, bytes);
+    /* Tiles of about the same size: narrow ones wait for their own sums. */
+    for (uint32_t tiles = (tokens + TILE - 1) / TILE; tiles > 0; tiles--) {
+        const uint32_t step = (tokens + tiles - 1) / tiles;
+        switch (step + (unpacked ? DIRECT : 0)) {
+#define TILE_DIRECT(n)                                                                                                 \
+    case (n):                                                                                                          \
+        tile(s, block, NULL, &chunk, &in, groups, n, row);                                                             \
+        break;
+#define TILE_UNPACKED(n)                                                                                               \
+    case DIRECT + (n):                                                                                                 \
+        tile(s, block, bytes, &chunk, &in, groups, n, row);                                                            \
+        break;
+            TILE_DIRECT(1)
+            TILE_DIRECT(2)
+            TILE_DIRECT(3)
+            TILE_DIRECT(4)
+            TILE_UNPACKED(4)
+            TILE_UNPACKED(5)
+            TILE_UNPACKED(6)
+#undef TILE_DIRECT
+#undef TILE_UNPACKED
+        default:
+            tile(s, block, bytes, &chunk, &in, groups, 3, row);
+            break;
+        }
+        tokens -= step;
+        row += step;
+        in.codes += step * in.token_bytes;
+        in.scales += step;
+        in.sums += step * (uint32_t)(s.columns / s.sub);
+        in.starts += s.columns == 256 ? step * (uint32_t)(s.columns / s.sub) : step;
+        in.sums_float += step;
+    }
+}
+
+/* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
+ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
+                         const uint32_t planes, float (*acc)[PANEL_ROWS])
+{
+    const uint32_t first_row = panel * PANEL_ROWS;
+    const uint32_t rows = args->weights->rows - first_row < PANEL_ROWS ? args->weights->rows - first_row : PANEL_ROWS;
+    for (uint32_t t = 0; t < count; t += planes) {
+        float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+        if (planes > 1)
+            for (uint32_t row = 0; row < PANEL_ROWS; row++)
+                acc[t][row] += acc[t + 1][row];
+        if (!args->add)
+            memcpy(out, acc[t], rows * sizeof *out);
+        else
+            for (uint32_t row = 0; row < rows; row++)
+                out[row] += acc[t][row];
+    }
+}
+
+ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
+{
+    const struct packed_matrix *w = args->weights;
+    const struct activations_int8 *form = &args->input->int8[s.columns == 256];
+    const uint32_t rows = args->tokens * args->input->planes;
+    const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
+    const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
+    _Alignas(64) accumulators acc;
+    for (uint32_t first = 0; first < rows; first += MOST_TOKENS)
+        for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
+            const uint32_t count = rows - first < MOST_TOKENS ? rows - first : MOST_TOKENS;
+            const uint8_t *block = w->data + panel * w->panel_bytes;
+            memset(acc, 0, count * sizeof *acc);
+            for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
+                const uint32_t left = w->columns - column;
+                const int groups = left < CHUNK_COLUMNS ? (int)left / GROUP_COLUMNS : CHUNK_GROUPS;
+                const size_t at = column / columns * stride + first;
+                add_chunk(s, block, groups,
+                          (struct inputs){.codes = form->codes + at * columns,
+                                          .token_bytes = columns,
+                                          .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
+                                          .scales = form->scales + at,
+                                          .scales_stride = stride,
+                                          .sums = sums + at * (columns / (size_t)s.sub)},
+                          count, acc);
+                block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
+            }
+            store(args, panel, first, count, args->input->planes, acc);
+        }
+}
+
+#define SHAPE_FUNCTION(name, ...)                                                                                      \
+    static void panels_##name(const struct matmul_args *args)                                                          \
+    {                                                                                                                  \
+        panels((struct shape){GGUF_##name, __VA_ARGS__}, args);                                                        \
+    }
+SHAPE_LIST(SHAPE_FUNCTION)
+#undef SHAPE_FUNCTION
+
+/* Sixteen values of a float type. */
+ALWAYS_INLINE __m512 load_values(uint32_t type, const uint8_t *data)
+{
+    if (type == GGUF_F32)
+        return _mm512_load_ps((const float *)data);
+    const __m256i halves = _mm256_load_si256((const __m256i *)data);
+    if (type == GGUF_F16)
+        return _mm512_cvtph_ps(halves);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+
+ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uint32_t panel, uint32_t token,
+                              const int tokens)
+{
+    const struct packed_matrix *w = args->weights;
+    const size_t size = type == GGUF_F32 ? 4 : 2;
+    const uint8_t *data = w->data + panel * w->panel_bytes;
+    const float *x = args->input->values + (size_t)token * w->columns;
+    __m512 chain[HALVES][TILE];
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            chain[h][t] = _mm512_setzero_ps();
+    }
+    for (uint32_t column = 0; column < w->columns; column++, data += PANEL_ROWS * size) {
+        const __m512 low = load_values(type, data), high = load_values(type, data + HALF * size);
+        for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
+            _mm_prefetch((const char *)(data + PREFETCH_AHEAD + at), _MM_HINT_T0);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            const __m512 value = _mm512_set1_ps(x[(size_t)t * w->columns + column]);
+            chain[0][t] = _mm512_fmadd_ps(low, value, chain[0][t]);
+            chain[1][t] = _mm512_fmadd_ps(high, value, chain[1][t]);
+        }
+    }
+    _Alignas(64) float acc[TILE][PANEL_ROWS];
+    UNROLL
+    for (int h = 0; h < HALVES; h++) {
+        UNROLL
+        for (int t = 0; t < tokens; t++)
+            _mm512_store_ps(&acc[t][h * HALF], chain[h][t]);
+    }
+    store(args, panel, token, (uint32_t)tokens, 1, acc);
+}
+
+ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
+{
+    for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++)
+        for (uint32_t token = 0, tiles = (args->tokens + TILE - 1) / TILE; tiles > 0; tiles--) {
+            const uint32_t step = (args->tokens - token + tiles - 1) / tiles;
+            switch (step) {
+#define FLOAT_TILE(n)                                                                                                  \
+    case (n):                                                                                                          \
+        float_tile(type, args, panel, token, n);                                                                       \
+        break;
+                FLOAT_TILE(1)
+                FLOAT_TILE(2)
+                FLOAT_TILE(3)
+                FLOAT_TILE(4)
+                FLOAT_TILE(5)
+#undef FLOAT_TILE
+            default:
+                float_tile(type, args, panel, token, TILE);
+                break;
+            }
+            token += step;
+        }
+}
+
+void matmul_avx512vnni(const struct matmul_args *args)
+{
+    switch (args->weights->layout->type) {
+#define SHAPE_CASE(type, ...)                                                                                          \
+    case GGUF_##type:                                                                                                  \
+        panels_##type(args);                                                                                           \
+        break;
+        SHAPE_LIST(SHAPE_CASE)
+#undef SHAPE_CASE
+    case GGUF_F16:
+        float_panels(GGUF_F16, args);
+        break;
+    case GGUF_BF16:
+        float_panels(GGUF_BF16, args);
+        break;
+    default:
+        float_panels(GGUF_F32, args);
+        break;
+    }
+}

@@ -1,0 +1,16 @@
+/* The AVX-512 kernels, compiled for an emulated CPU (emulated/immintrin.h), against the generic ones, bit for bit: so
+ * they are tested where no CPU has AVX-512. Real encodings are tested by test_kernel on a CPU that has it. */
+#include "kernel_cases.h"
+
+int main(void)
+{
+    seed_random();
+    kernel_table_fill(&reference, CPU_GENERIC);
+    kernel_table_fill(&tested, CPU_GENERIC);
+    tested.matmul = matmul_avx512vnni;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul_equals_reference),
+        cmocka_unit_test(matmul_does_not_see_its_neighbours),
+    };
+    return cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
+}
