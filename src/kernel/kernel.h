@@ -96,7 +96,10 @@ struct exponentials_args {
     X(exponentials)
 
 /* The other operations gain little from wider registers and stay as AVX2 has them. */
-#define KERNEL_AVX512VNNI_LIST(X) X(matmul)
+#define KERNEL_AVX512VNNI_LIST(X)                                                                                      \
+    X(matmul)                                                                                                          \
+    X(attention)                                                                                                       \
+    X(attention_merge)
 
 struct kernel_table {
     enum cpu_tier tier;

@@ -1,4 +1,5 @@
-/* What the kernel tests share: two tables to compare, hostile values, buffers with canaries, and the matrix products.
+/* What the kernel tests share: two tables to compare, hostile values, buffers with canaries, the matrix products and
+ * attention.
  */
 #ifndef TESTS_KERNEL_KERNEL_CASES_H
 #define TESTS_KERNEL_KERNEL_CASES_H
@@ -152,6 +153,107 @@ static void matmul_does_not_see_its_neighbours(void **state)
     activations_destroy(&input);
     free(matrix.data);
     free(raw);
+}
+
+/* A cache of BLOCKS blocks filled by kv_store, ordinary values with a large one now and then; page numbers mixed. */
+enum { BLOCKS = 40 };
+static uint8_t *random_cache(enum kv_type type, uint32_t dim, uint32_t pages[BLOCKS])
+{
+    size_t stride = kv_block_bytes(type, dim);
+    uint8_t *cache = malloc(BLOCKS * stride);
+    float rows[2][ATTENTION_MOST_HEAD_DIM];
+    for (uint32_t b = 0; b < BLOCKS; b++) {
+        pages[b] = (b * 7 + 3) % BLOCKS;
+        for (uint32_t slot = 0; slot < ATTENTION_BLOCK; slot++) {
+            fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, 0);
+            rows[slot % 2][random_u32() % dim] *= 30.0f;
+            struct kv_store_args args = {type, cache + b * stride, slot, dim, rows[0], rows[1]};
+            reference.kv_store(&args);
+        }
+    }
+    return cache;
+}
+
+/* What lies behind the last token's position must not be read as a value: NaN there. */
+static void poison(uint8_t *cache, enum kv_type type, uint32_t dim, const uint32_t pages[BLOCKS], uint32_t visible)
+{
+    float nan[ATTENTION_MOST_HEAD_DIM];
+    for (uint32_t d = 0; d < dim; d++)
+        nan[d] = NAN;
+    for (uint32_t p = visible; p < BLOCKS * ATTENTION_BLOCK; p++) {
+        struct kv_store_args args = {type, cache + pages[p / 32] * kv_block_bytes(type, dim), p % 32, dim, nan, nan};
+        reference.kv_store(&args);
+    }
+}
+
+/* As a whole, and in two pieces merged. */
+static void check_attention(struct attention_args args, uint8_t *cache)
+{
+    const uint32_t rows = args.tokens * args.heads, ranges = attention_ranges(args.position + args.tokens);
+    const size_t stride = args.heads * (size_t)args.head_dim + 3, size = args.tokens * stride * sizeof(float);
+    uint8_t *want = guarded(size), *have = guarded(size);
+    char what[160];
+    snprintf(what, sizeof what, "attention %s, %u heads of %u, %u tokens at %u", args.type == KV_F16 ? "f16" : "int8",
+             args.heads, args.head_dim, args.tokens, args.position);
+    memset(want, 0, size);
+    memset(have, 0, size);
+    args.out_stride = stride;
+    args.out = (float *)want;
+    reference.attention(&args);
+    poison(cache, args.type, args.head_dim, args.pages, args.position + args.tokens);
+    args.out = (float *)have;
+    tested.attention(&args);
+    check(what, want, have, size);
+    if (ranges > 1) {
+        const size_t floats = rows * attention_partial_floats(args.head_dim);
+        uint8_t *partials = guarded(ranges * floats * sizeof(float));
+        memset(have, 0, size);
+        for (uint32_t piece = 0; piece < 2; piece++) {
+            args.first_range = piece * (ranges / 2);
+            args.last_range = piece == 0 ? ranges / 2 : ranges;
+            args.partials = (float *)partials + args.first_range * floats;
+            tested.attention(&args);
+        }
+        struct attention_merge_args merge = {(float *)partials, (float *)have, stride,       args.tokens,
+                                             args.heads,        args.head_dim, args.position};
+        tested.attention_merge(&merge);
+        check(what, want, have, size);
+        guarded_free(partials, ranges * floats * sizeof(float));
+    }
+    guarded_free(want, size);
+    guarded_free(have, size);
+}
+
+static void attention_equals_reference(void **state)
+{
+    static const uint32_t dims[] = {4, 12, 32, 64, 80, 128, 256},
+                          positions[] = {0, 1, 30, 31, 32, 63, 100, 511, 512, 513, 1100, 1279};
+    static const uint32_t tokens[] = {1, 2, 3, 12, 13, 17, 40};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (size_t p = 0; p < sizeof positions / sizeof *positions; p++) {
+            const uint32_t heads = 1 + (uint32_t)(i * 5 + p) % 9, count = tokens[(i + p * 3) % 7];
+            const uint32_t fits = BLOCKS * ATTENTION_BLOCK - positions[p];
+            for (int type = 0; type < KV_TYPE_COUNT; type++) {
+                uint32_t pages[BLOCKS];
+                uint8_t *cache = random_cache((enum kv_type)type, dims[i], pages);
+                struct attention_args args = {.tokens = count < fits ? count : fits,
+                                              .heads = heads,
+                                              .head_dim = dims[i],
+                                              .type = (enum kv_type)type,
+                                              .cache = cache,
+                                              .pages = pages,
+                                              .page_stride = kv_block_bytes((enum kv_type)type, dims[i]),
+                                              .position = positions[p],
+                                              .scale = 0.125f};
+                const size_t size = (size_t)args.tokens * heads * dims[i];
+                float *q = malloc(size * sizeof *q);
+                fill(q, size, p % 2 ? 1 : 0);
+                args.q = q;
+                check_attention(args, cache);
+                free(q);
+                free(cache);
+            }
+        }
 }
 
 /* Prints the seed; SMOLLM_TEST_SEED repeats a run. */

@@ -7,10 +7,13 @@ int main(void)
     seed_random();
     kernel_table_fill(&reference, CPU_GENERIC);
     kernel_table_fill(&tested, CPU_GENERIC);
-    tested.matmul = matmul_avx512vnni;
+#define EMULATED(name) tested.name = name##_avx512vnni;
+    KERNEL_AVX512VNNI_LIST(EMULATED)
+#undef EMULATED
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul_equals_reference),
         cmocka_unit_test(matmul_does_not_see_its_neighbours),
+        cmocka_unit_test(attention_equals_reference),
     };
     return cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
 }

@@ -1,82 +1,82 @@
-/* Attention with AVX2, FMA and F16C: the bits of attention_generic.
- *
- * Rows, the query heads of all tokens, go up to MOST_ROWS at a time through the blocks, so that K and V are read once
- * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
- * the head's dimensions are. More than six rows read K and V widened to float once, fewer widen them as they load.
- *
- * Only the blocks at the end hide something from some rows: their scores are masked, and values beyond what the first
- * row of a group sees are added row by row, since adding a value with weight 0 is not the same as not adding it. */
-#include "kernel/arithmetic.h"
-#include "kernel/kernel.h"
+/* Attention with AVX2, FMA and F16C. */
 #include "kernel/x86/exp_avx2.h"
 
-#include <assert.h>
+#include <stdint.h>
 
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 8")
-#endif
+enum { LANES = 8 };
+typedef __m256 vector;
+typedef __m256 mask;
+#define SUFFIX(name) name##_avx2
 
-enum { LANES = 8, PARTS = ATTENTION_BLOCK / LANES, MOST_ROWS = ATTENTION_TILE_ROWS, TOGETHER = 6 };
-
-/* What values of a block are stored as. */
-enum element { ELEMENT_F16, ELEMENT_INT8, ELEMENT_FLOAT };
-
-/* The state of a row within a range: values are to be divided by sum. */
-struct partial {
-    float maximum[MOST_ROWS];
-    float sum[MOST_ROWS];
-    float values[MOST_ROWS][ATTENTION_MOST_HEAD_DIM];
-};
-
-/* Rows that go together, and where they are. */
-struct work {
-    const struct attention_args *args;
-    uint32_t first_row; /* row 0 of this work among all rows */
-    uint32_t rows;
-    struct partial total, range;
-    /* The block under way. */
-    const uint8_t *next; /* the block after it, to be fetched ahead, or NULL */
-    uint32_t block_position;
-    float weights[MOST_ROWS][ATTENTION_BLOCK];
-    float corrections[MOST_ROWS];
-    _Alignas(32) float wide[ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM]; /* K, then V */
-};
-
-ALWAYS_INLINE size_t element_bytes(enum element e)
+static inline vector splat(float x)
 {
-    return e == ELEMENT_FLOAT ? 4 : e == ELEMENT_F16 ? 2 : 1;
+    return _mm256_set1_ps(x);
 }
 
-/* Eight values from index i on. */
-ALWAYS_INLINE __m256 load(enum element e, const uint8_t *data, size_t i)
+static inline vector load_floats(const float *p)
 {
-    data += i * element_bytes(e);
-    if (e == ELEMENT_FLOAT)
-        return _mm256_loadu_ps((const float *)(const void *)data);
-    if (e == ELEMENT_F16)
-        return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)data));
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)data)));
+    return _mm256_loadu_ps(p);
 }
 
-ALWAYS_INLINE float load_one(enum element e, const uint8_t *data, size_t i)
+static inline void store_floats(float *p, vector v)
 {
-    data += i * element_bytes(e);
-    if (e == ELEMENT_FLOAT)
-        return *(const float *)(const void *)data;
-    return e == ELEMENT_F16 ? half_to_float(*(const uint16_t *)(const void *)data) : (float)*(const int8_t *)data;
+    _mm256_storeu_ps(p, v);
 }
 
-ALWAYS_INLINE void fetch(const uint8_t *next, size_t offset)
+static inline vector load_halves(const void *p)
 {
-    if (next)
-        _mm_prefetch((const char *)(next + offset), _MM_HINT_T0);
+    return _mm256_cvtph_ps(_mm_loadu_si128(p));
+}
+
+static inline vector load_codes(const void *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
+static inline vector multiply(vector a, vector b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vector subtract(vector a, vector b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vector fused(vector a, vector b, vector c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* The second where one is NaN. */
+static inline vector larger(vector a, vector b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline vector exponential(vector v)
+{
+    return exp_avx2(v);
+}
+
+static inline mask seen_lanes(uint32_t visible, int first)
+{
+    const __m256i index = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(first));
+    return _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32((int)visible), index));
+}
+
+static inline vector choose(mask m, vector a, vector b)
+{
+    return _mm256_blendv_ps(b, a, m);
+}
+
+static inline vector keep(mask m, vector v)
+{
+    return _mm256_and_ps(v, m);
 }
 
 /* The tree of docs/numerics.md: j + (j + 16), j + (j + 8), ... */
-static inline float sum_tree(const __m256 part[PARTS])
+static inline float sum_tree(const vector part[4])
 {
     __m256 eight = _mm256_add_ps(_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3]));
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -84,351 +84,11 @@ static inline float sum_tree(const __m256 part[PARTS])
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
-static inline float maximum_of(__m256 x)
+static inline float largest(vector x)
 {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/* Positions of the block under way that a row sees: at most 32, 0 for none. */
-static inline uint32_t visible_of(const struct work *work, uint32_t row)
-{
-    const uint32_t positions = work->args->position + (work->first_row + row) / work->args->heads + 1;
-    const uint32_t left = positions > work->block_position ? positions - work->block_position : 0;
-    return left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK;
-}
-
-/* Chains of `count` rows over the dimensions, into weights. */
-ALWAYS_INLINE void add_scores(struct work *work, enum element e, const uint8_t *k, uint32_t row, const int count)
-{
-    const uint32_t head_dim = work->args->head_dim;
-    const float *q = work->args->q + (size_t)(work->first_row + row) * head_dim;
-    const size_t line = ATTENTION_BLOCK * element_bytes(e);
-    for (int half = 0; half < PARTS; half += 2) {
-        __m256 score[TOGETHER][2];
-        UNROLL
-        for (int r = 0; r < count; r++)
-            score[r][0] = score[r][1] = _mm256_setzero_ps();
-        for (uint32_t d = 0; d < head_dim; d++) {
-            const size_t at = (size_t)d * ATTENTION_BLOCK + (size_t)half * LANES;
-            const __m256 k0 = load(e, k, at), k1 = load(e, k, at + LANES);
-            if (e != ELEMENT_FLOAT && half == 0)
-                fetch(work->next, d * line);
-            UNROLL
-            for (int r = 0; r < count; r++) {
-                const __m256 qd = _mm256_broadcast_ss(q + (size_t)r * head_dim + d);
-                score[r][0] = _mm256_fmadd_ps(qd, k0, score[r][0]);
-                score[r][1] = _mm256_fmadd_ps(qd, k1, score[r][1]);
-            }
-        }
-        UNROLL
-        for (int r = 0; r < count; r++) {
-            _mm256_storeu_ps(work->weights[row + (uint32_t)r] + half * LANES, score[r][0]);
-            _mm256_storeu_ps(work->weights[row + (uint32_t)r] + half * LANES + LANES, score[r][1]);
-        }
-    }
-}
-
-/* Scores of one row to weights; its maximum, sum and correction. scales: of K and V, or NULL. */
-static inline void add_softmax(struct work *work, uint32_t row, const float *scales)
-{
-    const __m256 lowest = _mm256_set1_ps(-__builtin_inff());
-    const __m256i visible = _mm256_set1_epi32((int)visible_of(work, row));
-    float *weights = work->weights[row];
-    __m256 score[PARTS], seen[PARTS], most = lowest;
-    for (int i = 0; i < PARTS; i++) {
-        const __m256i index = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(i * LANES));
-        seen[i] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(visible, index));
-        score[i] = _mm256_loadu_ps(weights + i * LANES);
-        if (scales)
-            score[i] = _mm256_mul_ps(score[i], _mm256_loadu_ps(scales + i * LANES));
-        score[i] = _mm256_mul_ps(score[i], _mm256_set1_ps(work->args->scale));
-        most = _mm256_max_ps(_mm256_blendv_ps(lowest, score[i], seen[i]), most);
-    }
-    const float old = work->range.maximum[row];
-    float maximum = maximum_of(most);
-    maximum = maximum > old ? maximum : old;
-    for (int i = 0; i < PARTS; i++)
-        score[i] = _mm256_and_ps(exp_avx2(_mm256_sub_ps(score[i], _mm256_set1_ps(maximum))), seen[i]);
-    const float correction = float_exp(old - maximum);
-    work->range.sum[row] = float_fma(work->range.sum[row], correction, sum_tree(score));
-    work->range.maximum[row] = maximum;
-    work->corrections[row] = correction;
-    for (int i = 0; i < PARTS; i++) {
-        if (scales)
-            score[i] = _mm256_mul_ps(score[i], _mm256_loadu_ps(scales + ATTENTION_BLOCK + i * LANES));
-        _mm256_storeu_ps(weights + i * LANES, score[i]);
-    }
-}
-
-/* `wide` vectors of dimensions from d on of `count` rows: rescaled, then one chain over `visible` positions. */
-ALWAYS_INLINE void add_columns(struct work *work, enum element e, const uint8_t *v, uint32_t row, const int count,
-                               uint32_t d, const int wide, uint32_t visible)
-{
-    const uint32_t head_dim = work->args->head_dim;
-    const size_t next = kv_block_v(work->args->type, head_dim);
-    const bool fetches = e != ELEMENT_FLOAT && d * element_bytes(e) % 64 == 0;
-    __m256 value[TOGETHER][2];
-    UNROLL
-    for (int r = 0; r < count; r++) {
-        UNROLL
-        for (int i = 0; i < wide; i++)
-            value[r][i] = _mm256_mul_ps(_mm256_loadu_ps(work->range.values[row + (uint32_t)r] + d + i * LANES),
-                                        _mm256_set1_ps(work->corrections[row + (uint32_t)r]));
-    }
-    for (uint32_t j = 0; j < visible; j++) {
-        const size_t at = (size_t)j * head_dim + d;
-        __m256 x[2];
-        UNROLL
-        for (int i = 0; i < wide; i++)
-            x[i] = load(e, v, at + (size_t)i * LANES);
-        if (fetches)
-            fetch(work->next, next + at * element_bytes(e));
-        UNROLL
-        for (int r = 0; r < count; r++) {
-            const __m256 weight = _mm256_broadcast_ss(&work->weights[row + (uint32_t)r][j]);
-            UNROLL
-            for (int i = 0; i < wide; i++)
-                value[r][i] = _mm256_fmadd_ps(weight, x[i], value[r][i]);
-        }
-    }
-    UNROLL
-    for (int r = 0; r < count; r++) {
-        UNROLL
-        for (int i = 0; i < wide; i++)
-            _mm256_storeu_ps(work->range.values[row + (uint32_t)r] + d + i * LANES, value[r][i]);
-    }
-}
-
-/* Positions [first, visible) of the block for one row. */
-ALWAYS_INLINE void add_rest(struct work *work, enum element e, const uint8_t *v, uint32_t row, uint32_t first,
-                            uint32_t visible)
-{
-    const uint32_t head_dim = work->args->head_dim;
-    float *values = work->range.values[row];
-    for (uint32_t j = first; j < visible; j++) {
-        const float weight = work->weights[row][j];
-        uint32_t d = 0;
-        for (; d + LANES <= head_dim; d += LANES)
-            _mm256_storeu_ps(values + d, _mm256_fmadd_ps(_mm256_set1_ps(weight), load(e, v, (size_t)j * head_dim + d),
-                                                         _mm256_loadu_ps(values + d)));
-        for (; d < head_dim; d++)
-            values[d] = float_fma(weight, load_one(e, v, (size_t)j * head_dim + d), values[d]);
-    }
-}
-
-ALWAYS_INLINE void add_values(struct work *work, enum element e, const uint8_t *v, uint32_t row, const int count)
-{
-    const uint32_t head_dim = work->args->head_dim, visible = visible_of(work, row);
-    uint32_t d = 0;
-    for (; d + 2 * LANES <= head_dim; d += 2 * LANES)
-        add_columns(work, e, v, row, count, d, 2, visible);
-    for (; d + LANES <= head_dim; d += LANES)
-        add_columns(work, e, v, row, count, d, 1, visible);
-    for (; d < head_dim; d++)
-        for (int r = 0; r < count; r++) {
-            float *value = &work->range.values[row + (uint32_t)r][d];
-            *value *= work->corrections[row + (uint32_t)r];
-            for (uint32_t j = 0; j < visible; j++)
-                *value =
-                    float_fma(work->weights[row + (uint32_t)r][j], load_one(e, v, (size_t)j * head_dim + d), *value);
-        }
-    for (int r = 1; r < count; r++) {
-        const uint32_t sees = visible_of(work, row + (uint32_t)r);
-        if (sees > visible)
-            add_rest(work, e, v, row + (uint32_t)r, visible, sees);
-    }
-}
-
-/* K and V of a block for rows [first, rows). */
-#define ROW_GROUPS(operation, e, data)                                                                                 \
-    for (uint32_t row = first; row < work->rows; row += TOGETHER)                                                      \
-        switch (work->rows - row) {                                                                                    \
-        case 1:                                                                                                        \
-            operation(work, e, data, row, 1);                                                                          \
-            break;                                                                                                     \
-        case 2:                                                                                                        \
-            operation(work, e, data, row, 2);                                                                          \
-            break;                                                                                                     \
-        case 3:                                                                                                        \
-            operation(work, e, data, row, 3);                                                                          \
-            break;                                                                                                     \
-        case 4:                                                                                                        \
-            operation(work, e, data, row, 4);                                                                          \
-            break;                                                                                                     \
-        case 5:                                                                                                        \
-            operation(work, e, data, row, 5);                                                                          \
-            break;                                                                                                     \
-        default:                                                                                                       \
-            operation(work, e, data, row, 6);                                                                          \
-            break;                                                                                                     \
-        }
-
-#define GROUP_FUNCTIONS(name, e)                                                                                       \
-    static void scores_##name(struct work *work, const uint8_t *k, uint32_t first)                                     \
-    {                                                                                                                  \
-        ROW_GROUPS(add_scores, e, k)                                                                                   \
-    }                                                                                                                  \
-    static void values_##name(struct work *work, const uint8_t *v, uint32_t first)                                     \
-    {                                                                                                                  \
-        ROW_GROUPS(add_values, e, v)                                                                                   \
-    }
-GROUP_FUNCTIONS(f16, ELEMENT_F16)
-GROUP_FUNCTIONS(int8, ELEMENT_INT8)
-GROUP_FUNCTIONS(float, ELEMENT_FLOAT)
-
-/* A block's K or V as float; `next`: where it is in the block after, fetched meanwhile. */
-ALWAYS_INLINE void widen(struct work *work, enum element e, const uint8_t *data, const uint8_t *next)
-{
-    const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;
-    for (size_t i = 0; i < count; i += 32) {
-        fetch(next, i * element_bytes(e));
-        for (size_t k = 0; k < 32; k += LANES)
-            _mm256_store_ps(work->wide + i + k, load(e, data, i + k));
-    }
-}
-
-static void add_block(struct work *work, const uint8_t *block)
-{
-    const struct attention_args *args = work->args;
-    const bool is_f16 = args->type == KV_F16;
-    const uint8_t *v = block + kv_block_v(args->type, args->head_dim);
-    const float *scales =
-        is_f16 ? NULL : (const float *)(const void *)(block + kv_block_scales(args->type, args->head_dim));
-    /* Rows that see nothing of the block come first. */
-    uint32_t first = 0;
-    while (first < work->rows && visible_of(work, first) == 0)
-        first++;
-    const bool widens = work->rows - first > TOGETHER;
-    const uint8_t *wide = (const uint8_t *)work->wide;
-    if (widens) {
-        if (is_f16)
-            widen(work, ELEMENT_F16, block, work->next);
-        else
-            widen(work, ELEMENT_INT8, block, work->next);
-        scores_float(work, wide, first);
-    } else if (is_f16) {
-        scores_f16(work, block, first);
-    } else {
-        scores_int8(work, block, first);
-    }
-    for (uint32_t row = first; row < work->rows; row++)
-        add_softmax(work, row, scales);
-    if (widens) {
-        const uint8_t *next = work->next ? work->next + (v - block) : NULL;
-        if (is_f16)
-            widen(work, ELEMENT_F16, v, next);
-        else
-            widen(work, ELEMENT_INT8, v, next);
-        values_float(work, wide, first);
-    } else if (is_f16) {
-        values_f16(work, v, first);
-    } else {
-        values_int8(work, v, first);
-    }
-}
-
-static void add_range(struct work *work, uint32_t range, uint32_t positions)
-{
-    const struct attention_args *args = work->args;
-    const uint32_t first = range * ATTENTION_RANGE;
-    for (uint32_t row = 0; row < work->rows; row++) {
-        work->range.maximum[row] = -__builtin_inff();
-        work->range.sum[row] = 0;
-        memset(work->range.values[row], 0, args->head_dim * sizeof(float));
-    }
-    for (uint32_t b = first; b < first + ATTENTION_RANGE && b * ATTENTION_BLOCK < positions; b++) {
-        work->block_position = b * ATTENTION_BLOCK;
-        work->next =
-            (b + 1) * ATTENTION_BLOCK < positions ? args->cache + args->pages[b + 1] * args->page_stride : NULL;
-        add_block(work, args->cache + args->pages[b] * args->page_stride);
-    }
-}
-
-static void merge(float *maximum, float *sum, float *values, float range_maximum, float range_sum,
-                  const float *range_values, uint32_t head_dim)
-{
-    const float most = range_maximum > *maximum ? range_maximum : *maximum;
-    const float a = float_exp(*maximum - most), b = float_exp(range_maximum - most);
-    *sum = float_fma(*sum, a, range_sum * b);
-    *maximum = most;
-    for (uint32_t d = 0; d < head_dim; d++)
-        values[d] = float_fma(values[d], a, range_values[d] * b);
-}
-
-static void finish(const float *values, float sum, uint32_t head_dim, float *out)
-{
-    const float inverse = 1.0f / sum;
-    for (uint32_t d = 0; d < head_dim; d++)
-        out[d] = values[d] * inverse;
-}
-
-/* The range's result joins the total, or becomes a partial result. */
-static void keep_range(struct work *work, uint32_t range)
-{
-    const struct attention_args *args = work->args;
-    const uint32_t head_dim = args->head_dim, begin = range * ATTENTION_RANGE * ATTENTION_BLOCK;
-    struct partial *total = &work->total, *from = &work->range;
-    for (uint32_t row = 0; row < work->rows; row++) {
-        const uint32_t at = work->first_row + row;
-        if (args->position + at / args->heads < begin)
-            continue;
-        if (args->partials) {
-            float *to = args->partials + ((size_t)(range - args->first_range) * args->tokens * args->heads + at) *
-                                             attention_partial_floats(head_dim);
-            to[0] = from->maximum[row];
-            to[1] = from->sum[row];
-            memcpy(to + 2, from->values[row], head_dim * sizeof *to);
-        } else if (range == 0) {
-            total->maximum[row] = from->maximum[row];
-            total->sum[row] = from->sum[row];
-            memcpy(total->values[row], from->values[row], head_dim * sizeof(float));
-        } else {
-            merge(&total->maximum[row], &total->sum[row], total->values[row], from->maximum[row], from->sum[row],
-                  from->values[row], head_dim);
-        }
-    }
-}
-
-void attention_avx2(const struct attention_args *args)
-{
-    const uint32_t rows = args->tokens * args->heads;
-    struct work work;
-    work.args = args;
-    assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
-    for (work.first_row = 0; work.first_row < rows; work.first_row += MOST_ROWS) {
-        work.rows = rows - work.first_row < MOST_ROWS ? rows - work.first_row : MOST_ROWS;
-        const uint32_t positions = args->position + (work.first_row + work.rows - 1) / args->heads + 1;
-        uint32_t range = args->partials ? args->first_range : 0, last = attention_ranges(positions);
-        if (args->partials && args->last_range < last)
-            last = args->last_range;
-        for (; range < last; range++) {
-            add_range(&work, range, positions);
-            keep_range(&work, range);
-        }
-        for (uint32_t row = 0; row < work.rows && !args->partials; row++) {
-            const uint32_t at = work.first_row + row;
-            finish(work.total.values[row], work.total.sum[row], args->head_dim,
-                   args->out + at / args->heads * args->out_stride + (size_t)(at % args->heads) * args->head_dim);
-        }
-    }
-}
-
-void attention_merge_avx2(const struct attention_merge_args *args)
-{
-    const uint32_t rows = args->tokens * args->heads, head_dim = args->head_dim;
-    const size_t size = attention_partial_floats(head_dim);
-    float values[ATTENTION_MOST_HEAD_DIM];
-    for (uint32_t row = 0; row < rows; row++) {
-        const float *from = args->partials + row * size;
-        float maximum = from[0], sum = from[1];
-        memcpy(values, from + 2, head_dim * sizeof *values);
-        for (uint32_t r = 1; r < attention_ranges(args->position + row / args->heads + 1); r++) {
-            from = args->partials + ((size_t)r * rows + row) * size;
-            merge(&maximum, &sum, values, from[0], from[1], from + 2, head_dim);
-        }
-        finish(values, sum, head_dim,
-               args->out + row / args->heads * args->out_stride + (size_t)(row % args->heads) * head_dim);
-    }
-}
+#include "kernel/x86/attention_wide.h"

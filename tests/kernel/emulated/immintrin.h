@@ -20,6 +20,7 @@
 
 #if !defined(__AVX512BW__)
 #define __mmask64 simde__mmask64
+#define __mmask16 simde__mmask16
 #endif
 
 /* VFMADD213PS: one rounding, which SIMDe leaves to the compiler. */
@@ -81,6 +82,36 @@ static inline __m512 emulated_cvtepi32_ps(__m512i a)
 }
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+
+/* VPMOVSXBD: sixteen int8 to int32. */
+static inline __m512i emulated_cvtepi8_epi32(__m128i a)
+{
+    int8_t x[16];
+    int32_t y[16];
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 16; i++)
+        y[i] = x[i];
+    __m512i result;
+    memcpy(&result, y, sizeof y);
+    return result;
+}
+#undef _mm512_cvtepi8_epi32
+#define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
+
+/* VCVTPS2DQ: binary32 to int32, to nearest, ties to even; 0x80000000 for what does not fit. */
+static inline __m512i emulated_cvtps_epi32(__m512 a)
+{
+    float x[16];
+    int32_t y[16];
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 16; i++)
+        y[i] = x[i] > -4194304.0f && x[i] < 4194304.0f ? (int32_t)float_round(x[i]) : INT32_MIN;
+    __m512i result;
+    memcpy(&result, y, sizeof y);
+    return result;
+}
+#undef _mm512_cvtps_epi32
+#define _mm512_cvtps_epi32 emulated_cvtps_epi32
 
 /* VPSRAD: shifts int32 right by a constant, bringing in the sign; all sign for counts above 31. */
 static inline __m512i emulated_srai_epi32(__m512i a, unsigned count)
