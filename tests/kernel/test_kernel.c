@@ -129,11 +129,17 @@ static void quantise_is_what_it_says(void **state)
 
 int main(int argc, char **argv)
 {
+    enum cpu_tier only;
+    struct smollm_error error;
+    if (argc > 1 && cpu_tier_parse(argv[1], &only, &error) < 0) {
+        fprintf(stderr, "%s\n", error.message);
+        return 1;
+    }
     seed_random();
     int failed = 0;
     kernel_table_fill(&reference, CPU_GENERIC);
     for (int tier = CPU_GENERIC; tier <= (int)cpu_detect(); tier++) {
-        if (argc > 1 && strcmp(argv[1], cpu_tier_name((enum cpu_tier)tier)) != 0)
+        if (argc > 1 && tier != (int)only)
             continue;
         printf("tier %s\n", cpu_tier_name((enum cpu_tier)tier));
         kernel_table_fill(&tested, (enum cpu_tier)tier);
