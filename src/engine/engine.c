@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "engine/pacer.h"
 #include "engine/sequence.h"
 #include "model/forward.h"
 
@@ -18,6 +19,7 @@ struct engine {
     struct kv_cache cache;
     struct forward forward;
     struct page_cache pages;
+    struct pacer pacer;
     struct sampler_scratch scratch;
     struct slot *slots; /* [parallel] */
     struct batch_token *batch;
@@ -176,8 +178,9 @@ static struct slot *next_prompt(struct engine *engine)
     return oldest;
 }
 
-/* Decode tokens of all slots, then as much of prompts as the batch takes, oldest sequence first. */
-static uint32_t plan(struct engine *engine)
+/* Decode tokens of all slots (*streams), then as much of prompts as the batch and the streams' rhythm allow, oldest
+ * sequence first. */
+static uint32_t plan(struct engine *engine, uint32_t *streams)
 {
     uint32_t size = 0;
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
@@ -187,7 +190,8 @@ static uint32_t plan(struct engine *engine)
             slot_reserve(slot, &engine->pages, slot->token_count))
             plan_tokens(engine, slot, 1, &size);
     }
-    uint32_t room = engine->options.batch;
+    *streams = size;
+    uint32_t room = pacer_room(&engine->pacer, size, engine->options.batch);
     while (room > 0) {
         struct slot *oldest = next_prompt(engine);
         if (!oldest)
@@ -249,7 +253,7 @@ static void draw_token(struct engine *engine, struct slot *slot, const float *lo
 /* One forward pass and what follows from it; false when there was nothing to compute. */
 static bool step(struct engine *engine)
 {
-    uint32_t size = plan(engine);
+    uint32_t streams, size = plan(engine, &streams);
     if (size == 0)
         return false;
     /* Rows of logits come in the batch's order: decoding slots by number, then prompts as they were planned. */
@@ -260,7 +264,9 @@ static bool step(struct engine *engine)
                 if (engine->slots[k].planned > 0 && engine->slots[k].pages == engine->batch[i].pages)
                     engine->logit_slots[rows++] = &engine->slots[k];
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
+    const uint64_t begin = clock_nanoseconds();
     forward_run(&engine->forward, engine->batch, size, engine->logits);
+    pacer_note(&engine->pacer, streams, size - streams, ms_between(begin, clock_nanoseconds()) * 1e-3);
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
         if (slot->planned == 0)
@@ -448,6 +454,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
                     "--ctx-size or --parallel, or --cache-type q8_0)",
                     o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
     uint32_t most = o->batch + o->parallel;
+    pacer_begin(&engine->pacer);
     int status = thread_pool_create(o->threads, &engine->pool, error);
     if (status == 0)
         status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);
