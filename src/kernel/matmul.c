@@ -80,7 +80,8 @@ void matmul_generic(const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
     const bool is_float = w->layout->block_columns == 0;
-    const uint32_t planes = is_float ? 1 : args->input->planes, all = args->tokens * planes;
+    const bool both = !is_float && args->input->planes == 2;
+    const uint32_t planes = both ? 2 : 1, all = args->tokens * planes;
     for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
         uint32_t first_row = panel * PANEL_ROWS;
         uint32_t rows = w->rows - first_row < PANEL_ROWS ? w->rows - first_row : PANEL_ROWS;
@@ -94,7 +95,7 @@ void matmul_generic(const struct matmul_args *args)
             for (uint32_t t = 0; t < count; t += planes) {
                 float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
                 for (uint32_t row = 0; row < rows; row++) {
-                    float sum = planes > 1 ? acc[t][row] + acc[t + 1][row] : acc[t][row];
+                    float sum = both ? acc[t][row] + acc[t + 1][row] : acc[t][row];
                     out[row] = args->add ? out[row] + sum : sum;
                 }
             }

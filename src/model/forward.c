@@ -218,8 +218,7 @@ static void store_unit(void *user, uint32_t unit, unsigned thread)
 
 static bool heads_are_whole_blocks(const struct forward *f)
 {
-    const struct model_config *c = &f->weights->config;
-    return activations_can_split(f->attended_forms, c->heads / c->kv_heads * c->head_dim);
+    return activations_can_split(f->attended_forms, f->attention.group * f->attention.head_dim);
 }
 
 /* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. */
@@ -351,6 +350,12 @@ static const struct product *product_of(const struct thread_pool_phase *phase)
                                            : NULL;
 }
 
+static bool attends(const struct thread_pool_phase *phase)
+{
+    const struct layer_pass *pass = phase->argument;
+    return pass && (phase->run == attention_unit || (phase->run == projection_unit && pass->joined));
+}
+
 static enum operation operation_of(const struct thread_pool_phase *phase)
 {
     if (product_of(phase))
@@ -410,8 +415,7 @@ static void run_profiled(struct forward *f, uint32_t phases)
         begin = end;
         if (product_of(phase))
             count_product(entry, product_of(phase));
-        if (operation == OPERATION_attention ||
-            (phase->run == projection_unit && ((const struct layer_pass *)phase->argument)->joined))
+        if (attends(phase))
             count_attention(entry, f);
     }
 }
