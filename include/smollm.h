@@ -146,10 +146,12 @@ struct smollm_engine_options {
     uint32_t queue;    /* requests that may wait beyond these; 0: 64 */
     uint32_t threads;  /* 0: as many as the process may use */
     uint32_t batch;    /* tokens per pass while a prompt is read; 0: 256 */
-    const char
-        *cache_type; /* of keys and values: "f16" (NULL), or "q8_0", int8 with a scale per row: half the memory */
-    const char
-        *precise; /* "on": activations in two int8 planes, as good as float; "off"; "auto" (NULL): for small models */
+    /* Of keys and values: "f16" (NULL), or "q8_0", int8 with a scale per row: half the memory. */
+    const char *cache_type;
+    /* "on": activations in two int8 planes, as good as float; "off"; "auto" (NULL): on for small models. */
+    const char *precise;
+    /* Do not guess tokens ahead where an answer repeats what stands before it; the text is the same either way. */
+    bool no_speculation;
 };
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
@@ -177,6 +179,8 @@ struct smollm_engine_stats {
     uint64_t prompt_tokens;
     uint64_t cached_tokens; /* of these, not computed again */
     uint64_t generated_tokens;
+    uint64_t drafted_tokens;  /* guessed ahead */
+    uint64_t accepted_tokens; /* of these, that were right */
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
 };
@@ -285,6 +289,8 @@ struct smollm_usage {
     uint32_t cached_tokens; /* of the prompt, not computed again */
     uint32_t completion_tokens;
     uint32_t reasoning_tokens; /* of these */
+    uint32_t drafted_tokens;   /* guessed ahead */
+    uint32_t accepted_tokens;  /* of these, that were right */
     double queue_ms;
     double prompt_ms;  /* reading the prompt */
     double predict_ms; /* from the first token to the last */

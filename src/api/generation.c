@@ -355,6 +355,10 @@ void generation_write_timings(const struct choice *choice, struct json_writer *w
     json_key_decimal(writer, "predicted_per_token_ms", per(u->predict_ms, u->completion_tokens));
     json_key_decimal(writer, "predicted_per_second", per(1000.0 * u->completion_tokens, u->predict_ms));
     json_key_decimal(writer, "queue_ms", u->queue_ms);
+    if (u->drafted_tokens > 0) {
+        json_key_unsigned(writer, "draft_n", u->drafted_tokens);
+        json_key_unsigned(writer, "draft_n_accepted", u->accepted_tokens);
+    }
     json_end_object(writer);
 }
 

@@ -105,6 +105,9 @@ void route_metrics(const struct api *api, struct buffer *out)
     write_metric(out, "smollm_cached_tokens_total", "counter",
                  "Of these, tokens that were known and not computed again.", (double)s.cached_tokens);
     write_metric(out, "smollm_generated_tokens_total", "counter", "Tokens generated.", (double)s.generated_tokens);
+    write_metric(out, "smollm_drafted_tokens_total", "counter", "Tokens guessed ahead.", (double)s.drafted_tokens);
+    write_metric(out, "smollm_accepted_tokens_total", "counter", "Of these, tokens that were right.",
+                 (double)s.accepted_tokens);
     write_metric(out, "smollm_kv_pages", "gauge", "Pages of the KV cache.", s.kv_pages_total);
     write_metric(out, "smollm_kv_pages_used", "gauge", "Pages of the KV cache in use.", s.kv_pages_used);
     write_metric(out, "vllm:prefix_cache_queries_total", "counter", "As smollm_prompt_tokens_total.",

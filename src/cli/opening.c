@@ -42,7 +42,8 @@ int start_engine(const struct options *options, uint32_t parallel, struct smollm
                                            .threads = options->threads,
                                            .batch = options->ubatch_size,
                                            .cache_type = options->cache_type,
-                                           .precise = options->precise};
+                                           .precise = options->precise,
+                                           .no_speculation = options->no_speculation};
     return smollm_engine_start(model, &wanted, engine, error);
 }
 

@@ -58,6 +58,8 @@ static const struct option options_table[] = {
      "kernels to use; the results are the same"},
     {"precise", NULL, STRING, WITH_MODEL, AT(precise), "{auto,on,off}", 0, 0, "auto",
      "activations in two int8 planes instead of one: as good as float; auto: for small models"},
+    {"no-speculation", NULL, FLAG, WITH_ENGINE, AT(no_speculation), NULL, 0, 0, NULL,
+     "do not guess tokens ahead where an answer repeats what stands before it; the text is the same"},
     {"cache-type", NULL, STRING, WITH_MODEL | COMMAND_INSPECT, AT(cache_type), "{f16,q8_0}", 0, 0, "f16",
      "keys and values of the conversations; q8_0: int8, half the memory"},
     {"chat-format", NULL, STRING, WITH_ENGINE, AT(chat_format), "NAME", 0, 0, NULL,

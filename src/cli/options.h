@@ -49,6 +49,7 @@ struct options {
     const char *cpu;
     const char *cache_type;
     const char *precise;
+    bool no_speculation;
     const char *chat_format;
     const char *rope_scaling;
     float rope_scale;

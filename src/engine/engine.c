@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    DRAFTING_STREAMS = 2, /* with more, passes are full of tokens that are sure */
+    DRAFT_ROWS = DRAFTING_STREAMS * DRAFT_MOST
+};
+
 struct engine {
     struct engine_options options;
     const struct weights *weights;
@@ -23,8 +28,7 @@ struct engine {
     struct sampler_scratch scratch;
     struct slot *slots; /* [parallel] */
     struct batch_token *batch;
-    struct slot **logit_slots; /* whose row of logits is the i-th */
-    float *logits;             /* [parallel][vocabulary] */
+    float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
     pthread_t thread;
     bool thread_started;
 
@@ -39,7 +43,7 @@ struct engine {
     uint64_t wakes; /* counts submissions, cancellations and wakes: a change means look again */
 
     _Atomic uint32_t running, waiting, pages_used;
-    _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens;
+    _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens, drafted_tokens, accepted_tokens;
 };
 
 static double ms_between(uint64_t from, uint64_t to)
@@ -66,7 +70,9 @@ static void finish_slot(struct engine *engine, struct slot *slot, enum engine_en
     struct engine_times times = {.queue_ms = ms_between(sequence->submitted_ns, slot->started_ns),
                                  .prompt_ms = ms_between(slot->started_ns, prompt_end),
                                  .predict_ms = ms_between(prompt_end, now),
-                                 .cached = slot->cached};
+                                 .cached = slot->cached,
+                                 .drafted = slot->drafted_all,
+                                 .accepted = slot->accepted_all};
     slot_clear(slot, &engine->pages);
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     atomic_fetch_sub(&engine->running, 1);
@@ -159,8 +165,28 @@ static void plan_tokens(struct engine *engine, struct slot *slot, uint32_t count
         engine->batch[(*size)++] = (struct batch_token){.id = slot->tokens[position],
                                                         .position = position,
                                                         .pages = slot->pages,
-                                                        .wants_logits = position + 1 == slot->token_count};
+                                                        .wants_logits = position + 1 >= slot->token_count};
     }
+}
+
+/* The last token of a stream, and guesses at those behind it. */
+static void plan_stream(struct engine *engine, struct slot *slot, bool may_guess, uint32_t *size)
+{
+    const uint32_t most_tokens = slot->sequence->request.most_tokens, made = slot->token_count - slot->prompt_count;
+    uint32_t room = engine->options.context - slot->token_count - 1;
+    if (most_tokens > 0 && most_tokens - made - 1 < room)
+        room = most_tokens - made - 1;
+    slot->drafted = 0;
+    if (may_guess) {
+        int32_t guesses[DRAFT_MOST];
+        uint32_t count = drafter_guess(&slot->drafter, slot->tokens, slot->token_count,
+                                       room < DRAFT_MOST ? room : DRAFT_MOST, guesses);
+        if (count > 0 && slot_reserve(slot, &engine->pages, slot->token_count + count)) {
+            memcpy(slot->tokens + slot->token_count, guesses, count * sizeof *guesses);
+            slot->drafted = count;
+        }
+    }
+    plan_tokens(engine, slot, 1 + slot->drafted, size);
 }
 
 /* The oldest prompt that is not planned yet and needs nothing that this pass computes. */
@@ -178,20 +204,29 @@ static struct slot *next_prompt(struct engine *engine)
     return oldest;
 }
 
-/* Decode tokens of all slots (*streams), then as much of prompts as the batch and the streams' rhythm allow, oldest
- * sequence first. */
-static uint32_t plan(struct engine *engine, uint32_t *streams)
+/* Tokens of all streams (*streams of them, *stream_tokens in all), then as much of prompts as the batch and the
+ * streams' rhythm allow, oldest sequence first. */
+static uint32_t plan(struct engine *engine, uint32_t *streams, uint32_t *stream_tokens)
 {
     uint32_t size = 0;
+    *streams = 0;
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        const struct slot *slot = &engine->slots[i];
+        *streams += slot->sequence && slot->token_count > slot->prompt_count;
+    }
+    const bool may_guess = engine->options.speculates && *streams <= DRAFTING_STREAMS;
+    *streams = 0;
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
         slot->planned = 0;
         if (slot->sequence && slot->token_count > slot->prompt_count && slot_is_ready(slot) &&
-            slot_reserve(slot, &engine->pages, slot->token_count))
-            plan_tokens(engine, slot, 1, &size);
+            slot_reserve(slot, &engine->pages, slot->token_count)) {
+            plan_stream(engine, slot, may_guess, &size);
+            ++*streams;
+        }
     }
-    *streams = size;
-    uint32_t room = pacer_room(&engine->pacer, size, engine->options.batch);
+    *stream_tokens = size;
+    uint32_t room = pacer_room(&engine->pacer, *streams, engine->options.batch);
     while (room > 0) {
         struct slot *oldest = next_prompt(engine);
         if (!oldest)
@@ -217,8 +252,8 @@ static void fill_logprobs(struct engine *engine, const float *logits, int altern
         token->top[token->top_count++] = (struct engine_logprob){ids[i], (float)((double)logits[ids[i]] - log_sum)};
 }
 
-/* Draws the next token of a slot and hands it over. */
-static void draw_token(struct engine *engine, struct slot *slot, const float *logits)
+/* Draws the next token of a slot and hands it over; false when the sequence has ended. */
+static bool draw_token(struct engine *engine, struct slot *slot, const float *logits)
 {
     const struct engine_request *request = &slot->sequence->request;
     struct engine_token token = {0};
@@ -227,7 +262,7 @@ static void draw_token(struct engine *engine, struct slot *slot, const float *lo
         struct smollm_error error;
         error_set(&error, status, "the model produced a value that is not finite at position %u", slot->token_count);
         finish_slot(engine, slot, ENGINE_END_ERROR, &error);
-        return;
+        return false;
     }
     if (slot->prompt_done_ns == 0) {
         slot->prompt_done_ns = clock_nanoseconds();
@@ -248,30 +283,57 @@ static void draw_token(struct engine *engine, struct slot *slot, const float *lo
         finish_slot(engine, slot, ENGINE_END_STOPPED, NULL);
     else if (generated == request->most_tokens || slot->token_count == engine->options.context)
         finish_slot(engine, slot, ENGINE_END_LENGTH, NULL);
+    return slot->sequence != NULL;
+}
+
+/* Draws from the rows of a slot: one, and as many more as guesses turn out to be right. */
+static void draw_tokens(struct engine *engine, struct slot *slot)
+{
+    const uint32_t vocabulary = engine->weights->config.vocabulary, drafted = slot->drafted;
+    const float *logits = engine->logits + (size_t)slot->first_row * vocabulary;
+    uint32_t right = 0;
+    slot->drafted = 0;
+    slot->drafted_all += drafted;
+    atomic_fetch_add(&engine->drafted_tokens, drafted);
+    for (;;) {
+        /* Drawing overwrites the guess. */
+        const int32_t guess = right < drafted ? slot->tokens[slot->token_count] : -1;
+        if (!draw_token(engine, slot, logits + (size_t)right * vocabulary))
+            return;
+        if (right == drafted || slot->tokens[slot->token_count - 1] != guess || !slot_is_ready(slot))
+            break;
+        right++;
+        slot->accepted_all++;
+        slot->computed++;
+        atomic_fetch_add(&engine->accepted_tokens, 1);
+        slot_learn(slot, &engine->pages);
+    }
+    drafter_note(&slot->drafter, drafted, right);
 }
 
 /* One forward pass and what follows from it; false when there was nothing to compute. */
 static bool step(struct engine *engine)
 {
-    uint32_t streams, size = plan(engine, &streams);
+    uint32_t streams, stream_tokens, size = plan(engine, &streams, &stream_tokens), rows = 0;
     if (size == 0)
         return false;
-    /* Rows of logits come in the batch's order: decoding slots by number, then prompts as they were planned. */
-    uint32_t rows = 0;
-    for (uint32_t i = 0; i < size; i++)
-        if (engine->batch[i].wants_logits)
-            for (uint32_t k = 0; k < engine->options.parallel; k++)
-                if (engine->slots[k].planned > 0 && engine->slots[k].pages == engine->batch[i].pages)
-                    engine->logit_slots[rows++] = &engine->slots[k];
+    /* Rows of logits come in the batch's order, in which tokens of a slot follow each other. */
+    for (uint32_t i = 0; i < size; i++) {
+        const bool begins = i == 0 || engine->batch[i].pages != engine->batch[i - 1].pages;
+        for (uint32_t k = 0; k < engine->options.parallel && begins; k++)
+            if (engine->slots[k].planned > 0 && engine->slots[k].pages == engine->batch[i].pages)
+                engine->slots[k].first_row = rows;
+        rows += engine->batch[i].wants_logits;
+    }
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     const uint64_t begin = clock_nanoseconds();
     forward_run(&engine->forward, engine->batch, size, engine->logits);
-    pacer_note(&engine->pacer, streams, size - streams, ms_between(begin, clock_nanoseconds()) * 1e-3);
+    pacer_note(&engine->pacer, streams, size - stream_tokens, ms_between(begin, clock_nanoseconds()) * 1e-3);
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
         if (slot->planned == 0)
             continue;
-        slot->computed += slot->planned;
+        slot->computed += slot->planned - slot->drafted;
         slot_learn(slot, &engine->pages);
         slot_publish(slot);
         const struct engine_client *client = &slot->sequence->request.client;
@@ -279,8 +341,11 @@ static bool step(struct engine *engine)
             client->progress(client->user, slot->computed, slot->cached, slot->prompt_count,
                              ms_between(slot->started_ns, clock_nanoseconds()));
     }
-    for (uint32_t i = 0; i < rows; i++)
-        draw_token(engine, engine->logit_slots[i], engine->logits + (size_t)i * engine->weights->config.vocabulary);
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        if (slot->planned > 0 && slot->computed == slot->token_count)
+            draw_tokens(engine, slot);
+    }
     return true;
 }
 
@@ -409,6 +474,8 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
                                           .prompt_tokens = atomic_load(&engine->prompt_tokens),
                                           .cached_tokens = atomic_load(&engine->cached_tokens),
                                           .generated_tokens = atomic_load(&engine->generated_tokens),
+                                          .drafted_tokens = atomic_load(&engine->drafted_tokens),
+                                          .accepted_tokens = atomic_load(&engine->accepted_tokens),
                                           .kv_pages_total = engine->pages.total,
                                           .kv_pages_used = atomic_load(&engine->pages_used)};
 }
@@ -453,7 +520,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
                     "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free (use a smaller "
                     "--ctx-size or --parallel, or --cache-type q8_0)",
                     o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
-    uint32_t most = o->batch + o->parallel;
+    uint32_t most = o->batch + o->parallel + DRAFT_ROWS;
     pacer_begin(&engine->pacer);
     int status = thread_pool_create(o->threads, &engine->pool, error);
     if (status == 0)
@@ -469,9 +536,8 @@ static int allocate(struct engine *engine, struct smollm_error *error)
         return status;
     engine->slots = array_allocate(o->parallel, sizeof *engine->slots);
     engine->batch = array_allocate(most, sizeof *engine->batch);
-    engine->logit_slots = array_allocate(o->parallel, sizeof *engine->logit_slots);
-    engine->logits = array_allocate((size_t)o->parallel * c->vocabulary, sizeof *engine->logits);
-    RETURN_ERROR_IF(!engine->slots || !engine->batch || !engine->logit_slots || !engine->logits, error, SMOLLM_ENOMEM,
+    engine->logits = array_allocate((size_t)(o->parallel + DRAFT_ROWS) * c->vocabulary, sizeof *engine->logits);
+    RETURN_ERROR_IF(!engine->slots || !engine->batch || !engine->logits, error, SMOLLM_ENOMEM,
                     "out of memory for %u conversations", o->parallel);
     for (uint32_t i = 0; i < o->parallel && status == 0; i++)
         status = slot_create(&engine->slots[i], o->context, c->vocabulary, error);
@@ -524,7 +590,6 @@ void engine_destroy(struct engine *engine)
         slot_destroy(&engine->slots[i]);
     free(engine->slots);
     free(engine->batch);
-    free(engine->logit_slots);
     free(engine->logits);
     sampler_scratch_destroy(&engine->scratch);
     forward_destroy(&engine->forward);

@@ -25,6 +25,7 @@ struct engine_options {
     enum cpu_tier tier;
     enum kv_type cache_type;
     uint32_t planes; /* of int8 activations */
+    bool speculates; /* guesses tokens where a sequence repeats itself */
 };
 
 struct engine_logprob {
@@ -51,7 +52,8 @@ enum engine_end {
 
 struct engine_times {
     double queue_ms, prompt_ms, predict_ms;
-    uint32_t cached; /* tokens of the prompt that were not computed again */
+    uint32_t cached;            /* tokens of the prompt that were not computed again */
+    uint32_t drafted, accepted; /* tokens that were guessed, and those that were right */
 };
 
 struct engine_client {

@@ -63,6 +63,8 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
     slot->started_ns = clock_nanoseconds();
     slot->prompt_done_ns = 0;
     sampler_begin(&slot->sampler, &request->sampling);
+    drafter_begin(&slot->drafter);
+    slot->drafted = slot->drafted_all = slot->accepted_all = 0;
     slot_publish(slot);
 }
 

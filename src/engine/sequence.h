@@ -2,6 +2,7 @@
 #ifndef ENGINE_SEQUENCE_H
 #define ENGINE_SEQUENCE_H
 
+#include "engine/drafter.h"
 #include "engine/engine.h"
 #include "engine/page_cache.h"
 #include "sampling/sampler.h"
@@ -30,9 +31,13 @@ struct slot {
     uint32_t known_pages; /* of these, from the first on: full and known to the page cache */
     uint32_t token_count;
     uint32_t prompt_count;
-    uint32_t computed; /* tokens whose keys and values are in the cache */
-    uint32_t cached;   /* of these, taken from the page cache */
-    uint32_t planned;  /* tokens of this slot in the pass under way */
+    uint32_t computed;  /* tokens whose keys and values are in the cache */
+    uint32_t cached;    /* of these, taken from the page cache */
+    uint32_t planned;   /* tokens of this slot in the pass under way */
+    uint32_t drafted;   /* of these, guesses: they stand in tokens behind token_count */
+    uint32_t first_row; /* of its logits in the pass under way */
+    struct drafter drafter;
+    uint32_t drafted_all, accepted_all; /* guesses so far, and those that were right */
     bool parked;
     struct sampler sampler;
     uint64_t started_ns, prompt_done_ns;

@@ -20,7 +20,8 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
                                     .queue = options->queue ? options->queue : 64,
                                     .threads = options->threads ? options->threads : processors_available(),
                                     .batch = options->batch ? options->batch : 256,
-                                    .tier = model->tier};
+                                    .tier = model->tier,
+                                    .speculates = !options->no_speculation};
     int status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
     if (status == 0)
         status = precise_parse(options->precise, &model->weights, &wanted.planes, error);

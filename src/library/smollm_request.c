@@ -244,6 +244,8 @@ static void client_finished(void *user, enum engine_end end, const struct engine
                                                            .cached_tokens = times->cached,
                                                            .completion_tokens = request->completion_tokens,
                                                            .reasoning_tokens = request->reasoning_tokens,
+                                                           .drafted_tokens = times->drafted,
+                                                           .accepted_tokens = times->accepted,
                                                            .queue_ms = times->queue_ms,
                                                            .prompt_ms = times->prompt_ms,
                                                            .predict_ms = times->predict_ms};

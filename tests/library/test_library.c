@@ -220,6 +220,66 @@ static void prompts_read_together_share(void **state)
     answer_free(&want);
 }
 
+/* Guessing ahead changes no token and no bit, however the guesses turn out; where an answer repeats itself they come
+ * true. */
+static void guesses_change_nothing(void **state)
+{
+    static const char prompt[] = "abcabcabcabcabcabcabc and again abcabcabcabcabcabcabc and ag";
+    static const float temperatures[] = {0.0f, 0.4f, 1.0f};
+    for (size_t way = 0; way < 2 * sizeof temperatures / sizeof *temperatures; way++) {
+        struct answer answers[2][3] = {0};
+        uint32_t drafted = 0, accepted = 0;
+        for (int speculates = 0; speculates < 2; speculates++) {
+            struct smollm_engine *engine;
+            struct smollm_error error;
+            struct smollm_engine_options options = {
+                .context = 512, .parallel = 3, .threads = 2, .batch = 64, .no_speculation = speculates == 0};
+            assert_int_equal(smollm_engine_start(model, &options, &engine, &error), 0);
+            const int count = way % 2 ? 3 : 1;
+            struct smollm_request *requests[3];
+            for (int i = 0; i < count; i++) {
+                struct smollm_sampling sampling = smollm_sampling_default();
+                sampling.temperature = temperatures[way / 2];
+                sampling.seed = (uint64_t)i + 3;
+                struct smollm_request_options wanted = {.prompt = text_of(prompt + i),
+                                                        .sampling = &sampling,
+                                                        .max_tokens = i == 2 ? 0 : 200,
+                                                        .ignore_eos = true,
+                                                        .want_logprobs = true,
+                                                        .logprobs = 2};
+                assert_int_equal(smollm_submit(engine, &wanted, &requests[i], &error), 0);
+            }
+            for (int i = 0; i < count; i++) {
+                read_all(requests[i], &answers[speculates][i]);
+                smollm_request_close(requests[i]);
+                assert_int_equal(answers[speculates][i].last.type, SMOLLM_EVENT_FINISH);
+                drafted += answers[speculates][i].last.finish.usage.drafted_tokens;
+                accepted += answers[speculates][i].last.finish.usage.accepted_tokens;
+            }
+            struct smollm_engine_stats stats;
+            smollm_engine_get_stats(engine, &stats);
+            assert_int_equal(stats.kv_pages_used, 0);
+            assert_int_equal(stats.drafted_tokens, drafted);
+            assert_int_equal(stats.accepted_tokens, accepted);
+            if (speculates == 0)
+                assert_int_equal(drafted, 0);
+            smollm_engine_close(engine);
+        }
+        if (way / 2 == 0)
+            assert_true(accepted > 60);
+        assert_true(accepted <= drafted);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(answers[0][i].token_count, answers[1][i].token_count);
+            assert_memory_equal(answers[0][i].tokens, answers[1][i].tokens,
+                                answers[0][i].token_count * sizeof *answers[0][i].tokens);
+            assert_memory_equal(answers[0][i].logprobs, answers[1][i].logprobs,
+                                answers[0][i].token_count * sizeof *answers[0][i].logprobs);
+            answer_free(&answers[0][i]);
+            answer_free(&answers[1][i]);
+        }
+    }
+}
+
 /* More conversations than the pages hold: what is forgotten is computed again. */
 static void forgotten_prompts_are_computed_again(void **state)
 {
@@ -626,6 +686,7 @@ int main(void)
         cmocka_unit_test(what_is_known_is_not_computed_again),
         cmocka_unit_test(prompts_read_together_share),
         cmocka_unit_test(forgotten_prompts_are_computed_again),
+        cmocka_unit_test(guesses_change_nothing),
         cmocka_unit_test(seeds_decide),
         cmocka_unit_test(stop_strings_end_the_answer),
         cmocka_unit_test(cancelling_frees_everything),

@@ -1,0 +1,27 @@
+/* Guesses at the next tokens of a sequence, from what it has said before ("prompt lookup"): where the last tokens have
+ * stood earlier, what followed them then may follow now. Guesses are computed in the pass of the token before them and
+ * kept as far as the sampler draws the same, so they change how fast an answer comes, never what it is. A sequence
+ * whose guesses fail stops guessing for a while. */
+#ifndef ENGINE_DRAFTER_H
+#define ENGINE_DRAFTER_H
+
+#include <stdint.h>
+
+enum { DRAFT_MOST = 8, DRAFT_MATCH = 3 /* tokens that must have stood before */ };
+
+struct drafter {
+    uint32_t length;  /* of the next guess */
+    uint32_t pause;   /* steps without guesses to come */
+    uint32_t penalty; /* the next pause */
+};
+
+void drafter_begin(struct drafter *drafter);
+
+/* Up to `most` guesses for what follows tokens[0, count); returns how many. */
+uint32_t drafter_guess(struct drafter *drafter, const int32_t *tokens, uint32_t count, uint32_t most,
+                       int32_t guesses[DRAFT_MOST]);
+
+/* How many of the guesses were right. */
+void drafter_note(struct drafter *drafter, uint32_t guessed, uint32_t right);
+
+#endif
