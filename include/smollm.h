@@ -176,6 +176,7 @@ struct smollm_engine_stats {
     uint32_t requests_running;
     uint32_t requests_waiting;
     uint64_t requests_finished;
+    double seconds_between_ends; /* while others wait, smoothed: when a full queue has a place again; 0: not known */
     uint64_t prompt_tokens;
     uint64_t cached_tokens; /* of these, not computed again */
     uint64_t generated_tokens;

@@ -37,6 +37,16 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .notify_user = call->notify_user};
 }
 
+/* When the full queue will have a place, by how fast it drains; for Retry-After, in whole seconds. */
+static int seconds_until_place(const struct api *api)
+{
+    struct smollm_engine_stats stats;
+    smollm_engine_get_stats(api->engine, &stats);
+    return stats.seconds_between_ends < 1     ? 1
+           : stats.seconds_between_ends > 600 ? 600
+                                              : (int)(stats.seconds_between_ends + 1);
+}
+
 static int submit(struct generation *generation, uint32_t index, const struct api_call *call, struct api_error *error)
 {
     const struct generation_request *request = &generation->request;
@@ -58,6 +68,8 @@ static int submit(struct generation *generation, uint32_t index, const struct ap
     *choice = (struct choice){.index = index, .is_first_of_prompt = index % answers == 0};
     if (smollm_submit(generation->api->engine, &options, &choice->request, &cause) < 0) {
         api_error_from(error, &cause);
+        if (cause.code == SMOLLM_EBUSY)
+            error->retry_after = seconds_until_place(generation->api);
         if (cause.code == SMOLLM_ECONTEXT)
             snprintf(error->param, sizeof error->param, "%s", request->kind == GENERATION_CHAT ? "messages" : "prompt");
         return -1;

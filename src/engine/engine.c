@@ -40,9 +40,11 @@ struct engine {
     uint64_t next_id;
     bool draining;
     bool closing;
-    uint64_t wakes; /* counts submissions, cancellations and wakes: a change means look again */
+    uint64_t last_end_ns; /* when a sequence ended while others waited; 0: none has yet, or nobody waits */
+    uint64_t wakes;       /* counts submissions, cancellations and wakes: a change means look again */
 
     _Atomic uint32_t running, waiting, pages_used;
+    _Atomic uint64_t end_interval_ns; /* between ends while others wait, smoothed: how fast the queue drains */
     _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens, drafted_tokens, accepted_tokens;
 };
 
@@ -62,6 +64,19 @@ static void tell_finished(struct engine *engine, struct engine_sequence *sequenc
     sequence_release(sequence);
 }
 
+/* A slot has become free. */
+static void note_end(struct engine *engine)
+{
+    const uint64_t now = clock_nanoseconds();
+    pthread_mutex_lock(&engine->mutex);
+    if (engine->last_end_ns > 0 && engine->queue_size > 0) {
+        const uint64_t interval = now - engine->last_end_ns, old = atomic_load(&engine->end_interval_ns);
+        atomic_store(&engine->end_interval_ns, old > 0 ? old - old / 4 + interval / 4 : interval);
+    }
+    engine->last_end_ns = engine->queue_size > 0 ? now : 0;
+    pthread_mutex_unlock(&engine->mutex);
+}
+
 static void finish_slot(struct engine *engine, struct slot *slot, enum engine_end end, const struct smollm_error *error)
 {
     uint64_t now = clock_nanoseconds();
@@ -76,6 +91,7 @@ static void finish_slot(struct engine *engine, struct slot *slot, enum engine_en
     slot_clear(slot, &engine->pages);
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     atomic_fetch_sub(&engine->running, 1);
+    note_end(engine);
     tell_finished(engine, sequence, end, &times, error);
 }
 
@@ -471,6 +487,7 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
     *stats = (struct smollm_engine_stats){.requests_running = atomic_load(&engine->running),
                                           .requests_waiting = atomic_load(&engine->waiting),
                                           .requests_finished = atomic_load(&engine->finished),
+                                          .seconds_between_ends = (double)atomic_load(&engine->end_interval_ns) * 1e-9,
                                           .prompt_tokens = atomic_load(&engine->prompt_tokens),
                                           .cached_tokens = atomic_load(&engine->cached_tokens),
                                           .generated_tokens = atomic_load(&engine->generated_tokens),

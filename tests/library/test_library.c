@@ -280,6 +280,28 @@ static void guesses_change_nothing(void **state)
     }
 }
 
+/* How fast a queue drains is measured while there is one. */
+static void the_drain_is_measured(void **state)
+{
+    struct smollm_engine *engine = start(1, 8, 64);
+    struct smollm_request *requests[6];
+    struct smollm_engine_stats stats;
+    smollm_engine_get_stats(engine, &stats);
+    assert_true(stats.seconds_between_ends == 0);
+    const double begin = clock_seconds();
+    for (int i = 0; i < 6; i++)
+        requests[i] = ask(engine, "One after the other", (uint64_t)i, 60);
+    for (int i = 0; i < 6; i++) {
+        struct answer answer = {0};
+        read_all(requests[i], &answer);
+        smollm_request_close(requests[i]);
+        answer_free(&answer);
+    }
+    smollm_engine_get_stats(engine, &stats);
+    assert_true(stats.seconds_between_ends > 0 && stats.seconds_between_ends < clock_seconds() - begin);
+    smollm_engine_close(engine);
+}
+
 /* More conversations than the pages hold: what is forgotten is computed again. */
 static void forgotten_prompts_are_computed_again(void **state)
 {
@@ -687,6 +709,7 @@ int main(void)
         cmocka_unit_test(prompts_read_together_share),
         cmocka_unit_test(forgotten_prompts_are_computed_again),
         cmocka_unit_test(guesses_change_nothing),
+        cmocka_unit_test(the_drain_is_measured),
         cmocka_unit_test(seeds_decide),
         cmocka_unit_test(stop_strings_end_the_answer),
         cmocka_unit_test(cancelling_frees_everything),
