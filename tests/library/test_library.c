@@ -190,6 +190,55 @@ static void what_is_known_is_not_computed_again(void **state)
     answer_free(&fresh);
 }
 
+static void answer_tokens(struct smollm_engine *engine, uint64_t owner, const int32_t *tokens, size_t count,
+                          uint32_t most, struct answer *answer)
+{
+    struct smollm_sampling sampling = smollm_sampling_default();
+    sampling.seed = count;
+    struct smollm_request_options options = {.tokens = tokens,
+                                             .token_count = count,
+                                             .sampling = &sampling,
+                                             .max_tokens = most,
+                                             .ignore_eos = true,
+                                             .want_logprobs = true,
+                                             .cache_owner = owner};
+    struct smollm_request *request;
+    struct smollm_error error;
+    if (smollm_submit(engine, &options, &request, &error) < 0)
+        fail_msg("%s", error.message);
+    read_all(request, answer);
+    smollm_request_close(request);
+}
+
+/* The next turn sends prompt and answer back: all is known but the last token of the answer, which was never computed.
+ */
+static void answers_are_known_too(void **state)
+{
+    struct smollm_engine *engine = start(2, 8, 64);
+    for (uint32_t length = 20; length < 70; length += 3) {
+        int32_t tokens[200];
+        for (uint32_t i = 0; i < length; i++)
+            tokens[i] = (int32_t)(40 + (i * 7 + length) % 60);
+        struct answer first = {0}, next = {0}, fresh = {0};
+        const uint32_t made = 30 + length % 5;
+        answer_tokens(engine, length, tokens, length, made, &first);
+        for (uint32_t i = 0; i < made; i++)
+            tokens[length + i] = first.tokens[i];
+        for (uint32_t i = 0; i < 10; i++)
+            tokens[length + made + i] = (int32_t)(50 + i);
+        answer_tokens(engine, length, tokens, length + made + 10, 20, &next);
+        answer_tokens(engine, 1000 + length, tokens, length + made + 10, 20, &fresh);
+        assert_int_equal(next.last.finish.usage.cached_tokens, length + made - 1);
+        assert_int_equal(fresh.last.finish.usage.cached_tokens, 0);
+        assert_memory_equal(next.tokens, fresh.tokens, 20 * sizeof *next.tokens);
+        assert_memory_equal(next.logprobs, fresh.logprobs, 20 * sizeof *next.logprobs);
+        answer_free(&first);
+        answer_free(&next);
+        answer_free(&fresh);
+    }
+    smollm_engine_close(engine);
+}
+
 /* Whole pages that another request is reading at the moment are waited for, and the answers do not differ. */
 static void prompts_read_together_share(void **state)
 {
@@ -706,6 +755,7 @@ int main(void)
         cmocka_unit_test(events_add_up),
         cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(what_is_known_is_not_computed_again),
+        cmocka_unit_test(answers_are_known_too),
         cmocka_unit_test(prompts_read_together_share),
         cmocka_unit_test(forgotten_prompts_are_computed_again),
         cmocka_unit_test(guesses_change_nothing),
