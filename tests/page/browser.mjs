@@ -31,7 +31,7 @@ export async function openPage(browser, url, { expected = /a^/, ...options } = {
         });
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(5000);
+    page.setDefaultTimeout(15_000);
     page.on('pageerror', (error) => faults.push(`exception: ${error.message}`));
     page.on('console', (message) => {
         const text = message.text();
@@ -67,7 +67,7 @@ export async function ask(page, text) {
 }
 
 /** Polls until `check` holds: for what has no element to wait for. */
-export async function until(check, what, milliseconds = 5000) {
+export async function until(check, what, milliseconds = 15_000) {
     const end = Date.now() + milliseconds;
     while (!(await check())) {
         assert.ok(Date.now() < end, `not in ${milliseconds} ms: ${what}`);

@@ -135,7 +135,7 @@ test('a key is asked for once, refused if wrong, and remembered as chosen', asyn
     const dialog = page.getByRole('dialog', { name: 'This server asks for a key' });
     await dialog.waitFor();
     await dialog.getByLabel('Key').fill('wrong');
-    await page.keyboard.press('Enter');
+    await dialog.getByLabel('Key').press('Enter');
     await page.getByText('did not accept that key').waitFor();
     await dialog.getByLabel('Key').fill('open sesame');
     await dialog.getByLabel('Remember it in this browser').check();
