@@ -71,7 +71,7 @@ CHANGES = [
     ("the first piece merges", "src/model/attention_plan.h", "(before + 1) % plan->tiles[tile].pieces == 0", "before % plan->tiles[tile].pieces == 0",
      "build/tests/model/test_attention_plan"),
     ("fine codes of the wrong size", "src/kernel/x86/vector_avx2.c", "_mm256_set1_ps(128.0f)", "_mm256_set1_ps(127.0f)", KERNEL),
-    ("the fine plane is not added", "src/kernel/x86/matmul_avx2.c", "if (planes > 1)", "if (planes > 2)", KERNEL),
+    ("the fine plane is not added", "src/kernel/x86/matmul_store.h", "if (planes > 1)", "if (planes > 2)", KERNEL),
     ("the fine plane has the coarse scale", "src/kernel/vector.c", "args->scales[at] / 128.0f", "args->scales[at]", KERNEL),
     ("quantise loses NaN", "src/kernel/x86/vector_avx2.c", "bits >= 0x7f800000", "bits > 0xff800000", KERNEL),
     ("emulated fma rounds twice", "src/kernel/arithmetic.h", "if ((bits & 1) == 0)", "if (0)", "build/tests/kernel/test_arithmetic"),

@@ -1,7 +1,7 @@
 /* The input of a matrix product, for a number of tokens, in the forms that the weights' types want.
  *
  * A model mixes types (attn_v may be Q6_K where attn_q is Q4_K), so one input may be wanted as int8 in blocks of 256
- * and again in blocks of 32 or as float; activations_prepare makes the forms that are asked for. */
+ * and again in blocks of 32 or as float; activations_quantise makes the forms that are asked for. */
 #ifndef KERNEL_ACTIVATIONS_H
 #define KERNEL_ACTIVATIONS_H
 

@@ -10,6 +10,7 @@
  * A panel is worked on in chunks of 256 columns. Up to 2 or 4 tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
+#include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx2.h"
 
 #include <string.h>
@@ -304,25 +305,6 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     }
 }
 
-/* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
-ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
-                         accumulators acc)
-{
-    const uint32_t first_row = panel * PANEL_ROWS, planes = args->input->planes;
-    const uint32_t rows = args->weights->rows - first_row < PANEL_ROWS ? args->weights->rows - first_row : PANEL_ROWS;
-    for (uint32_t t = 0; t < count; t += planes) {
-        float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
-        if (planes > 1)
-            for (uint32_t row = 0; row < PANEL_ROWS; row++)
-                acc[t][row] += acc[t + 1][row];
-        if (!args->add)
-            memcpy(out, acc[t], rows * sizeof *out);
-        else
-            for (uint32_t row = 0; row < rows; row++)
-                out[row] += acc[t][row];
-    }
-}
-
 ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
@@ -353,7 +335,7 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
                           count, acc);
                 block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
             }
-            store(args, panel, first, count, acc);
+            store(args, panel, first, count, args->input->planes, acc);
         }
 }
 

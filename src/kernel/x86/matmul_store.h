@@ -1,0 +1,29 @@
+/* The end of a matrix product, the same in all x86 tiers: float chains become results. */
+#ifndef KERNEL_X86_MATMUL_STORE_H
+#define KERNEL_X86_MATMUL_STORE_H
+
+#include "kernel/kernel.h"
+#include "kernel/x86/panel_shape.h"
+
+#include <string.h>
+
+/* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
+ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
+                         const uint32_t planes, float (*acc)[PANEL_ROWS])
+{
+    const uint32_t first_row = panel * PANEL_ROWS;
+    const uint32_t rows = args->weights->rows - first_row < PANEL_ROWS ? args->weights->rows - first_row : PANEL_ROWS;
+    for (uint32_t t = 0; t < count; t += planes) {
+        float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+        if (planes > 1)
+            for (uint32_t row = 0; row < PANEL_ROWS; row++)
+                acc[t][row] += acc[t + 1][row];
+        if (!args->add)
+            memcpy(out, acc[t], rows * sizeof *out);
+        else
+            for (uint32_t row = 0; row < rows; row++)
+                out[row] += acc[t][row];
+    }
+}
+
+#endif
