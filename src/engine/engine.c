@@ -211,11 +211,13 @@ static struct slot *next_prompt(struct engine *engine)
     struct slot *oldest = NULL;
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
-        bool can = slot->sequence && slot->token_count == slot->prompt_count && slot->planned == 0;
-        for (uint32_t k = 0; k < engine->options.parallel && can; k++)
-            can = !slot_should_wait(slot, &engine->slots[k]);
-        if (can && (!oldest || slot->sequence->id < oldest->sequence->id))
-            oldest = slot;
+        if (!slot->sequence || slot->token_count > slot->prompt_count || slot->planned > 0 ||
+            (oldest && slot->sequence->id > oldest->sequence->id))
+            continue;
+        bool waits = false;
+        for (uint32_t k = 0; k < engine->options.parallel && !waits; k++)
+            waits = slot_should_wait(slot, &engine->slots[k]);
+        oldest = waits ? oldest : slot;
     }
     return oldest;
 }
