@@ -61,7 +61,7 @@ CHANGES = [
      "head_dim = work->args->head_dim, visible = visible_of(work, row + (uint32_t)count - 1);", KERNEL),
     ("AVX2 forgets the scales of int8 values", "src/kernel/x86/attention_wide.h", "load_floats(scales + ATTENTION_BLOCK + i * LANES)",
      "load_floats(scales + i * LANES)", KERNEL),
-    ("AVX2 does not begin a range anew", "src/kernel/x86/attention_wide.h", "        work->range.sum[row] = 0;\n", "", KERNEL),
+    ("AVX2 does not begin a range anew", "src/kernel/x86/attention_wide.h", "        work->range.maximum[row] = -__builtin_inff();\n", "", KERNEL),
     ("AVX-512 sums in another order", "src/kernel/x86/attention_avx512vnni.c", "_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));\n    __m128 two = _mm_add_ps",
      "_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));\n    four = _mm_shuffle_ps(four, four, 0xd8);\n    __m128 two = _mm_add_ps",
      "build/tests/kernel/test_emulated"),

@@ -256,6 +256,49 @@ static void attention_equals_reference(void **state)
         }
 }
 
+/* A value that a token does not see must not be added even with weight 0: 0 times it is +0, and would turn -0 into +0.
+ * All that the token at 32 has seen before is scaled to -0 by its own far larger score, and its own value is -0. */
+static void hidden_values_leave_no_trace(void **state)
+{
+    enum { DIM = 16 };
+    for (int type = 0; type < KV_TYPE_COUNT; type++) {
+        const size_t stride = kv_block_bytes((enum kv_type)type, DIM);
+        uint8_t *cache = guarded(2 * stride);
+        const uint32_t pages[2] = {0, 1};
+        float q[2][DIM], want[2][DIM], have[2][DIM];
+        for (int i = 0; i < 2 * DIM; i++)
+            q[i / DIM][i % DIM] = 1.0f;
+        for (uint32_t p = 0; p < 34; p++) {
+            float key[DIM], value[DIM];
+            for (int d = 0; d < DIM; d++) {
+                key[d] = p < 32 ? 0.0f : 100.0f;
+                value[d] = p < 32 ? -1.0f : p == 32 ? -0.0f : 1.0f;
+            }
+            struct kv_store_args args = {(enum kv_type)type, cache + p / 32 * stride, p % 32, DIM, key, value};
+            reference.kv_store(&args);
+        }
+        struct attention_args args = {.q = q[0],
+                                      .out = want[0],
+                                      .out_stride = DIM,
+                                      .tokens = 2,
+                                      .heads = 1,
+                                      .head_dim = DIM,
+                                      .type = (enum kv_type)type,
+                                      .cache = cache,
+                                      .pages = pages,
+                                      .page_stride = stride,
+                                      .position = 32,
+                                      .scale = 1.0f};
+        reference.attention(&args);
+        args.out = have[0];
+        tested.attention(&args);
+        if (type == KV_F16) /* int8 knows no -0 */
+            assert_true(want[0][0] == 0.0f && signbit(want[0][0]));
+        check("values that are hidden", want, have, sizeof want);
+        guarded_free(cache, 2 * stride);
+    }
+}
+
 /* Prints the seed; SMOLLM_TEST_SEED repeats a run. */
 static void seed_random(void)
 {
