@@ -90,6 +90,13 @@ void sampler_begin(struct sampler *sampler, const struct smollm_sampling *option
     memset(sampler->mark, 0, sampler->vocabulary * sizeof *sampler->mark);
 }
 
+void sampler_resume(struct sampler *sampler, const int32_t *generated, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        sampler->generated[generated[i]]++;
+    sampler->draws = count;
+}
+
 double random_uniform(uint64_t seed, uint64_t n)
 {
     uint64_t z = hash_mix(seed + 0x9e3779b97f4a7c15ULL) + (n + 1) * 0x9e3779b97f4a7c15ULL;
@@ -237,17 +244,30 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
     return s->candidates[0].id;
 }
 
+/* Whether the answer is the greatest logit as it is, which one pass over the vocabulary finds. */
+static bool takes_greatest(const struct smollm_sampling *o)
+{
+    return o->temperature <= 0.0f && o->logit_bias_count == 0 && o->repetition_penalty == 1.0f &&
+           o->presence_penalty == 0.0f && o->frequency_penalty == 0.0f;
+}
+
 int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const float *logits, const int32_t *history,
                  uint32_t history_count, int32_t *token)
 {
     const struct smollm_sampling *o = &sampler->options;
-    if (logits_greatest(logits, s->vocabulary) < 0)
+    int32_t best = logits_greatest(logits, s->vocabulary);
+    if (best < 0)
         return SMOLLM_ENUMERIC;
+    if (takes_greatest(o) && logits[best] - logits[best] == 0.0f) {
+        sampler->generated[best]++;
+        *token = best;
+        return 0;
+    }
     memcpy(s->logits, logits, s->vocabulary * sizeof *logits);
     for (size_t i = 0; i < o->logit_bias_count; i++)
         s->logits[o->logit_bias[i].token] += o->logit_bias[i].bias;
     apply_penalties(sampler, s->logits, history, history_count);
-    int32_t best = logits_greatest(s->logits, s->vocabulary);
+    best = logits_greatest(s->logits, s->vocabulary);
     if (best < 0 || s->logits[best] - s->logits[best] != 0.0f)
         return SMOLLM_ENUMERIC;
     if (o->temperature > 0.0f) {

@@ -43,6 +43,8 @@ int sampling_check(const struct smollm_sampling *options, uint32_t vocabulary, s
 
 /* Begins a sequence. */
 void sampler_begin(struct sampler *sampler, const struct smollm_sampling *options);
+/* After sampler_begin: goes on with a sequence that has generated these tokens already. */
+void sampler_resume(struct sampler *sampler, const int32_t *generated, uint32_t count);
 
 /* Draws the next token; history is the sequence so far, prompt included. SMOLLM_ENUMERIC when a logit is NaN or none is
  * finite. Allocates nothing. */
