@@ -152,6 +152,11 @@ struct smollm_engine_options {
     const char *precise;
     /* Do not guess tokens ahead where an answer repeats what stands before it; the text is the same either way. */
     bool no_speculation;
+    /* Memory of the keys and values of all conversations together; 0: enough for `parallel` of them with `context`
+     * positions each. With less some answers pause while others need the room. */
+    uint64_t kv_bytes;
+    /* Do not read, while nothing else is to do, what the next turn of a conversation will begin with. */
+    bool no_read_ahead;
 };
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
@@ -180,8 +185,10 @@ struct smollm_engine_stats {
     uint64_t prompt_tokens;
     uint64_t cached_tokens; /* of these, not computed again */
     uint64_t generated_tokens;
-    uint64_t drafted_tokens;  /* guessed ahead */
-    uint64_t accepted_tokens; /* of these, that were right */
+    uint64_t drafted_tokens;    /* guessed ahead */
+    uint64_t accepted_tokens;   /* of these, that were right */
+    uint64_t read_ahead_tokens; /* of prompts that may come next, computed while nothing else was to do */
+    uint64_t pauses;            /* how often a sequence lost its slot for a while */
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
 };
@@ -244,8 +251,11 @@ struct smollm_request_options {
     bool want_logprobs;
     bool want_progress; /* SMOLLM_EVENT_PROGRESS while the prompt is read */
     /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
-     * other numbers neither use it nor can tell from their speed that it is there. */
+     * other numbers neither use it nor can tell from their speed that it is there. Owners share the engine evenly. */
     uint64_t cache_owner;
+    /* Among the requests of one owner those with a lower number come first. */
+    int32_t priority;
+    uint32_t deadline_ms; /* after that the request ends with SMOLLM_ETIMEDOUT; 0: never */
     /* Called from the engine's thread when events became available after there were none; must return at once (for
      * example uv_async_send). May be NULL. */
     void (*notify)(void *user);

@@ -4,6 +4,7 @@
 #include "cli/progress.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 static void show_progress(void *user, double fraction)
@@ -43,7 +44,8 @@ int start_engine(const struct options *options, uint32_t parallel, struct smollm
                                            .batch = options->ubatch_size,
                                            .cache_type = options->cache_type,
                                            .precise = options->precise,
-                                           .no_speculation = options->no_speculation};
+                                           .no_speculation = strcmp(options->spec, "off") == 0,
+                                           .kv_bytes = (uint64_t)options->kv_memory};
     return smollm_engine_start(model, &wanted, engine, error);
 }
 

@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-enum kind { FLAG, COUNT, INTEGER, LARGE, REAL, STRING, STRINGS };
+enum kind { FLAG, COUNT, INTEGER, LARGE, SIZE, REAL, STRING, STRINGS };
 
 struct option {
     const char *name;
@@ -50,6 +51,9 @@ static const struct option options_table[] = {
     {"ctx-size", "-c", COUNT, WITH_MODEL | COMMAND_INSPECT, AT(ctx_size), "N", 0, 1 << 24, "0",
      "positions per conversation; 0: the model's, at most 8192"},
     {"parallel", "-np", COUNT, COMMAND_SERVE, AT(parallel), "N", 1, 1024, "4", "conversations served at once"},
+    {"kv-memory", NULL, SIZE, COMMAND_SERVE, AT(kv_memory), "SIZE", 0, 1 << 24, "0",
+     "memory for the keys and values of all conversations, such as 512M or 4G (no unit: MiB); 0: enough for "
+     "--parallel of --ctx-size. With less, answers pause while older ones need the room"},
     {"threads", "-t", COUNT, WITH_MODEL, AT(threads), "N", 0, 1024, "0",
      "threads; 0: as many as processors may be used"},
     {"ubatch-size", "-ub", COUNT, WITH_MODEL, AT(ubatch_size), "N", 1, 8192, "256",
@@ -58,8 +62,8 @@ static const struct option options_table[] = {
      "kernels to use; the results are the same"},
     {"precise", NULL, STRING, WITH_MODEL, AT(precise), "{auto,on,off}", 0, 0, "auto",
      "activations in two int8 planes instead of one: as good as float; auto: for small models"},
-    {"no-speculation", NULL, FLAG, WITH_ENGINE, AT(no_speculation), NULL, 0, 0, NULL,
-     "do not guess tokens ahead where an answer repeats what stands before it; the text is the same"},
+    {"spec", NULL, STRING, WITH_ENGINE, AT(spec), "{auto,off}", 0, 0, "auto",
+     "guess tokens ahead where an answer repeats what was said before, as long as it pays; the text is the same"},
     {"cache-type", NULL, STRING, WITH_MODEL | COMMAND_INSPECT, AT(cache_type), "{f16,q8_0}", 0, 0, "f16",
      "keys and values of the conversations; q8_0: int8, half the memory"},
     {"chat-format", NULL, STRING, WITH_ENGINE, AT(chat_format), "NAME", 0, 0, NULL,
@@ -144,6 +148,24 @@ static bool is_choice(const char *choices, const char *text)
     return false;
 }
 
+/* A size in bytes from "512M", "4G" or a number of MiB, least to most MiB. */
+static bool read_size(const struct option *option, const char *text, int64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end = NULL;
+    const double number = strtod(text, &end);
+    const char *unit = end > text && *end ? strchr(units, toupper((unsigned char)*end)) : units + 1;
+    if (end == text || !unit || !*unit || (*end && end[1] && strcasecmp(end + 1, "iB") != 0))
+        return false;
+    double mebibytes = number / 1024;
+    for (const char *u = units; u < unit; u++)
+        mebibytes *= 1024;
+    if (!(mebibytes >= option->least && mebibytes <= option->most))
+        return false;
+    *bytes = (int64_t)(mebibytes * 1048576);
+    return true;
+}
+
 /* Sets one option from text; false with a sentence in message. */
 static bool set_option(struct options *options, const struct option *option, const char *text, char message[200])
 {
@@ -170,6 +192,12 @@ static bool set_option(struct options *options, const struct option *option, con
         ((const char **)place)[(*count)++] = text;
         return true;
     }
+    case SIZE:
+        if (read_size(option, text, place))
+            return true;
+        snprintf(message, 200, "--%s takes a size such as 512M or 4G, up to %.0fT, not '%s'", option->name,
+                 option->most / 1048576, text);
+        return false;
     default:
         break;
     }

@@ -49,7 +49,8 @@ struct options {
     const char *cpu;
     const char *cache_type;
     const char *precise;
-    bool no_speculation;
+    const char *spec;
+    int64_t kv_memory; /* bytes */
     const char *chat_format;
     const char *rope_scaling;
     float rope_scale;

@@ -9,8 +9,23 @@ void drafter_begin(struct drafter *drafter)
     *drafter = (struct drafter){.length = FIRST_LENGTH, .penalty = FIRST_PAUSE};
 }
 
-uint32_t drafter_guess(struct drafter *drafter, const int32_t *tokens, uint32_t count, uint32_t most,
-                       int32_t guesses[DRAFT_MOST])
+/* What followed the last tokens when they stood in the sequence before. */
+static uint32_t find_before(const int32_t *tokens, uint32_t count, uint32_t most, int32_t *guesses)
+{
+    const int32_t *last = tokens + count - DRAFT_MATCH;
+    for (uint32_t at = count - DRAFT_MATCH; at-- > 0;) {
+        if (tokens[at] != last[0] || memcmp(tokens + at, last, DRAFT_MATCH * sizeof *last) != 0)
+            continue;
+        uint32_t length = count - DRAFT_MATCH - at;
+        length = length < most ? length : most;
+        memcpy(guesses, tokens + at + DRAFT_MATCH, length * sizeof *guesses);
+        return length;
+    }
+    return 0;
+}
+
+uint32_t drafter_guess(struct drafter *drafter, const struct history *history, uint64_t owner, const int32_t *tokens,
+                       uint32_t count, uint32_t most, int32_t guesses[DRAFT_MOST])
 {
     if (drafter->pause > 0) {
         drafter->pause--;
@@ -18,17 +33,11 @@ uint32_t drafter_guess(struct drafter *drafter, const int32_t *tokens, uint32_t 
     }
     if (count <= DRAFT_MATCH)
         return 0;
-    const int32_t *last = tokens + count - DRAFT_MATCH;
-    for (uint32_t at = count - DRAFT_MATCH; at-- > 0;) {
-        if (tokens[at] != last[0] || memcmp(tokens + at, last, DRAFT_MATCH * sizeof *last) != 0)
-            continue;
-        uint32_t length = count - DRAFT_MATCH - at;
-        length = length < drafter->length ? length : drafter->length;
-        length = length < most ? length : most;
-        memcpy(guesses, tokens + at + DRAFT_MATCH, length * sizeof *guesses);
-        return length;
-    }
-    return 0;
+    most = drafter->length < most ? drafter->length : most;
+    const uint32_t found = find_before(tokens, count, most, guesses);
+    if (found > 0 || !history)
+        return found;
+    return history_find(history, owner, tokens + count - DRAFT_MATCH, most, guesses);
 }
 
 void drafter_note(struct drafter *drafter, uint32_t guessed, uint32_t right)

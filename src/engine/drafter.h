@@ -1,13 +1,13 @@
-/* Guesses at the next tokens of a sequence, from what it has said before ("prompt lookup"): where the last tokens have
- * stood earlier, what followed them then may follow now. Guesses are computed in the pass of the token before them and
- * kept as far as the sampler draws the same, so they change how fast an answer comes, never what it is. A sequence
- * whose guesses fail stops guessing for a while. */
+/* Guesses at the next tokens of a sequence, from what it has said before ("prompt lookup") or what its owner was
+ * answered lately: where the last tokens have stood earlier, what followed them then may follow now. Guesses are
+ * computed in the pass of the token before them and kept as far as the sampler draws the same, so they change how fast
+ * an answer comes, never what it is. A sequence whose guesses fail stops guessing for a while. */
 #ifndef ENGINE_DRAFTER_H
 #define ENGINE_DRAFTER_H
 
-#include <stdint.h>
+#include "engine/history.h"
 
-enum { DRAFT_MOST = 8, DRAFT_MATCH = 3 /* tokens that must have stood before */ };
+enum { DRAFT_MOST = 8, DRAFT_MATCH = HISTORY_MATCH /* tokens that must have stood before */ };
 
 struct drafter {
     uint32_t length;  /* of the next guess */
@@ -17,9 +17,9 @@ struct drafter {
 
 void drafter_begin(struct drafter *drafter);
 
-/* Up to `most` guesses for what follows tokens[0, count); returns how many. */
-uint32_t drafter_guess(struct drafter *drafter, const int32_t *tokens, uint32_t count, uint32_t most,
-                       int32_t guesses[DRAFT_MOST]);
+/* Up to `most` guesses for what follows tokens[0, count); returns how many. history may be NULL. */
+uint32_t drafter_guess(struct drafter *drafter, const struct history *history, uint64_t owner, const int32_t *tokens,
+                       uint32_t count, uint32_t most, int32_t guesses[DRAFT_MOST]);
 
 /* How many of the guesses were right. */
 void drafter_note(struct drafter *drafter, uint32_t guessed, uint32_t right);

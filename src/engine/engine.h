@@ -2,7 +2,12 @@
  *
  * A sequence is submitted with its prompt and a set of callbacks. The engine thread admits it to a slot, reads the
  * prompt in chunks, and then draws one token a step; decode tokens of all slots and chunks of prompts share each
- * forward pass. Callbacks run on the engine thread, must not block and must not call back into the engine.
+ * forward pass. Callbacks must not block and must not call back into the engine; they run on the engine thread, queued
+ * also on a thread that submits.
+ *
+ * Owners share the slots evenly (engine/queue.h). A sequence gives up its slot for a while when its reader is slow,
+ * when another owner has none, or when pages run out, the youngest first: then its answer merely pauses. What its pages
+ * held stays known as long as nobody needs the memory, and is computed again, to the same bits, where somebody did.
  *
  * Nothing is allocated after engine_create and engine_submit. */
 #ifndef ENGINE_ENGINE_H
@@ -24,8 +29,16 @@ struct engine_options {
     uint32_t batch; /* tokens of prompts in one pass */
     enum cpu_tier tier;
     enum kv_type cache_type;
-    uint32_t planes; /* of int8 activations */
-    bool speculates; /* guesses tokens where a sequence repeats itself */
+    uint32_t planes;   /* of int8 activations */
+    bool speculates;   /* guesses tokens where a sequence repeats itself */
+    uint64_t kv_bytes; /* budget of all pages; 0: enough for `parallel` sequences of `context` positions */
+    unsigned stress;   /* for tests: a set of enum engine_stress */
+};
+
+enum engine_stress {
+    ENGINE_STRESS_PAUSES = 1,  /* pauses a sequence after every step */
+    ENGINE_STRESS_FORGETS = 2, /* forgets after every step what nobody holds */
+    ENGINE_STRESS_GUESSES = 4, /* guesses at every step, and wrong */
 };
 
 struct engine_logprob {
@@ -58,6 +71,9 @@ struct engine_times {
 
 struct engine_client {
     void *user;
+    /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
+     * negative when not known. May be NULL. */
+    void (*queued)(void *user, uint32_t ahead, double seconds);
     /* Whether another token can be taken now; false parks the sequence until engine_wake. NULL: always. */
     bool (*ready)(void *user);
     /* After each pass over a part of the prompt; cached of the processed ones were known. May be NULL. */
@@ -71,6 +87,8 @@ struct engine_client {
 
 struct engine_request {
     uint64_t owner;                  /* shares what is known with requests of the same number alone */
+    int32_t priority;                /* among those of its owner: the lower, the sooner */
+    uint32_t deadline_ms;            /* after that it ends with SMOLLM_ETIMEDOUT; 0: never */
     const int32_t *prompt;           /* copied */
     uint32_t prompt_count;           /* 1 to context - 1 */
     uint32_t most_tokens;            /* 0: until the context is full */
@@ -97,6 +115,10 @@ void engine_cancel(struct engine *engine, struct engine_sequence *sequence);
 void engine_wake(struct engine *engine);
 /* Gives up the caller's hold; callbacks go on until `finished`. */
 void engine_release(struct engine_sequence *sequence);
+
+/* Reads the prompt when nothing else is to do, so that a request of this owner which begins the same finds it known.
+ * Best effort: forgotten when there is no room for it, or newer ones come. */
+void engine_read_ahead(struct engine *engine, uint64_t owner, const int32_t *tokens, uint32_t count);
 
 void engine_drain(struct engine *engine);
 

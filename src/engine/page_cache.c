@@ -163,6 +163,29 @@ uint32_t page_cache_held(const struct page_cache *cache)
     return cache->total - cache->free_count - cache->unheld;
 }
 
+uint32_t page_cache_available(const struct page_cache *cache)
+{
+    return cache->free_count + cache->unheld;
+}
+
+uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t owner, const int32_t *tokens, uint32_t count)
+{
+    uint32_t held = 0, parent = NO_PAGE;
+    for (uint32_t at = 0; at + KV_PAGE_POSITIONS <= count; at += KV_PAGE_POSITIONS, held++) {
+        uint32_t common;
+        parent = page_cache_find(cache, owner, parent, tokens + at, KV_PAGE_POSITIONS, &common);
+        if (parent == NO_PAGE || common < KV_PAGE_POSITIONS || cache->pages[parent].holders == 0)
+            break;
+    }
+    return held;
+}
+
+void page_cache_forget(struct page_cache *cache)
+{
+    while (cache->oldest != NO_PAGE)
+        cache->free[cache->free_count++] = evict(cache);
+}
+
 /* ---- Debugging ---- */
 
 static bool node_is_valid(const struct page_cache *cache, uint32_t page)

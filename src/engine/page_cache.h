@@ -59,8 +59,14 @@ uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_
 uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t page,
                           const int32_t *tokens, uint32_t count);
 
-/* Pages that are held. */
+/* Pages that are held, and those that can be taken. */
 uint32_t page_cache_held(const struct page_cache *cache);
+uint32_t page_cache_available(const struct page_cache *cache);
+/* How many full pages with the first of these tokens are held by others. */
+uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t owner, const int32_t *tokens, uint32_t count);
+
+/* Forgets all that nobody holds. */
+void page_cache_forget(struct page_cache *cache);
 
 /* Whether every page is in exactly one state, the tree is a tree, and the order of use holds what it should. Slow: for
  * debug builds and tests. */

@@ -51,6 +51,11 @@ bool event_ring_has_room(const struct event_ring *ring)
     return EVENT_RING_BYTES - ring->used >= EVENT_RING_BURST;
 }
 
+bool event_ring_is_low(const struct event_ring *ring)
+{
+    return ring->used <= EVENT_RING_LOW;
+}
+
 bool event_ring_is_empty(const struct event_ring *ring)
 {
     return ring->used == 0;

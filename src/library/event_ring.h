@@ -13,6 +13,7 @@ enum {
     EVENT_RECORD_MOST = 16 * 1024, /* one event */
     EVENT_RING_BURST = 48 * 1024,  /* what one token may set free at most */
     EVENT_RING_BYTES = 2 * EVENT_RING_BURST,
+    EVENT_RING_LOW = EVENT_RING_BURST / 4,
 };
 
 struct event_ring {
@@ -29,6 +30,8 @@ void event_ring_destroy(struct event_ring *ring); /* accepts a zeroed struct */
 
 /* Whether EVENT_RING_BURST bytes are free. */
 bool event_ring_has_room(const struct event_ring *ring);
+/* Whether all but a little has been read. */
+bool event_ring_is_low(const struct event_ring *ring);
 bool event_ring_is_empty(const struct event_ring *ring);
 
 /* Writes an event of type THINKING, TEXT, TOOL_CALL or TOOL_ARGUMENTS. Its text has at most EVENT_TEXT_MOST bytes, id

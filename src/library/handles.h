@@ -24,6 +24,7 @@ struct smollm_model {
 struct smollm_engine {
     struct engine *engine;
     const struct smollm_model *model;
+    struct next_turns *next_turns; /* NULL: with no_read_ahead */
 };
 
 /* The prompt of a request as tokens; what the parser of the answer needs to know. */

@@ -7,6 +7,7 @@
 #include "chat/chat_parser.h"
 #include "library/event_ring.h"
 #include "library/handles.h"
+#include "library/next_turn.h"
 #include "library/stop_matcher.h"
 #include "tokenizer/token_decoder.h"
 
@@ -41,6 +42,7 @@ struct smollm_request {
     uint32_t tool_calls;
     uint64_t seed;
     uint32_t prompt_count;
+    struct turn *turn; /* of a conversation, for its next one; NULL: none is told */
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -59,6 +61,7 @@ struct smollm_request {
 
 static void request_destroy(struct smollm_request *request)
 {
+    turn_destroy(request->turn);
     event_ring_destroy(&request->ring);
     stop_matcher_destroy(&request->stops);
     buffer_free(&request->text);
@@ -155,7 +158,8 @@ static bool client_ready(void *user)
 {
     struct smollm_request *request = user;
     pthread_mutex_lock(&request->mutex);
-    request->parked = !event_ring_has_room(&request->ring);
+    /* Once parked it goes on when the reader has taken all but a quarter: a slot is not given for a few tokens. */
+    request->parked = request->parked ? !event_ring_is_low(&request->ring) : !event_ring_has_room(&request->ring);
     bool ready = !request->parked;
     pthread_mutex_unlock(&request->mutex);
     return ready;
@@ -189,6 +193,8 @@ static bool client_token(void *user, const struct engine_token *drawn)
     request->completion_tokens++;
     if (drawn->is_end)
         return false;
+    if (request->turn)
+        turn_add(request->turn, drawn->id);
     struct smollm_token_logprob top[ENGINE_MOST_ALTERNATIVES];
     struct smollm_token token = {.top = top, .top_count = (size_t)drawn->top_count};
     if (request->want_logprobs) {
@@ -230,6 +236,10 @@ static void client_finished(void *user, enum engine_end end, const struct engine
         if (request->is_chat)
             chat_parser_finish(&request->parser, on_chat_event, request);
         stop_matcher_finish(&request->stops, on_answer, request);
+        if (request->turn && !request->stops.matched) {
+            turn_finish(request->turn);
+            request->turn = NULL;
+        }
     }
     pthread_mutex_lock(&request->mutex);
     if (error) {
@@ -303,6 +313,16 @@ static int check_options(const struct smollm_request_options *options, struct sm
     return 0;
 }
 
+/* Tokens that the answer may have. */
+static size_t answer_room(const struct smollm_engine *engine, const struct smollm_request *request,
+                          const struct smollm_request_options *options)
+{
+    struct smollm_engine_info info;
+    engine_get_info(engine->engine, &info);
+    const size_t room = info.context > request->prompt_count ? info.context - request->prompt_count : 0;
+    return options->max_tokens > 0 && options->max_tokens < room ? options->max_tokens : room;
+}
+
 static int start(struct smollm_engine *engine, struct smollm_request *request, const struct prompt_tokens *prompt,
                  const struct smollm_request_options *options, struct smollm_error *error)
 {
@@ -315,6 +335,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
     struct engine_request wanted = {.owner = options->cache_owner,
+                                    .priority = options->priority,
+                                    .deadline_ms = options->deadline_ms,
                                     .prompt = prompt->ids.data,
                                     .prompt_count = request->prompt_count,
                                     .most_tokens = options->max_tokens,
@@ -327,6 +349,9 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
                                                .token = client_token,
                                                .finished = client_finished}};
     request->seed = wanted.sampling.seed;
+    if (options->conversation && engine->next_turns)
+        request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->cache_owner,
+                                    answer_room(engine, request, options));
     atomic_store(&request->holders, 2);
     /* The engine may finish the request before engine_submit returns: its id is needed by then. */
     int status = engine_submit(engine->engine, &wanted, &request->id, &request->sequence, error);
@@ -365,10 +390,8 @@ static bool take_event(struct smollm_request *request, struct smollm_event *even
         return true;
     }
     if (event_ring_read(&request->ring, event)) {
-        if (request->parked && event_ring_has_room(&request->ring)) {
-            request->parked = false;
+        if (request->parked && event_ring_is_low(&request->ring))
             *wake_engine = true;
-        }
         return true;
     }
     if (!request->ended || request->delivered)

@@ -9,15 +9,15 @@ static void what_followed_is_guessed(void **state)
     int32_t guesses[DRAFT_MOST];
     const int32_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 9, 1, 2, 3};
     drafter_begin(&d);
-    assert_int_equal(drafter_guess(&d, tokens, 11, DRAFT_MOST, guesses), 3);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, DRAFT_MOST, guesses), 3);
     assert_true(guesses[0] == 4 && guesses[1] == 5 && guesses[2] == 6);
-    assert_int_equal(drafter_guess(&d, tokens, 11, 2, guesses), 2);
-    assert_int_equal(drafter_guess(&d, tokens, 11, 0, guesses), 0);
-    assert_int_equal(drafter_guess(&d, tokens, 10, DRAFT_MOST, guesses), 0); /* 9 1 2 is new */
-    assert_int_equal(drafter_guess(&d, tokens, 3, DRAFT_MOST, guesses), 0);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, 2, guesses), 2);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, 0, guesses), 0);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 10, DRAFT_MOST, guesses), 0); /* 9 1 2 is new */
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 3, DRAFT_MOST, guesses), 0);
     /* A loop: what follows the match reaches into the match itself. */
     const int32_t loop[] = {7, 7, 7, 7};
-    assert_int_equal(drafter_guess(&d, loop, 4, DRAFT_MOST, guesses), 1);
+    assert_int_equal(drafter_guess(&d, NULL, 0, loop, 4, DRAFT_MOST, guesses), 1);
     assert_int_equal(guesses[0], 7);
 }
 
@@ -28,7 +28,25 @@ static void the_latest_is_taken(void **state)
     int32_t guesses[DRAFT_MOST];
     const int32_t tokens[] = {1, 2, 3, 4, 1, 2, 3, 5, 1, 2, 3};
     drafter_begin(&d);
-    assert_true(drafter_guess(&d, tokens, 11, 1, guesses) == 1 && guesses[0] == 5);
+    assert_true(drafter_guess(&d, NULL, 0, tokens, 11, 1, guesses) == 1 && guesses[0] == 5);
+}
+
+/* Where the sequence itself tells nothing, what its owner was answered may. */
+static void answers_of_the_owner_are_guessed(void **state)
+{
+    struct drafter d;
+    struct history history;
+    int32_t guesses[DRAFT_MOST];
+    const int32_t answer[] = {1, 2, 3, 4, 5}, tokens[] = {9, 1, 2, 3}, both[] = {1, 2, 3, 7, 1, 2, 3};
+    assert_int_equal(history_create(&history, NULL), 0);
+    history_add(&history, 6, answer, 5);
+    drafter_begin(&d);
+    assert_int_equal(drafter_guess(&d, &history, 6, tokens, 4, DRAFT_MOST, guesses), 2);
+    assert_true(guesses[0] == 4 && guesses[1] == 5);
+    assert_int_equal(drafter_guess(&d, &history, 5, tokens, 4, DRAFT_MOST, guesses), 0);
+    assert_int_equal(drafter_guess(&d, &history, 6, both, 7, 1, guesses), 1);
+    assert_int_equal(guesses[0], 7);
+    history_destroy(&history);
 }
 
 static void success_makes_it_bolder_and_failure_quiet(void **state)
@@ -39,14 +57,14 @@ static void success_makes_it_bolder_and_failure_quiet(void **state)
         tokens[i] = i % 20;
     drafter_begin(&d);
     drafter_note(&d, 3, 3);
-    assert_int_equal(drafter_guess(&d, tokens, 63, DRAFT_MOST, guesses), 6);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 6);
     drafter_note(&d, 6, 6);
-    assert_int_equal(drafter_guess(&d, tokens, 63, DRAFT_MOST, guesses), 8);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 8);
     drafter_note(&d, 8, 2);
-    assert_int_equal(drafter_guess(&d, tokens, 63, DRAFT_MOST, guesses), 3);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 3);
     uint32_t guessed = 0;
     for (int step = 0; step < 1000; step++) {
-        uint32_t n = drafter_guess(&d, tokens, 63, DRAFT_MOST, guesses);
+        uint32_t n = drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses);
         drafter_note(&d, n, 0);
         guessed += n;
     }
@@ -58,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_followed_is_guessed),
         cmocka_unit_test(the_latest_is_taken),
+        cmocka_unit_test(answers_of_the_owner_are_guessed),
         cmocka_unit_test(success_makes_it_bolder_and_failure_quiet),
     };
     return cmocka_run_group_tests_name("drafter", tests, NULL, NULL);

@@ -614,6 +614,67 @@ static void conversations_are_answered(void **state)
     smollm_free((void *)(size_t)prompt.data);
 }
 
+static void ask_in_turn(struct smollm_engine *engine, const struct smollm_conversation *conversation,
+                        struct answer *answer)
+{
+    struct smollm_request_options options = {.conversation = conversation, .max_tokens = 30, .ignore_eos = true};
+    struct smollm_request *request;
+    struct smollm_error error;
+    if (smollm_submit(engine, &options, &request, &error) < 0)
+        fail_msg("%s", error.message);
+    read_all(request, answer);
+    smollm_request_close(request);
+}
+
+/* While nothing else is to do the engine reads what the next turn will begin with: all but the new message and what
+ * closes it is known then, though the history comes back without the thinking. */
+static void the_next_turn_is_read_ahead(void **state)
+{
+    for (int way = 0; way < 3; way++) {
+        struct smollm_engine *engine;
+        struct smollm_error error;
+        struct smollm_engine_options wanted = {.context = 512, .parallel = 2, .threads = 2, .no_read_ahead = way == 2};
+        assert_int_equal(smollm_engine_start(model, &wanted, &engine, &error), 0);
+        struct smollm_message messages[4] = {{.role = text_of("system"), .content = text_of("/system_override Speak.")},
+                                             {.role = text_of("user"), .content = text_of("Good day, <|im_end|>!")}};
+        struct smollm_conversation conversation = {.messages = messages,
+                                                   .message_count = 2,
+                                                   .date = "1 January 2026",
+                                                   .thinking = way ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_ON};
+        struct answer first = {0}, second = {0};
+        ask_in_turn(engine, &conversation, &first);
+        struct smollm_engine_stats stats = {0};
+        for (int i = 0; i < (way < 2 ? 5000 : 50) && (stats.read_ahead_tokens == 0 || stats.kv_pages_used > 0); i++) {
+            usleep(1000);
+            smollm_engine_get_stats(engine, &stats);
+        }
+        const struct smollm_text content = first.text.data ? buffer_text(&first.text) : text_of("");
+        messages[2] = (struct smollm_message){.role = text_of("assistant"), .content = content};
+        messages[3] = (struct smollm_message){.role = text_of("user"), .content = text_of("zebra")};
+        conversation.message_count = 4;
+        ask_in_turn(engine, &conversation, &second);
+        struct smollm_text text;
+        assert_int_equal(smollm_apply_template(model, &conversation, &text, &error), 0);
+        const char *new_message = strstr(text.data, "zebra");
+        int32_t *ids;
+        size_t count;
+        assert_int_equal(smollm_tokenize(model, text_of(new_message),
+                                         &(struct smollm_tokenize_options){.parse_special = true}, &ids, &count,
+                                         &error),
+                         0);
+        const struct smollm_usage *usage = &second.last.finish.usage;
+        if (way < 2)
+            assert_int_equal(usage->cached_tokens, usage->prompt_tokens - count);
+        else
+            assert_in_range(usage->cached_tokens, 1, usage->prompt_tokens - count - 1);
+        smollm_free(ids);
+        smollm_free((void *)(size_t)text.data);
+        smollm_engine_close(engine);
+        answer_free(&first);
+        answer_free(&second);
+    }
+}
+
 /* From the first token to the last nothing is allocated: neither by the engine nor by the reader. */
 static void tokens_allocate_nothing(void **state)
 {
@@ -769,6 +830,7 @@ int main(void)
         cmocka_unit_test(closing_the_engine_ends_requests),
         cmocka_unit_test(broken_numbers_end_the_sequence),
         cmocka_unit_test(conversations_are_answered),
+        cmocka_unit_test(the_next_turn_is_read_ahead),
         cmocka_unit_test(tokens_allocate_nothing),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(damaged_models_are_refused_or_run),

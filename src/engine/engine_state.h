@@ -1,0 +1,87 @@
+/* What the files of engine/ share: queue and slots (admission.c), the pass (step.c), beginning and end (engine.c).
+ * Internal to engine/. */
+#ifndef ENGINE_ENGINE_STATE_H
+#define ENGINE_ENGINE_STATE_H
+
+#include "engine/engine.h"
+#include "engine/history.h"
+#include "engine/pacer.h"
+#include "engine/page_cache.h"
+#include "engine/queue.h"
+#include "engine/slot.h"
+#include "model/forward.h"
+
+#include <pthread.h>
+
+enum {
+    DRAFTING_STREAMS = 2, /* with more, passes are full of tokens that are sure */
+    DRAFT_ROWS = DRAFTING_STREAMS * DRAFT_MOST,
+    MOST_PAUSED = 1024, /* no new sequence gets a slot while so many are paused */
+    AHEAD_TOKENS = 32,  /* read ahead in one pass: a request that comes meanwhile waits for no longer than that */
+};
+
+struct engine {
+    struct engine_options options;
+    const struct weights *weights;
+    struct thread_pool *pool;
+    struct kv_cache cache;
+    struct forward forward;
+    struct page_cache pages;
+    struct pacer pacer;
+    struct history history;
+    struct sampler_scratch scratch;
+    struct slot *slots;  /* [parallel + 1]: the last one reads ahead */
+    struct slot **order; /* [parallel]: those with sequences, oldest first; of one step */
+    uint32_t active;     /* how many there are */
+    struct batch_token *batch;
+    float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
+    struct shares shares;
+    uint32_t *places; /* scratch of queue_tell_places */
+    pthread_t thread;
+    bool thread_started;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* Under the mutex. */
+    struct queue queue;
+    struct queue ahead; /* sequences to read ahead */
+    uint64_t next_id;
+    bool draining;
+    bool closing;
+    bool queue_changed;   /* places are to be told */
+    uint64_t last_end_ns; /* when a sequence ended while others waited; 0: none has yet, or nobody waits */
+    uint64_t wakes;       /* counts submissions, cancellations and wakes: a change means look again */
+
+    _Atomic uint32_t running, waiting, pages_used;
+    _Atomic uint64_t end_interval_ns; /* between ends while others wait, smoothed: how fast the queue drains */
+    _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens, drafted_tokens, accepted_tokens;
+    _Atomic uint64_t pauses, ahead_tokens;
+};
+
+static inline struct slot *ahead_slot(struct engine *engine)
+{
+    return &engine->slots[engine->options.parallel];
+}
+
+/* ---- admission.c ---- */
+
+/* Ends what was cancelled or is over, fills slots in turn, pauses what has to make place, tells places in the queue. */
+void admission_run(struct engine *engine);
+/* Ends all that is open. */
+void admission_end_all(struct engine *engine, const struct smollm_error *error);
+/* Takes the slot from its sequence, which waits from now on. */
+void slot_pause(struct engine *engine, struct slot *slot);
+/* Ends the sequence of a slot. */
+void slot_finish(struct engine *engine, struct slot *slot, enum engine_end end, const struct smollm_error *error);
+/* When to look again though nobody calls, or 0. */
+uint64_t admission_deadline(struct engine *engine);
+
+/* ---- step.c ---- */
+
+/* One forward pass and what follows from it; false when there was nothing to compute. */
+bool step_run(struct engine *engine);
+
+/* Whether slots, pages and queues agree. Slow: for debug builds and tests. */
+bool engine_is_valid(struct engine *engine);
+
+#endif

@@ -1,0 +1,125 @@
+#include "engine/slot.h"
+
+#include "base/memory.h"
+#include "model/kv_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int slot_create(struct slot *slot, uint32_t context, uint32_t vocabulary, struct smollm_error *error)
+{
+    slot->pages = array_allocate(context / KV_PAGE_POSITIONS + 1, sizeof *slot->pages);
+    RETURN_ERROR_IF(!slot->pages, error, SMOLLM_ENOMEM, "out of memory for a context of %u tokens", context);
+    return sampler_create(&slot->sampler, vocabulary, error);
+}
+
+void slot_destroy(struct slot *slot)
+{
+    free(slot->pages);
+    sampler_destroy(&slot->sampler);
+}
+
+void slot_begin(struct slot *slot, struct engine_sequence *sequence)
+{
+    const uint32_t prompt = sequence->request.prompt_count;
+    slot->sequence = sequence;
+    slot->computed = slot->planned = slot->drafted = slot->page_count = slot->known_pages = 0;
+    slot->parked = false;
+    sampler_begin(&slot->sampler, &sequence->request.sampling);
+    sampler_resume(&slot->sampler, sequence->tokens + prompt, sequence->token_count - prompt);
+    slot_publish(slot);
+}
+
+struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache)
+{
+    struct engine_sequence *sequence = slot->sequence;
+    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, known = slot->known_pages;
+    if (rest > 0 && known < slot->page_count)
+        page_cache_learn(cache, sequence->request.owner, known > 0 ? slot->pages[known - 1] : NO_PAGE,
+                         slot->pages[known], sequence->tokens + (size_t)known * KV_PAGE_POSITIONS, rest);
+    while (slot->page_count > 0)
+        page_cache_release(cache, slot->pages[--slot->page_count]);
+    slot->sequence = NULL;
+    slot->computed = slot->planned = slot->drafted = slot->known_pages = 0;
+    slot->parked = false;
+    slot_publish(slot);
+    return sequence;
+}
+
+bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions)
+{
+    uint32_t need = (positions + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
+    for (; slot->page_count < need; slot->page_count++)
+        if (!page_cache_take(cache, &slot->pages[slot->page_count]))
+            return false;
+    return true;
+}
+
+void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv)
+{
+    struct engine_sequence *sequence = slot->sequence;
+    const uint32_t last = sequence->token_count - (sequence->reads_ahead ? 0 : 1);
+    while (slot->computed == slot->known_pages * KV_PAGE_POSITIONS && slot->page_count == slot->known_pages) {
+        const uint32_t left = last - slot->computed, at = slot->page_count;
+        uint32_t common, page = page_cache_find(cache, sequence->request.owner, at > 0 ? slot->pages[at - 1] : NO_PAGE,
+                                                sequence->tokens + slot->computed,
+                                                left < KV_PAGE_POSITIONS ? left : KV_PAGE_POSITIONS, &common);
+        if (page == NO_PAGE)
+            return;
+        page_cache_hold(cache, page);
+        if (common == KV_PAGE_POSITIONS) {
+            slot->pages[at] = page;
+            slot->known_pages++;
+        } else {
+            bool taken = page_cache_take(cache, &slot->pages[at]);
+            if (taken)
+                kv_cache_copy_page(kv, page, slot->pages[at]);
+            page_cache_release(cache, page);
+            if (!taken)
+                return;
+        }
+        slot->page_count++;
+        slot->computed += common;
+        if (sequence->prompt_done_ns == 0)
+            sequence->cached += common;
+    }
+}
+
+void slot_learn(struct slot *slot, struct page_cache *cache)
+{
+    for (; (slot->known_pages + 1) * KV_PAGE_POSITIONS <= slot->computed; slot->known_pages++) {
+        const uint32_t at = slot->known_pages, parent = at > 0 ? slot->pages[at - 1] : NO_PAGE;
+        const uint32_t known =
+            page_cache_learn(cache, slot->sequence->request.owner, parent, slot->pages[at],
+                             slot->sequence->tokens + (size_t)at * KV_PAGE_POSITIONS, KV_PAGE_POSITIONS);
+        if (known != slot->pages[at]) { /* computed twice, to the same bits */
+            page_cache_hold(cache, known);
+            page_cache_release(cache, slot->pages[at]);
+            slot->pages[at] = known;
+        }
+    }
+}
+
+bool slot_should_wait(const struct slot *slot, const struct slot *other)
+{
+    const struct engine_sequence *mine = slot->sequence, *its = other->sequence;
+    const uint32_t reach = slot->computed + KV_PAGE_POSITIONS;
+    return other != slot && its && other->planned > 0 && slot->computed % KV_PAGE_POSITIONS == 0 &&
+           mine->token_count > reach && its->token_count >= reach && its->request.owner == mine->request.owner &&
+           memcmp(mine->tokens, its->tokens, reach * sizeof *mine->tokens) == 0;
+}
+
+void slot_publish(struct slot *slot)
+{
+    const struct engine_sequence *s = slot->sequence;
+    const uint32_t prompt = s ? s->request.prompt_count : 0;
+    enum smollm_slot_state state = !s                        ? SMOLLM_SLOT_IDLE
+                                   : s->token_count > prompt ? SMOLLM_SLOT_DECODE
+                                                             : SMOLLM_SLOT_PREFILL;
+    atomic_store_explicit(&slot->state, (int)state, memory_order_relaxed);
+    atomic_store_explicit(&slot->shown_id, s ? s->id : 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->shown_prompt, prompt, memory_order_relaxed);
+    atomic_store_explicit(&slot->shown_processed, slot->computed < prompt ? slot->computed : prompt,
+                          memory_order_relaxed);
+    atomic_store_explicit(&slot->shown_generated, s ? s->token_count - prompt : 0, memory_order_relaxed);
+}

@@ -1,0 +1,58 @@
+/* A place in the batch, and the pages of the sequence that has it. Internal to engine/. */
+#ifndef ENGINE_SLOT_H
+#define ENGINE_SLOT_H
+
+#include "engine/page_cache.h"
+#include "engine/sequence.h"
+#include "sampling/sampler.h"
+
+struct slot {
+    struct engine_sequence *sequence; /* NULL: free */
+    uint32_t *pages;                  /* [pages of a context] */
+    uint32_t page_count;
+    uint32_t known_pages; /* of these, from the first on: full and known to the page cache */
+    uint32_t computed;    /* tokens whose keys and values are in the cache */
+    uint32_t planned;     /* tokens of this slot in the pass under way */
+    uint32_t drafted;     /* of these, guesses: they stand in tokens behind token_count */
+    uint32_t first_row;   /* of its logits in the pass under way */
+    uint32_t turn;        /* how many older sequences of the same owner have slots */
+    bool parked;          /* its reader can take no token */
+    struct sampler sampler;
+    /* Copies for other threads. */
+    _Atomic int state; /* enum smollm_slot_state */
+    _Atomic uint64_t shown_id;
+    _Atomic uint32_t shown_prompt, shown_processed, shown_generated;
+};
+
+int slot_create(struct slot *slot, uint32_t context, uint32_t vocabulary, struct smollm_error *error);
+void slot_destroy(struct slot *slot);
+/* Takes the engine's hold of a sequence, new or paused. */
+void slot_begin(struct slot *slot, struct engine_sequence *sequence);
+/* Gives up the pages, what they hold stays known; returns the sequence. */
+struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache);
+/* Makes sure that pages exist for the first `positions` positions; false when all pages are held. */
+bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions);
+
+/* Takes what is known of the tokens but the last, whose logits are wanted: whole pages are shared, the beginning of one
+ * is copied. */
+void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv);
+/* Makes pages known that have become full. */
+void slot_learn(struct slot *slot, struct page_cache *cache);
+/* Whether another slot, in the pass under way, computes a page that this one needs next. */
+bool slot_should_wait(const struct slot *slot, const struct slot *other);
+void slot_publish(struct slot *slot);
+
+/* Whether all tokens but the last are computed, and the last was drawn: one pass gives the next one. */
+static inline bool slot_is_stream(const struct slot *slot)
+{
+    const struct engine_sequence *s = slot->sequence;
+    return s && s->token_count > s->request.prompt_count && slot->computed + 1 == s->token_count;
+}
+
+/* Whether there are tokens to read before the next one can be drawn: of a prompt, or of what a pause has cost. */
+static inline bool slot_is_reading(const struct slot *slot)
+{
+    return slot->sequence && !slot_is_stream(slot);
+}
+
+#endif

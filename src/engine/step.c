@@ -1,0 +1,347 @@
+/* One pass: which tokens go into it, and what is drawn from it. */
+#include "engine/engine_state.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Whether all structures are checked after every step: in builds with sanitizers. */
+#ifdef SMOLLM_WALKS
+#define WALKS true
+#else
+#define WALKS false
+#endif
+
+/* ---- Plan ---- */
+
+static bool slot_is_ready(struct slot *slot)
+{
+    slot->parked = !sequence_is_ready(slot->sequence);
+    return !slot->parked;
+}
+
+/* Those with sequences, oldest first, each with its turn among its owner's. */
+static void order_slots(struct engine *engine)
+{
+    engine->active = 0;
+    for (uint32_t i = 0; i < engine->options.parallel; i++) {
+        struct slot *slot = &engine->slots[i];
+        slot->planned = slot->drafted = 0;
+        if (!slot->sequence)
+            continue;
+        uint32_t at = engine->active++;
+        for (; at > 0 && engine->order[at - 1]->sequence->id > slot->sequence->id; at--)
+            engine->order[at] = engine->order[at - 1];
+        engine->order[at] = slot;
+    }
+    engine->shares.count = 0;
+    for (uint32_t i = 0; i < engine->active; i++)
+        engine->order[i]->turn = (*shares_of(&engine->shares, engine->order[i]->sequence->request.owner))++;
+}
+
+/* Who gives up its pages for another: one whose reader is slow, otherwise the youngest that is younger. */
+static struct slot *find_victim(struct engine *engine, const struct slot *taker)
+{
+    struct slot *victim = NULL;
+    for (uint32_t i = 0; i < engine->active; i++) {
+        struct slot *slot = engine->order[i];
+        if (slot == taker || !slot->sequence || slot->page_count == 0)
+            continue;
+        if (slot->parked)
+            return slot;
+        if (slot->sequence->id > taker->sequence->id)
+            victim = slot;
+    }
+    return victim;
+}
+
+/* Pages for so many positions, taken from others if need be; false: the slot waits in this pass. */
+static bool reserve(struct engine *engine, struct slot *slot, uint32_t positions)
+{
+    while (!slot_reserve(slot, &engine->pages, positions)) {
+        struct slot *victim = find_victim(engine, slot);
+        if (!victim)
+            return false;
+        slot_pause(engine, victim);
+    }
+    return true;
+}
+
+/* Guesses at the tokens behind the last one of a stream, where pages for them are free. */
+static void plan_guesses(struct engine *engine, struct slot *slot)
+{
+    struct engine_sequence *s = slot->sequence;
+    const uint32_t most_tokens = s->request.most_tokens, made = sequence_generated(s);
+    uint32_t room = engine->options.context - s->token_count - 1;
+    if (most_tokens > 0 && most_tokens - made - 1 < room)
+        room = most_tokens - made - 1;
+    int32_t guesses[DRAFT_MOST];
+    uint32_t count = drafter_guess(&s->drafter, &engine->history, s->request.owner, s->tokens, s->token_count,
+                                   room < DRAFT_MOST ? room : DRAFT_MOST, guesses);
+    if ((engine->options.stress & ENGINE_STRESS_GUESSES) && room > 0) {
+        count = room < DRAFT_MOST ? room : DRAFT_MOST;
+        for (uint32_t i = 0; i < count; i++)
+            guesses[i] = 0;
+    }
+    if (count == 0 || !slot_reserve(slot, &engine->pages, s->token_count + count))
+        return;
+    memcpy(s->tokens + s->token_count, guesses, count * sizeof *guesses);
+    slot->drafted = count;
+    slot->planned += count;
+}
+
+static void plan_streams(struct engine *engine)
+{
+    uint32_t streams = 0;
+    for (uint32_t i = 0; i < engine->active; i++)
+        streams += slot_is_stream(engine->order[i]);
+    const bool may_guess = engine->options.speculates && streams <= DRAFTING_STREAMS;
+    for (uint32_t i = 0; i < engine->active; i++) {
+        struct slot *slot = engine->order[i];
+        if (!slot_is_stream(slot) || !slot_is_ready(slot) || !reserve(engine, slot, slot->sequence->token_count))
+            continue;
+        slot->planned = 1;
+        if (may_guess)
+            plan_guesses(engine, slot);
+    }
+}
+
+/* The next slot that reads and needs nothing that this pass computes: the first of each owner before the second of any,
+ * then the oldest. */
+static struct slot *next_reader(struct engine *engine)
+{
+    struct slot *next = NULL;
+    for (uint32_t i = 0; i < engine->active; i++) {
+        struct slot *slot = engine->order[i];
+        if (!slot_is_reading(slot) || slot->planned > 0 || (next && slot->turn >= next->turn))
+            continue;
+        bool waits = false;
+        for (uint32_t k = 0; k < engine->active && !waits; k++)
+            waits = slot_should_wait(slot, engine->order[k]);
+        next = waits ? next : slot;
+    }
+    return next;
+}
+
+/* As much of the slot's tokens as fits; 0: no pages. */
+static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t room)
+{
+    slot_adopt(slot, &engine->pages, &engine->cache);
+    const uint32_t left = slot->sequence->token_count - slot->computed, count = left < room ? left : room;
+    if (!reserve(engine, slot, slot->computed + count))
+        return 0;
+    slot->planned = count;
+    return count;
+}
+
+static void plan_ahead(struct engine *engine)
+{
+    struct slot *slot = ahead_slot(engine);
+    slot->planned = 0;
+    if (slot->sequence && engine->active == 0 && plan_reader(engine, slot, AHEAD_TOKENS) == 0)
+        slot_finish(engine, slot, ENGINE_END_STOPPED, NULL);
+}
+
+static uint32_t write_batch(struct engine *engine, struct slot *slot, uint32_t size, uint32_t *rows)
+{
+    const struct engine_sequence *s = slot->sequence;
+    slot->first_row = *rows;
+    for (uint32_t i = 0; i < slot->planned; i++) {
+        const uint32_t position = slot->computed + i;
+        const bool wants_logits = position + 1 >= s->token_count && !s->reads_ahead;
+        engine->batch[size++] = (struct batch_token){
+            .id = s->tokens[position], .position = position, .pages = slot->pages, .wants_logits = wants_logits};
+        *rows += wants_logits;
+    }
+    return size;
+}
+
+struct pass {
+    uint32_t size;
+    uint32_t streams, stream_tokens;
+};
+
+/* Tokens of all streams, then as much of what is to be read as the batch and the streams' rhythm allow. */
+static struct pass plan(struct engine *engine)
+{
+    struct pass pass = {0};
+    order_slots(engine);
+    plan_streams(engine);
+    for (uint32_t i = 0; i < engine->active; i++)
+        pass.streams += engine->order[i]->planned > 0;
+    uint32_t room = pacer_room(&engine->pacer, pass.streams, engine->options.batch);
+    for (struct slot *slot; room > 0 && (slot = next_reader(engine));) {
+        const uint32_t count = plan_reader(engine, slot, room);
+        if (count == 0)
+            break;
+        room -= count;
+    }
+    plan_ahead(engine);
+    /* Reading may have taken the pages of younger streams: what is written is what is still there. */
+    uint32_t rows = 0;
+    pass.streams = 0;
+    for (uint32_t i = 0; i < engine->active; i++)
+        if (slot_is_stream(engine->order[i]) && engine->order[i]->planned > 0) {
+            pass.size = write_batch(engine, engine->order[i], pass.size, &rows);
+            pass.streams++;
+        }
+    pass.stream_tokens = pass.size;
+    for (uint32_t i = 0; i < engine->active; i++)
+        if (slot_is_reading(engine->order[i]) && engine->order[i]->planned > 0)
+            pass.size = write_batch(engine, engine->order[i], pass.size, &rows);
+    if (ahead_slot(engine)->planned > 0)
+        pass.size = write_batch(engine, ahead_slot(engine), pass.size, &rows);
+    return pass;
+}
+
+/* ---- Tokens ---- */
+
+static void fill_logprobs(struct engine *engine, const float *logits, int alternatives, struct engine_token *token)
+{
+    uint32_t vocabulary = engine->weights->config.vocabulary;
+    double log_sum = logits_log_sum(&engine->forward.kernels, logits, vocabulary);
+    token->chosen = (struct engine_logprob){token->id, (float)((double)logits[token->id] - log_sum)};
+    int32_t ids[ENGINE_MOST_ALTERNATIVES];
+    logits_top(logits, vocabulary, ids, (uint32_t)alternatives);
+    for (int i = 0; i < alternatives && ids[i] >= 0; i++)
+        token->top[token->top_count++] = (struct engine_logprob){ids[i], (float)((double)logits[ids[i]] - log_sum)};
+}
+
+/* Draws the next token of a slot and hands it over; false when the sequence has ended. */
+static bool draw_token(struct engine *engine, struct slot *slot, const float *logits)
+{
+    struct engine_sequence *s = slot->sequence;
+    const struct engine_request *request = &s->request;
+    struct engine_token token = {0};
+    int status = sampler_next(&slot->sampler, &engine->scratch, logits, s->tokens, s->token_count, &token.id);
+    if (status < 0) {
+        struct smollm_error error;
+        error_set(&error, status, "the model produced a value that is not finite at position %u", s->token_count);
+        slot_finish(engine, slot, ENGINE_END_ERROR, &error);
+        return false;
+    }
+    if (s->prompt_done_ns == 0) {
+        s->prompt_done_ns = clock_nanoseconds();
+        atomic_fetch_add(&engine->prompt_tokens, request->prompt_count);
+        atomic_fetch_add(&engine->cached_tokens, s->cached);
+    }
+    if (request->alternatives >= 0)
+        fill_logprobs(engine, logits, request->alternatives, &token);
+    s->tokens[s->token_count++] = token.id;
+    atomic_fetch_add(&engine->generated_tokens, 1);
+    token.is_end = request->end_token && request->end_token[token.id];
+    const bool go_on = request->client.token(request->client.user, &token);
+    slot_publish(slot);
+    if (token.is_end)
+        slot_finish(engine, slot, ENGINE_END_TOKEN, NULL);
+    else if (!go_on)
+        slot_finish(engine, slot, ENGINE_END_STOPPED, NULL);
+    else if (sequence_generated(s) == request->most_tokens || s->token_count == engine->options.context)
+        slot_finish(engine, slot, ENGINE_END_LENGTH, NULL);
+    return slot->sequence != NULL;
+}
+
+/* Draws from the rows of a slot: one, and as many more as guesses turn out to be right. */
+static void draw_tokens(struct engine *engine, struct slot *slot)
+{
+    struct engine_sequence *s = slot->sequence;
+    const uint32_t vocabulary = engine->weights->config.vocabulary, drafted = slot->drafted;
+    const float *logits = engine->logits + (size_t)slot->first_row * vocabulary;
+    uint32_t right = 0;
+    slot->drafted = 0;
+    s->drafted += drafted;
+    atomic_fetch_add(&engine->drafted_tokens, drafted);
+    for (;;) {
+        /* Drawing overwrites the guess. */
+        const int32_t guess = right < drafted ? s->tokens[s->token_count] : -1;
+        if (!draw_token(engine, slot, logits + (size_t)right * vocabulary))
+            return;
+        if (right == drafted || s->tokens[s->token_count - 1] != guess || !slot_is_ready(slot))
+            break;
+        right++;
+        s->accepted++;
+        slot->computed++;
+        atomic_fetch_add(&engine->accepted_tokens, 1);
+        slot_learn(slot, &engine->pages);
+    }
+    drafter_note(&s->drafter, drafted, right);
+}
+
+/* ---- The pass ---- */
+
+/* Notes that the planned tokens of a slot are computed. */
+static void note_computed(struct engine *engine, struct slot *slot)
+{
+    const struct engine_sequence *s = slot->sequence;
+    const struct engine_client *client = &s->request.client;
+    slot->computed += slot->planned - slot->drafted;
+    slot_learn(slot, &engine->pages);
+    slot_publish(slot);
+    if (client->progress && sequence_generated(s) == 0)
+        client->progress(client->user, slot->computed, s->cached, s->request.prompt_count,
+                         (double)(clock_nanoseconds() - s->started_ns) * 1e-6);
+}
+
+/* For tests: trouble after each step. drawn: a slot that got a token in it, or NULL. */
+static void stress(struct engine *engine, struct slot *drawn)
+{
+    if ((engine->options.stress & ENGINE_STRESS_PAUSES) && drawn && drawn->sequence)
+        slot_pause(engine, drawn);
+    if (engine->options.stress & ENGINE_STRESS_FORGETS)
+        page_cache_forget(&engine->pages);
+    assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
+}
+
+bool step_run(struct engine *engine)
+{
+    const struct pass pass = plan(engine);
+    if (pass.size == 0)
+        return false;
+    atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
+    const uint64_t begin = clock_nanoseconds();
+    forward_run(&engine->forward, engine->batch, pass.size, engine->logits);
+    pacer_note(&engine->pacer, pass.streams, pass.size - pass.stream_tokens,
+               (double)(clock_nanoseconds() - begin) * 1e-9);
+    for (uint32_t i = 0; i < engine->active; i++)
+        if (engine->order[i]->planned > 0)
+            note_computed(engine, engine->order[i]);
+    struct slot *drawn = NULL;
+    for (uint32_t i = 0; i < engine->active; i++) {
+        struct slot *slot = engine->order[i];
+        if (slot->planned > 0 && slot->computed == slot->sequence->token_count)
+            draw_tokens(engine, drawn = slot);
+    }
+    struct slot *ahead = ahead_slot(engine);
+    if (ahead->planned > 0) {
+        atomic_fetch_add(&engine->ahead_tokens, ahead->planned);
+        note_computed(engine, ahead);
+        if (ahead->computed == ahead->sequence->token_count)
+            slot_finish(engine, ahead, ENGINE_END_STOPPED, NULL);
+    }
+    stress(engine, drawn);
+    return true;
+}
+
+/* ---- Debugging ---- */
+
+bool engine_is_valid(struct engine *engine)
+{
+    uint32_t holds = 0, held = 0, running = 0;
+    for (uint32_t i = 0; i <= engine->options.parallel; i++) {
+        const struct slot *slot = &engine->slots[i];
+        running += slot->sequence && i < engine->options.parallel;
+        if ((!slot->sequence && slot->page_count > 0) || slot->known_pages > slot->page_count ||
+            slot->computed > slot->page_count * KV_PAGE_POSITIONS ||
+            (slot->sequence && slot->computed > slot->sequence->token_count))
+            return false;
+        holds += slot->page_count;
+    }
+    for (uint32_t i = 0; i < engine->pages.total; i++)
+        held += engine->pages.pages[i].holders;
+    pthread_mutex_lock(&engine->mutex);
+    const bool queues = queue_is_valid(&engine->queue) && queue_is_valid(&engine->ahead);
+    pthread_mutex_unlock(&engine->mutex);
+    return queues && holds == held && running == atomic_load(&engine->running) && page_cache_is_valid(&engine->pages);
+}
