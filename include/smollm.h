@@ -172,7 +172,8 @@ struct smollm_engine_info {
     uint32_t parallel;
     uint32_t threads;
     uint64_t kv_bytes;
-    const char *cpu; /* the kernels in use: "generic", "avx2", "avx512vnni" */
+    uint32_t page_positions; /* of a page of the KV cache */
+    const char *cpu;         /* the kernels in use: "generic", "avx2", "avx512vnni" */
 };
 SMOLLM_API void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info);
 
@@ -191,8 +192,37 @@ struct smollm_engine_stats {
     uint64_t pauses;            /* how often a sequence lost its slot for a while */
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
+    uint32_t kv_pages_known;     /* beside these: nobody reads them, and what they hold spares the next who needs it */
+    uint64_t kv_pages_forgotten; /* known ones whose memory was wanted, since the start */
 };
 SMOLLM_API void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats);
+
+/* What is measured of each request, pass or guess. Times are the engine's: what a network adds is not in them. */
+enum smollm_measure {
+    SMOLLM_MEASURE_FIRST_TOKEN_SECONDS, /* from smollm_submit to the first token, of requests that came to one */
+    /* Between the tokens of an answer. Where guesses held, one pass brings several: each counts with its share of the
+     * time since the pass before. Time in which the reader took nothing is left out. */
+    SMOLLM_MEASURE_INTER_TOKEN_SECONDS,
+    SMOLLM_MEASURE_QUEUE_SECONDS,   /* in the queue, also of requests that ended there */
+    SMOLLM_MEASURE_REQUEST_SECONDS, /* from smollm_submit to the end, whatever that was */
+    SMOLLM_MEASURE_STEP_SECONDS,    /* a pass, with drawing and handing on its tokens */
+    SMOLLM_MEASURE_BATCH_TOKENS,    /* in a pass: of prompts and streams, and guesses */
+    SMOLLM_MEASURE_CACHED_TOKENS,   /* of a prompt, not computed again */
+    SMOLLM_MEASURE_ACCEPTED_TOKENS, /* of a guess, that were right */
+    SMOLLM_MEASURES                 /* how many there are */
+};
+
+enum { SMOLLM_HISTOGRAM_BOUNDS_MOST = 20 };
+struct smollm_histogram {
+    size_t bound_count;
+    double bounds[SMOLLM_HISTOGRAM_BOUNDS_MOST]; /* ascending */
+    /* Of values above the bound before, up to this one; [bound_count]: above all. */
+    uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MOST + 1];
+    double sum; /* of all values */
+};
+/* What has been measured since the start; reads atomics, never waits. */
+SMOLLM_API void smollm_engine_get_histogram(const struct smollm_engine *engine, enum smollm_measure measure,
+                                            struct smollm_histogram *histogram);
 
 enum smollm_slot_state { SMOLLM_SLOT_IDLE, SMOLLM_SLOT_PREFILL, SMOLLM_SLOT_DECODE };
 struct smollm_slot {

@@ -25,6 +25,9 @@ static void tell_finished(struct engine *engine, struct engine_sequence *sequenc
     if (!sequence->reads_ahead) {
         /* First, so that whoever learns of the end finds it counted. */
         atomic_fetch_add(&engine->finished, 1);
+        engine_meter_finished(&engine->meter, sequence->submitted_ns);
+        if (sequence->started_ns == 0)
+            engine_meter_left_queue(&engine->meter, sequence->submitted_ns);
         if (engine->options.speculates)
             history_add(&engine->history, sequence->request.owner, sequence->tokens + sequence->request.prompt_count,
                         sequence_generated(sequence));
@@ -66,6 +69,7 @@ static struct engine_sequence *vacate(struct engine *engine, struct slot *slot)
     if (!sequence->reads_ahead)
         atomic_fetch_sub(&engine->running, 1);
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
+    engine_meter_pages(&engine->meter, &engine->pages);
     return sequence;
 }
 
@@ -193,8 +197,11 @@ static bool has_pages(const struct engine *engine, const struct engine_sequence 
 
 static void begin(struct engine *engine, struct slot *slot, struct engine_sequence *sequence)
 {
-    if (sequence->started_ns == 0)
+    if (sequence->started_ns == 0) {
         sequence->started_ns = clock_nanoseconds();
+        if (!sequence->reads_ahead)
+            engine_meter_left_queue(&engine->meter, sequence->submitted_ns);
+    }
     slot_begin(slot, sequence);
     if (!sequence->reads_ahead)
         atomic_fetch_add(&engine->running, 1);

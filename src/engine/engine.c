@@ -152,6 +152,7 @@ void engine_get_info(const struct engine *engine, struct smollm_engine_info *inf
     *info = (struct smollm_engine_info){.context = engine->options.context,
                                         .parallel = engine->options.parallel,
                                         .threads = engine->options.threads,
+                                        .page_positions = KV_PAGE_POSITIONS,
                                         .kv_bytes = engine->cache.bytes,
                                         .cpu = cpu_tier_name(engine->forward.kernels.tier)};
 }
@@ -170,7 +171,14 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
                                           .read_ahead_tokens = atomic_load(&engine->ahead_tokens),
                                           .pauses = atomic_load(&engine->pauses),
                                           .kv_pages_total = engine->pages.total,
-                                          .kv_pages_used = atomic_load(&engine->pages_used)};
+                                          .kv_pages_used = atomic_load(&engine->pages_used),
+                                          .kv_pages_known = atomic_load(&engine->meter.pages_known),
+                                          .kv_pages_forgotten = atomic_load(&engine->meter.pages_forgotten)};
+}
+
+void engine_get_histogram(const struct engine *engine, enum smollm_measure measure, struct smollm_histogram *histogram)
+{
+    histogram_read(&engine->meter.histograms[measure], histogram);
 }
 
 size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count)
@@ -221,6 +229,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
                     o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
     uint32_t most = o->batch + o->parallel + DRAFT_ROWS;
     pacer_begin(&engine->pacer);
+    engine_meter_begin(&engine->meter);
     int status = thread_pool_create(o->threads, &engine->pool, error);
     if (status == 0)
         status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);

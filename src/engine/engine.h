@@ -124,6 +124,7 @@ void engine_drain(struct engine *engine);
 
 void engine_get_info(const struct engine *engine, struct smollm_engine_info *info);
 void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats);
+void engine_get_histogram(const struct engine *engine, enum smollm_measure measure, struct smollm_histogram *histogram);
 size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count);
 
 #endif

@@ -4,6 +4,7 @@
 #define ENGINE_ENGINE_STATE_H
 
 #include "engine/engine.h"
+#include "engine/engine_meter.h"
 #include "engine/history.h"
 #include "engine/pacer.h"
 #include "engine/page_cache.h"
@@ -28,6 +29,7 @@ struct engine {
     struct forward forward;
     struct page_cache pages;
     struct pacer pacer;
+    struct engine_meter meter;
     struct history history;
     struct sampler_scratch scratch;
     struct slot *slots;  /* [parallel + 1]: the last one reads ahead */

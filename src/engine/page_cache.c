@@ -73,6 +73,7 @@ static void forget(struct page_cache *cache, uint32_t page)
     if (p->next_sibling != NO_PAGE)
         cache->pages[p->next_sibling].previous_sibling = p->previous_sibling;
     p->is_known = false;
+    cache->forgotten++;
 }
 
 /* The least recently used page that has no children, forgotten; NO_PAGE when there is none. */

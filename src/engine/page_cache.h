@@ -36,7 +36,8 @@ struct page_cache {
     uint32_t free_count;
     uint32_t first_root; /* pages that begin sequences, of all owners */
     uint32_t oldest, newest;
-    uint32_t unheld; /* known pages that nobody holds */
+    uint32_t unheld;    /* known pages that nobody holds */
+    uint64_t forgotten; /* known pages whose memory was wanted, since the start */
 };
 
 int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error);

@@ -21,6 +21,7 @@ struct engine_sequence {
     int32_t *tokens; /* prompt and answer so far, with room for all that may come and for guesses */
     uint32_t token_count;
     uint64_t started_ns, prompt_done_ns; /* 0: not yet */
+    uint64_t last_token_ns;              /* 0: no token yet, or its reader has held it up since */
     uint32_t cached;                     /* tokens of the prompt that were known */
     uint32_t drafted, accepted;          /* guesses so far, and those that were right */
     struct drafter drafter;

@@ -19,6 +19,8 @@
 static bool slot_is_ready(struct slot *slot)
 {
     slot->parked = !sequence_is_ready(slot->sequence);
+    if (slot->parked)
+        slot->sequence->last_token_ns = 0;
     return !slot->parked;
 }
 
@@ -226,11 +228,13 @@ static bool draw_token(struct engine *engine, struct slot *slot, const float *lo
         s->prompt_done_ns = clock_nanoseconds();
         atomic_fetch_add(&engine->prompt_tokens, request->prompt_count);
         atomic_fetch_add(&engine->cached_tokens, s->cached);
+        engine_meter_first_token(&engine->meter, s->submitted_ns, s->cached);
     }
     if (request->alternatives >= 0)
         fill_logprobs(engine, logits, request->alternatives, &token);
     s->tokens[s->token_count++] = token.id;
     atomic_fetch_add(&engine->generated_tokens, 1);
+    engine_meter_token(&engine->meter);
     token.is_end = request->end_token && request->end_token[token.id];
     const bool go_on = request->client.token(request->client.user, &token);
     slot_publish(slot);
@@ -300,6 +304,7 @@ bool step_run(struct engine *engine)
     if (pass.size == 0)
         return false;
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
+    engine_meter_pages(&engine->meter, &engine->pages);
     const uint64_t begin = clock_nanoseconds();
     forward_run(&engine->forward, engine->batch, pass.size, engine->logits);
     pacer_note(&engine->pacer, pass.streams, pass.size - pass.stream_tokens,
@@ -310,9 +315,17 @@ bool step_run(struct engine *engine)
     struct slot *drawn = NULL;
     for (uint32_t i = 0; i < engine->active; i++) {
         struct slot *slot = engine->order[i];
-        if (slot->planned > 0 && slot->computed == slot->sequence->token_count)
-            draw_tokens(engine, drawn = slot);
+        struct engine_sequence *s = slot->sequence;
+        if (slot->planned == 0 || slot->computed != s->token_count)
+            continue;
+        const uint32_t drafted = slot->drafted;
+        uint64_t last_token_ns = s->last_token_ns;
+        draw_tokens(engine, drawn = slot);
+        engine_meter_drawn(&engine->meter, &last_token_ns, drafted);
+        if (slot->sequence == s && !slot->parked)
+            s->last_token_ns = last_token_ns;
     }
+    engine_meter_step(&engine->meter, pass.size, begin);
     struct slot *ahead = ahead_slot(engine);
     if (ahead->planned > 0) {
         atomic_fetch_add(&engine->ahead_tokens, ahead->planned);

@@ -78,6 +78,14 @@ void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_e
     engine_get_stats(engine->engine, stats);
 }
 
+void smollm_engine_get_histogram(const struct smollm_engine *engine, enum smollm_measure measure,
+                                 struct smollm_histogram *histogram)
+{
+    *histogram = (struct smollm_histogram){0};
+    if ((unsigned)measure < SMOLLM_MEASURES)
+        engine_get_histogram(engine->engine, measure, histogram);
+}
+
 size_t smollm_engine_get_slots(const struct smollm_engine *engine, struct smollm_slot *slots, size_t count)
 {
     return engine_get_slots(engine->engine, slots, count);
