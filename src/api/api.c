@@ -53,6 +53,11 @@ const char *api_model_name(const struct api *api)
     return api->name;
 }
 
+void api_count_answer(struct api *api, int status)
+{
+    refusals_count(&api->refusals, status);
+}
+
 /* ---- Routes ---- */
 
 enum route_kind {

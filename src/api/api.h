@@ -24,6 +24,9 @@ int api_create(struct smollm_model *model, struct smollm_engine *engine, const s
 void api_destroy(struct api *api); /* after all its answers have been closed; accepts NULL */
 /* The model's name in answers; borrowed. */
 const char *api_model_name(const struct api *api);
+/* Counts a request that was answered with this status, for /metrics; what is no refusal is passed over. From any
+ * thread. */
+void api_count_answer(struct api *api, int status);
 
 /* ---- Routes ---- */
 

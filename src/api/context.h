@@ -3,6 +3,7 @@
 #define API_CONTEXT_H
 
 #include "api/api.h"
+#include "api/refusals.h"
 
 struct api {
     struct smollm_model *model;
@@ -12,6 +13,7 @@ struct api {
     char *name;
     char fingerprint[40];
     int64_t started; /* seconds since 1970 */
+    struct refusals refusals;
 };
 
 #endif

@@ -87,38 +87,6 @@ void route_slots(const struct api *api, struct buffer *out)
     free(slots);
 }
 
-static void write_metric(struct buffer *out, const char *name, const char *type, const char *help, double value)
-{
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.10g\n", name, help, name, type, name, value);
-}
-
-void route_metrics(const struct api *api, struct buffer *out)
-{
-    struct smollm_engine_stats s;
-    smollm_engine_get_stats(api->engine, &s);
-    double used = s.kv_pages_total > 0 ? (double)s.kv_pages_used / s.kv_pages_total : 0;
-    write_metric(out, "smollm_requests_running", "gauge", "Conversations being read or answered.", s.requests_running);
-    write_metric(out, "smollm_requests_waiting", "gauge", "Requests in the queue.", s.requests_waiting);
-    write_metric(out, "smollm_requests_finished_total", "counter", "Requests that have ended.",
-                 (double)s.requests_finished);
-    write_metric(out, "smollm_prompt_tokens_total", "counter", "Tokens of prompts read.", (double)s.prompt_tokens);
-    write_metric(out, "smollm_cached_tokens_total", "counter",
-                 "Of these, tokens that were known and not computed again.", (double)s.cached_tokens);
-    write_metric(out, "smollm_generated_tokens_total", "counter", "Tokens generated.", (double)s.generated_tokens);
-    write_metric(out, "smollm_drafted_tokens_total", "counter", "Tokens guessed ahead.", (double)s.drafted_tokens);
-    write_metric(out, "smollm_accepted_tokens_total", "counter", "Of these, tokens that were right.",
-                 (double)s.accepted_tokens);
-    write_metric(out, "smollm_kv_pages", "gauge", "Pages of the KV cache.", s.kv_pages_total);
-    write_metric(out, "smollm_kv_pages_used", "gauge", "Pages of the KV cache in use.", s.kv_pages_used);
-    write_metric(out, "vllm:prefix_cache_queries_total", "counter", "As smollm_prompt_tokens_total.",
-                 (double)s.prompt_tokens);
-    write_metric(out, "vllm:prefix_cache_hits_total", "counter", "As smollm_cached_tokens_total.",
-                 (double)s.cached_tokens);
-    write_metric(out, "vllm:num_requests_running", "gauge", "As smollm_requests_running.", s.requests_running);
-    write_metric(out, "vllm:num_requests_waiting", "gauge", "As smollm_requests_waiting.", s.requests_waiting);
-    write_metric(out, "vllm:kv_cache_usage_perc", "gauge", "Share of the KV cache in use, 0 to 1.", used);
-}
-
 static void write_model(const struct api *api, struct json_writer *writer)
 {
     struct smollm_engine_info engine;

@@ -145,6 +145,7 @@ static void write_head(struct connection *c, struct response_head head)
     head.keep_alive = c->keep_alive && !c->server->is_draining;
     c->keep_alive = head.keep_alive;
     c->status = head.status;
+    api_count_answer(c->server->api, head.status);
     c->head_is_sent = true;
     c->answer_is_stream = head.is_stream;
     response_write_head(&head, &c->output);

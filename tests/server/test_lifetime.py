@@ -1,5 +1,6 @@
 """Clients that leave, that read slowly, and servers that are told to end."""
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -105,7 +106,7 @@ def test_slow_but_steady_reader_is_kept(endless):
 
 
 def test_busy(start, endless_path):
-    server = start(endless_path, "-np", "1", "-c", "4096")
+    server = start(endless_path, "-np", "1", "-c", "4096", "--metrics")
     connections = []
     refused = None
     for _ in range(70):
@@ -117,6 +118,7 @@ def test_busy(start, endless_path):
     assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["code"] == "queue_full" and time.monotonic() - begin < 0.5
     assert server.http.get("/health").status_code == 200
+    assert re.search(r'^smollm_requests_refused_total{status="429"} [1-9]', server.http.get("/metrics").text, re.M)
     for connection in connections:
         connection.close()
     server.wait_idle()
