@@ -367,6 +367,9 @@ SMOLLM_API int smollm_next_event(struct smollm_request *request, int timeout_ms,
 SMOLLM_API void smollm_cancel(struct smollm_request *request);
 /* Cancels if need be and frees the request. Never waits for the engine. Accepts NULL. */
 SMOLLM_API void smollm_request_close(struct smollm_request *request);
+/* What the request has come to so far, with the time of what is under way up to now; after the end, what the last event
+ * says. Of an open request reasoning_tokens, drafted_tokens and accepted_tokens are 0. */
+SMOLLM_API void smollm_request_get_usage(struct smollm_request *request, struct smollm_usage *usage);
 SMOLLM_API uint64_t smollm_request_id(const struct smollm_request *request);
 /* Tokens in the prompt. */
 SMOLLM_API uint32_t smollm_request_prompt_tokens(const struct smollm_request *request);

@@ -246,6 +246,13 @@ enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, si
     return state;
 }
 
+bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures)
+{
+    if (answer->generation)
+        generation_get_figures(answer->generation, figures);
+    return answer->generation != NULL;
+}
+
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out)
 {
     if (answer->generation && answer->head.is_stream)

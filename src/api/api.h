@@ -79,6 +79,19 @@ enum api_state {
  * before its head is known. When memory ran out, out->failed is set. */
 enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t most);
 
+/* What has been generated for an answer, for a log; of several choices tokens add up, times are those of the slowest.
+ */
+struct api_figures {
+    uint64_t prompt_tokens;
+    uint64_t cached_tokens; /* of these, not computed again */
+    uint64_t completion_tokens;
+    double queue_ms;
+    double first_token_ms; /* from the arrival in the queue; negative: there is no token yet */
+    const char *finish;    /* constant: "stop", "length", "tool_calls", "error", "canceled" (not at its end) */
+};
+/* false: the answer generates nothing. */
+bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures);
+
 /* Appends bytes of a stream that mean nothing, to keep it from looking dead. */
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out);
 /* Ends what is generated; the rest of the answer is this error, or, where nothing was said yet, only that. */

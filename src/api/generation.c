@@ -214,8 +214,11 @@ void generation_fail(struct generation *generation, const struct api_error *erro
 {
     generation->error = *error;
     for (uint32_t i = 0; i < generation->choice_count; i++) {
-        smollm_request_close(generation->choices[i].request);
-        generation->choices[i].request = NULL;
+        struct choice *choice = &generation->choices[i];
+        if (choice->request)
+            smollm_request_get_usage(choice->request, &choice->usage);
+        smollm_request_close(choice->request);
+        choice->request = NULL;
     }
 }
 
@@ -291,6 +294,31 @@ enum api_state generation_pull(struct generation *generation, struct buffer *out
             return API_WAITING;
     }
     return end(generation, out);
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+void generation_get_figures(const struct generation *generation, struct api_figures *figures)
+{
+    *figures = (struct api_figures){.first_token_ms = -1};
+    for (uint32_t i = 0; i < generation->choice_count; i++) {
+        const struct choice *choice = &generation->choices[i];
+        struct smollm_usage usage = choice->usage;
+        if (choice->request)
+            smollm_request_get_usage(choice->request, &usage);
+        figures->prompt_tokens += choice->is_first_of_prompt ? choice->prompt_tokens : 0;
+        figures->cached_tokens += choice->is_first_of_prompt ? usage.cached_tokens : 0;
+        figures->completion_tokens += usage.completion_tokens;
+        figures->queue_ms = larger(figures->queue_ms, usage.queue_ms);
+        if (usage.completion_tokens > 0)
+            figures->first_token_ms = larger(figures->first_token_ms, usage.queue_ms + usage.prompt_ms);
+    }
+    figures->finish = generation->error.status != 0                       ? "error"
+                      : generation->done_count < generation->choice_count ? "canceled"
+                                                                          : generation_reason(&generation->choices[0]);
 }
 
 /* ---- Shared parts ---- */

@@ -77,6 +77,8 @@ enum api_state generation_pull(struct generation *generation, struct buffer *out
 /* Ends all choices; the next pull tells the error. */
 void generation_fail(struct generation *generation, const struct api_error *error);
 
+void generation_get_figures(const struct generation *generation, struct api_figures *figures);
+
 /* ---- Parts that formats share ---- */
 
 /* "usage": {...} over all choices. */

@@ -3,6 +3,7 @@
  * On the engine's thread a token passes decoder, parser and stop strings into the ring; the reader takes events out on
  * its own thread. A request is held by both sides and freed by the last one. Nothing is allocated after smollm_submit.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "chat/chat_parser.h"
 #include "library/event_ring.h"
@@ -37,12 +38,14 @@ struct smollm_request {
     bool ignore_eos;
     bool want_logprobs;
     bool want_progress;
-    const struct smollm_token *token; /* to go with the next event */
-    uint32_t completion_tokens, reasoning_tokens;
+    const struct smollm_token *token;   /* to go with the next event */
+    _Atomic uint32_t completion_tokens; /* read by the reader too */
+    uint32_t reasoning_tokens;
     uint32_t tool_calls;
     uint64_t seed;
     uint32_t prompt_count;
     struct turn *turn; /* of a conversation, for its next one; NULL: none is told */
+    uint64_t submitted_ns;
 
     pthread_mutex_t mutex;
     pthread_cond_t changed;
@@ -53,6 +56,8 @@ struct smollm_request {
     bool canceled;
     bool ended;     /* `last` is set */
     bool delivered; /* and has been read */
+    bool has_slot;  /* usage.queue_ms is known */
+    struct smollm_usage usage;
     struct smollm_event progress;
     struct smollm_event last;
     void (*notify)(void *user);
@@ -165,12 +170,23 @@ static bool client_ready(void *user)
     return ready;
 }
 
+static double ms_since_submitted(const struct smollm_request *request)
+{
+    return (double)(clock_nanoseconds() - request->submitted_ns) * 1e-6;
+}
+
 static void client_progress(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms)
 {
     struct smollm_request *request = user;
-    if (!request->want_progress)
-        return;
     pthread_mutex_lock(&request->mutex);
+    if (!request->has_slot)
+        request->usage.queue_ms = ms_since_submitted(request) - ms;
+    request->has_slot = true;
+    request->usage.cached_tokens = cached;
+    if (!request->want_progress) {
+        pthread_mutex_unlock(&request->mutex);
+        return;
+    }
     request->progress = (struct smollm_event){.type = SMOLLM_EVENT_PROGRESS};
     request->progress.progress.total = total;
     request->progress.progress.processed = processed;
@@ -187,9 +203,18 @@ static struct smollm_token_logprob describe(const struct smollm_request *request
                                          tokenizer_token_text(request->model->tokenizer, logprob.id)};
 }
 
+static void note_first_token(struct smollm_request *request)
+{
+    pthread_mutex_lock(&request->mutex);
+    request->usage.prompt_ms = ms_since_submitted(request) - request->usage.queue_ms;
+    pthread_mutex_unlock(&request->mutex);
+}
+
 static bool client_token(void *user, const struct engine_token *drawn)
 {
     struct smollm_request *request = user;
+    if (request->completion_tokens == 0)
+        note_first_token(request);
     request->completion_tokens++;
     if (drawn->is_end)
         return false;
@@ -242,6 +267,15 @@ static void client_finished(void *user, enum engine_end end, const struct engine
         }
     }
     pthread_mutex_lock(&request->mutex);
+    request->usage = (struct smollm_usage){.prompt_tokens = request->prompt_count,
+                                           .cached_tokens = times->cached,
+                                           .completion_tokens = request->completion_tokens,
+                                           .reasoning_tokens = request->reasoning_tokens,
+                                           .drafted_tokens = times->drafted,
+                                           .accepted_tokens = times->accepted,
+                                           .queue_ms = times->queue_ms,
+                                           .prompt_ms = times->prompt_ms,
+                                           .predict_ms = times->predict_ms};
     if (error) {
         request->last = (struct smollm_event){.type = SMOLLM_EVENT_ERROR, .error = *error};
     } else {
@@ -250,15 +284,7 @@ static void client_finished(void *user, enum engine_end end, const struct engine
         if (request->stops.matched)
             request->last.finish.stop = request->stops.stops[request->stops.match];
         request->last.finish.seed = request->seed;
-        request->last.finish.usage = (struct smollm_usage){.prompt_tokens = request->prompt_count,
-                                                           .cached_tokens = times->cached,
-                                                           .completion_tokens = request->completion_tokens,
-                                                           .reasoning_tokens = request->reasoning_tokens,
-                                                           .drafted_tokens = times->drafted,
-                                                           .accepted_tokens = times->accepted,
-                                                           .queue_ms = times->queue_ms,
-                                                           .prompt_ms = times->prompt_ms,
-                                                           .predict_ms = times->predict_ms};
+        request->last.finish.usage = request->usage;
     }
     request->ended = true;
     tell_reader(request);
@@ -330,7 +356,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     RETURN_ERROR_IF(prompt->ids.count > UINT32_MAX, error, SMOLLM_ECONTEXT, "the prompt has %zu tokens",
                     prompt->ids.count);
     request->is_chat = prompt->is_chat;
-    request->prompt_count = (uint32_t)prompt->ids.count;
+    request->prompt_count = request->usage.prompt_tokens = (uint32_t)prompt->ids.count;
+    request->submitted_ns = clock_nanoseconds();
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
@@ -461,6 +488,18 @@ void smollm_request_close(struct smollm_request *request)
     pthread_mutex_unlock(&request->mutex);
     engine_release(request->sequence);
     request_release(request);
+}
+
+void smollm_request_get_usage(struct smollm_request *request, struct smollm_usage *usage)
+{
+    pthread_mutex_lock(&request->mutex);
+    *usage = request->usage;
+    if (!request->ended) {
+        const double rest = ms_since_submitted(request) - usage->queue_ms - usage->prompt_ms;
+        usage->completion_tokens = request->completion_tokens;
+        *(!request->has_slot ? &usage->queue_ms : usage->prompt_ms > 0 ? &usage->predict_ms : &usage->prompt_ms) = rest;
+    }
+    pthread_mutex_unlock(&request->mutex);
 }
 
 uint64_t smollm_request_id(const struct smollm_request *request)

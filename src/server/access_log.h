@@ -2,18 +2,19 @@
 #ifndef SERVER_ACCESS_LOG_H
 #define SERVER_ACCESS_LOG_H
 
-#include "smollm.h"
+#include "api/api.h"
 
 enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log_entry {
-    const char *client;        /* address */
-    struct smollm_text method; /* as sent; empty when there was none that could be read */
-    struct smollm_text path;   /* without query */
-    int status;                /* 0: the client left before there was one */
-    double milliseconds;       /* from the first byte of the request to the last of the answer */
-    uint64_t bytes;            /* of the answer */
-    const char *ending;        /* "done", "client left", "stalled", "deadline", "shutdown" */
+    const char *client;                /* address */
+    struct smollm_text method;         /* as sent; empty when there was none that could be read */
+    struct smollm_text path;           /* without query */
+    int status;                        /* 0: the client left before there was one */
+    double milliseconds;               /* from the first byte of the request to the last of the answer */
+    uint64_t bytes;                    /* of the answer */
+    const char *ending;                /* "done", "client left", "stalled", "deadline", "shutdown" */
+    const struct api_figures *figures; /* NULL: nothing was generated */
 };
 
 void access_log_write(enum log_format format, const struct log_entry *entry);

@@ -23,13 +23,17 @@ static void enter(struct connection *c, enum connection_state state, uint64_t mi
 
 static void log_request(struct connection *c, const char *ending)
 {
+    struct api_figures figures;
+    /* While a thread of the pool works, the answer is that thread's. */
+    const bool has_figures = !c->work_is_running && c->answer && api_answer_figures(c->answer, &figures);
     struct log_entry entry = {.client = c->client,
                               .method = c->parser.head.method,
                               .path = c->parser.head.path,
                               .status = c->status,
                               .milliseconds = (double)(clock_nanoseconds() - c->begin_ns) * 1e-6,
                               .bytes = c->written,
-                              .ending = ending};
+                              .ending = ending,
+                              .figures = has_figures ? &figures : NULL};
     access_log_write(c->server->options.log_format, &entry);
 }
 

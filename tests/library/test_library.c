@@ -100,6 +100,9 @@ static void events_add_up(void **state)
     assert_int_equal(answer.token_count, 60);
     for (size_t i = 0; i < 60; i++)
         assert_true(answer.logprobs[i] <= 0.0f && answer.logprobs[i] > -50.0f);
+    struct smollm_usage usage;
+    smollm_request_get_usage(request, &usage);
+    assert_memory_equal(&usage, &answer.last.finish.usage, sizeof usage);
     smollm_request_close(request);
     struct smollm_engine_stats stats;
     smollm_engine_get_stats(engine, &stats);

@@ -186,7 +186,7 @@ def test_deadlines(parrot):
 
 def test_log_has_no_contents(parrot):
     parrot.http.post("/v1/completions?secret=query", json={"prompt": "my secret words", "max_tokens": 1})
-    line = parrot.log_line(r"POST /v1/completions 200 .* done")
+    line = parrot.log_line(r"POST /v1/completions 200 .* done prompt=15 cached=\d+ completion=1 .* finish=length$")
     assert "secret" not in parrot.log() and "?" not in line
 
 
@@ -198,3 +198,51 @@ def test_json_log(start, parrot_path):
     lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines] == [200, 400]
     assert lines[0]["path"] == "/health" and lines[0]["end"] == "done" and lines[0]["bytes"] > 0
+    assert "finish" not in lines[0] and "prompt_tokens" not in lines[1]
+
+
+def logged(server, path):
+    line = server.log_line(f'"path":"{path}"')
+    return json.loads(line)
+
+
+def test_log_tells_what_was_generated(start, parrot_path):
+    """As the answer itself does, in both formats; prompts and answers are not in it."""
+    server = start(parrot_path, "--log-format", "json")
+    ask = {"messages": [{"role": "user", "content": "my secret words"}], "max_tokens": 6}
+    answer = server.http.post("/v1/chat/completions", json=ask).json()
+    line, usage, timings = logged(server, "/v1/chat/completions"), answer["usage"], answer["timings"]
+    assert (line["prompt_tokens"], line["completion_tokens"], line["cached_tokens"]) == (usage["prompt_tokens"], 6, 0)
+    assert line["finish"] == "length" and line["queue_ms"] == pytest.approx(timings["queue_ms"], abs=0.06)
+    assert line["ttft_ms"] == pytest.approx(timings["queue_ms"] + timings["prompt_ms"], abs=0.11)
+    server.http.post("/completions", json={"prompt": ["a", "bc"], "max_tokens": 3, "n": 2})
+    line = logged(server, "/completions")
+    assert (line["prompt_tokens"], line["completion_tokens"], line["finish"]) == (3, 12, "length")
+    server.http.post("/chat/completions", json={**ask, "max_tokens": 40, "tools": [
+        {"type": "function", "function": {"name": "get_weather"}}]})
+    assert logged(server, "/chat/completions")["finish"] == "tool_calls"
+    assert server.http.post("/completion", json={"prompt": 5}).status_code == 400
+    assert "finish" not in logged(server, "/completion")
+    server.stop()
+    assert "secret" not in server.log()
+
+
+def test_log_tells_how_far_a_left_answer_came(start, endless_path):
+    server = start(endless_path, "--log-format", "json", "-np", "1", "-c", "4096", "--temp", "0")
+    body = '{"prompt": "abcd", "n_predict": 4000, "stream": true}'
+    reading, waiting = server.connect(), server.connect()
+    reading.sendall(post("/completion", body))
+    received = b""
+    while b"word two" not in received:
+        received += reading.recv(4096)
+    waiting.sendall(post("/v1/completion", body))
+    assert waiting.recv(4096).startswith(b"HTTP/1.1 200")
+    time.sleep(0.05)
+    waiting.close()
+    line = logged(server, "/v1/completion")
+    assert (line["prompt_tokens"], line["completion_tokens"], line["ttft_ms"]) == (4, 0, None)
+    assert line["finish"] == "canceled" and line["end"] == "client left" and line["queue_ms"] >= 50
+    reading.close()
+    line = logged(server, "/completion")
+    assert line["finish"] == "canceled" and line["completion_tokens"] >= 5 and 0 < line["ttft_ms"] <= line["ms"]
+    server.stop()
