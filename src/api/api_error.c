@@ -59,6 +59,10 @@ void api_error_from(struct api_error *error, const struct smollm_error *cause)
         status = 503;
         code = "shutting_down";
         break;
+    case SMOLLM_ETIMEDOUT:
+        status = 503;
+        code = "deadline_exceeded";
+        break;
     case SMOLLM_ENOMEM:
         status = 503;
         code = "out_of_memory";

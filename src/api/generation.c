@@ -33,6 +33,8 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .want_logprobs = request->logprobs >= 0 || request->return_tokens,
                                            .want_progress = request->return_progress && request->is_stream,
                                            .cache_owner = call->caller,
+                                           .priority = (int32_t)request->priority,
+                                           .deadline_ms = (uint32_t)request->deadline_ms,
                                            .notify = call->notify,
                                            .notify_user = call->notify_user};
 }

@@ -10,7 +10,8 @@
 /* Numbers as JSON has them, before they go into the library's types. */
 struct numbers {
     double temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
-    int64_t top_k, repeat_last_n, seed, max_tokens, max_completion_tokens, n_predict, n, top_logprobs, n_probs, best_of;
+    int64_t top_k, repeat_last_n, seed, max_tokens, max_completion_tokens, n_predict, n, top_logprobs, n_probs, best_of,
+        priority, deadline_ms;
     bool stream, echo, ignore_eos, return_progress, return_tokens, parallel_tool_calls;
 };
 
@@ -51,6 +52,8 @@ static const struct {
     {ALL, TRUTH("stream", stream)},
     {ALL, TRUTH("ignore_eos", ignore_eos)},
     {ALL, TRUTH("return_progress", return_progress)},
+    {ALL, INTEGER("priority", priority, -1000, 1000)},
+    {ALL, INTEGER("deadline_ms", deadline_ms, 0, 86400000)},
     {CHAT | TEXT, INTEGER("max_tokens", max_tokens, -1, 1 << 24)},
     {CHAT, INTEGER("max_completion_tokens", max_completion_tokens, -1, 1 << 24)},
     {NATIVE, INTEGER("max_tokens", n_predict, -1, 1 << 24)},
@@ -277,6 +280,8 @@ static void take_numbers(const struct api_options *defaults, const struct number
     request->is_stream = n->stream;
     request->ignore_eos = n->ignore_eos;
     request->return_progress = n->return_progress;
+    request->priority = n->priority;
+    request->deadline_ms = n->deadline_ms;
     request->return_tokens = n->return_tokens;
     request->echo = n->echo;
     request->answers = n->n;

@@ -44,6 +44,8 @@ struct generation_request {
     bool is_stream;
     bool include_usage;
     bool return_progress;
+    int64_t priority;    /* among the requests of its key: the lower, the sooner */
+    int64_t deadline_ms; /* 0: none */
     bool ignore_eos;
     bool echo;
     bool return_tokens;

@@ -85,6 +85,11 @@ static void write_pages(const struct smollm_engine_stats *s, struct buffer *out)
                  s->kv_pages_known);
     write_metric(out, "smollm_kv_pages_forgotten_total", "counter", "Known pages whose memory was wanted.",
                  (double)s->kv_pages_forgotten);
+    write_metric(out, "smollm_pauses_total", "counter", "Times that an answer lost its place to others for a while.",
+                 (double)s->pauses);
+    write_metric(out, "smollm_read_ahead_tokens_total", "counter",
+                 "Tokens of prompts that may come next, read while nothing else was to do.",
+                 (double)s->read_ahead_tokens);
 }
 
 /* The names by which inference gateways on Kubernetes schedule. */

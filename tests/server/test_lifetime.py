@@ -107,18 +107,36 @@ def test_slow_but_steady_reader_is_kept(endless):
 
 def test_busy(start, endless_path):
     server = start(endless_path, "-np", "1", "-c", "4096", "--metrics")
-    connections = []
-    refused = None
-    for _ in range(70):
-        connections.append(server.connect())
-        connections[-1].sendall(STREAM)
-    time.sleep(1)
-    begin = time.monotonic()
-    refused = server.http.post("/v1/chat/completions", json=BODY)
-    assert refused.status_code == 429 and int(refused.headers["retry-after"]) >= 1
-    assert refused.json()["error"]["code"] == "queue_full" and time.monotonic() - begin < 0.5
+    connections = [server.connect() for _ in range(80)]
+    for connection in connections:  # no streams: those would give way, as nobody reads them
+        connection.sendall(WHOLE)
+    connections[-1].settimeout(10)
+    refused = connections[-1].recv(4096)
+    assert status_of(refused) == 429 and int(re.search(rb"Retry-After: (\d+)", refused, re.I)[1]) >= 1
+    assert b'"queue_full"' in refused
     assert server.http.get("/health").status_code == 200
     assert re.search(r'^smollm_requests_refused_total{status="429"} [1-9]', server.http.get("/metrics").text, re.M)
+    for connection in connections:
+        connection.close()
+    server.wait_idle()
+    server.stop()
+
+
+def test_readers_who_take_nothing_make_room(start, endless_path):
+    """More of them than there are places and than may wait: others are served all the same."""
+    server = start(endless_path, "-np", "1", "-c", "4096", "--metrics")
+    connections = [server.connect(receive_buffer=4096) for _ in range(70)]
+    for connection in connections:
+        connection.sendall(STREAM)
+        time.sleep(0.005)
+    answer = None
+    for _ in range(100):
+        answer = server.http.post("/completion", json={"prompt": "a", "n_predict": 3})
+        if answer.status_code != 429:
+            break
+        time.sleep(0.1 * SLOWNESS)
+    assert answer.status_code == 200
+    assert re.search(r"^smollm_pauses_total [1-9]", server.http.get("/metrics").text, re.M)
     for connection in connections:
         connection.close()
     server.wait_idle()
@@ -237,3 +255,21 @@ def test_model_file_deleted_while_serving(start, folder, parrot_path):
     path.unlink()
     assert server.http.post("/completion", json={"prompt": "a", "n_predict": 3}).json()["content"].startswith("<think>")
     server.stop()
+
+
+def test_deadlines_end_what_nobody_waits_for(endless):
+    """In the queue with 503 and Retry-After, in a stream with an error event."""
+    busy = [endless.connect() for _ in range(2)]
+    for connection in busy:
+        connection.sendall(STREAM)
+    endless.wait_busy(2)
+    late = endless.http.post("/v1/chat/completions", json={**BODY, "stream": False, "deadline_ms": 100})
+    assert late.status_code == 503 and late.json()["error"]["code"] == "deadline_exceeded"
+    for connection in busy:
+        connection.close()
+    endless.wait_idle()
+    cut = endless.http.post("/v1/chat/completions", json={**BODY, "deadline_ms": 200}).text
+    assert '"deadline_exceeded"' in cut and cut.count("data: ") > 1
+    for wrong in ({"deadline_ms": -1}, {"deadline_ms": 1 << 40}, {"priority": 1.5}, {"priority": 1001}):
+        refused = endless.http.post("/v1/chat/completions", json={**BODY, **wrong})
+        assert refused.status_code == 400 and refused.json()["error"]["param"] == next(iter(wrong))

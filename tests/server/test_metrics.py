@@ -131,7 +131,7 @@ def test_refusals_are_counted_by_status(parrot):
 
 
 def test_metrics_are_read_while_a_prompt_is(start):
-    """Twenty times a second for a second: all of it before the prompt is read, and its passes are seen to go by."""
+    """Twenty times a second: all of it before the prompt is read, and its passes are seen to go by."""
     import os
 
     path = os.environ.get("SMOLLM_TEST_MODEL")
@@ -142,15 +142,16 @@ def test_metrics_are_read_while_a_prompt_is(start):
         connection.sendall(post("/completion", '{"prompt": "' + "word " * 8000 + '"}'))
         server.wait_busy()
         seen = []
-        for _ in range(20):
+        for _ in range(400):
             sample = read(server)
             slot, = server.slots()
             if slot["state"] != "prefill":
                 break
             seen.append(sample)
+            if len(seen) > 20 and sample["smollm_step_seconds_count"] > seen[0]["smollm_step_seconds_count"]:
+                break
             time.sleep(0.05)
     assert len(seen) > 2 and all(sample["smollm_requests_running"] == 1 for sample in seen)
-    if SLOWNESS == 1:  # otherwise a pass takes longer than all of this
-        assert seen[-1]["smollm_step_seconds_count"] > seen[0]["smollm_step_seconds_count"]
+    assert seen[-1]["smollm_step_seconds_count"] > seen[0]["smollm_step_seconds_count"]
     server.wait_idle()
     server.stop()

@@ -1,5 +1,7 @@
 """What clients send again is not read again: turns of a conversation, several answers to one prompt; and not across keys."""
+import os
 import re
+import time
 
 SYSTEM = {"role": "system", "content": "You answer in few words. " * 20}
 
@@ -23,6 +25,26 @@ def test_turns_read_what_is_new_alone(small):
     # Another question after the same system prompt.
     _, other, cached = chat(client, [SYSTEM, {"role": "user", "content": "How many legs has a spider?"}])
     assert 100 < cached < other
+
+
+def read_ahead(server):
+    return int(re.search(r"^smollm_read_ahead_tokens_total (\d+)$", server.http.get("/metrics").text, re.M)[1])
+
+
+def test_the_next_turn_is_read_while_idle(start):
+    server = start(os.environ["SMOLLM_TEST_MODEL"], "-c", "2048", "--metrics", "--temp", "0", "--alias", "small")
+    client = server.openai()
+    messages = [SYSTEM, {"role": "user", "content": "What is the capital of France?"}]
+    text, first, _ = chat(client, messages)
+    deadline = time.monotonic() + 20
+    while read_ahead(server) == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    messages += [{"role": "assistant", "content": text[0]}, {"role": "user", "content": "And of Italy?"}]
+    _, second, cached = chat(client, messages)
+    message = server.http.post("/tokenize", json={"content": "And of Italy?"}).json()["tokens"]
+    frame = server.http.post("/tokenize", json={"content": "<|im_end|>\n<|im_start|>assistant\n", "parse_special": True}).json()["tokens"]
+    assert second - cached == len(message) + len(frame)
 
 
 def test_answers_to_one_prompt_share_it(small):
