@@ -279,7 +279,8 @@ struct smollm_request_options {
     size_t stop_count;
     int logprobs; /* -1 or 0 with want_logprobs false: none; with want_logprobs: this many alternatives (0 to 20) */
     bool want_logprobs;
-    bool want_progress; /* SMOLLM_EVENT_PROGRESS while the prompt is read */
+    bool
+        want_progress; /* SMOLLM_EVENT_QUEUED while the request waits, SMOLLM_EVENT_PROGRESS while its prompt is read */
     /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
      * other numbers neither use it nor can tell from their speed that it is there. Owners share the engine evenly. */
     uint64_t cache_owner;
@@ -298,6 +299,7 @@ SMOLLM_API int smollm_submit(struct smollm_engine *engine, const struct smollm_r
                              struct smollm_request **request, struct smollm_error *error);
 
 enum smollm_event_type {
+    SMOLLM_EVENT_QUEUED,         /* queue: its place has changed; only the newest is kept for the reader */
     SMOLLM_EVENT_PROGRESS,       /* progress */
     SMOLLM_EVENT_THINKING,       /* text, tokens */
     SMOLLM_EVENT_TEXT,           /* text, tokens */
@@ -347,6 +349,10 @@ struct smollm_event {
         struct smollm_text id;
         struct smollm_text name;
     } tool;
+    struct {
+        uint32_t ahead; /* requests that come before this one */
+        double seconds; /* until its prompt is read, estimated; negative: not known */
+    } queue;
     struct {
         uint32_t total, cached, processed;
         double ms;

@@ -123,7 +123,7 @@ static void write_progress(struct generation *generation, struct choice *choice,
 static void stream_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
                          struct buffer *out)
 {
-    if (event->type == SMOLLM_EVENT_PROGRESS) {
+    if (event->type == SMOLLM_EVENT_QUEUED || event->type == SMOLLM_EVENT_PROGRESS) {
         write_progress(generation, choice, event, out);
         return;
     }

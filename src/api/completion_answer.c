@@ -134,8 +134,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
     for (size_t i = 0; i < event->token_count; i++)
         keep_token(generation, choice, &event->tokens[i]);
     write_piece(generation, choice, event->text, NULL, &writer);
-    if (event->type == SMOLLM_EVENT_PROGRESS)
-        generation_write_progress(event, &writer);
+    generation_write_progress(event, &writer);
     end_chunk(&writer);
 }
 

@@ -404,8 +404,23 @@ void generation_write_timings(const struct choice *choice, struct json_writer *w
     json_end_object(writer);
 }
 
+static void write_place(const struct smollm_event *event, struct json_writer *writer)
+{
+    json_key(writer, "queue");
+    json_begin_object(writer);
+    json_key_unsigned(writer, "ahead", event->queue.ahead);
+    json_key_decimal(writer, "seconds", event->queue.seconds < 0 ? (double)NAN : event->queue.seconds);
+    json_end_object(writer);
+}
+
 void generation_write_progress(const struct smollm_event *event, struct json_writer *writer)
 {
+    if (event->type == SMOLLM_EVENT_QUEUED) {
+        write_place(event, writer);
+        return;
+    }
+    if (event->type != SMOLLM_EVENT_PROGRESS)
+        return;
     json_key(writer, "prompt_progress");
     json_begin_object(writer);
     json_key_unsigned(writer, "total", event->progress.total);

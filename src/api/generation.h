@@ -40,7 +40,7 @@ struct generation;
 /* How a family of clients wants to have it. With `stream` functions each writes whole SSE events. */
 struct generation_format {
     void (*begin)(struct generation *generation, struct choice *choice, struct buffer *out);
-    /* PROGRESS, THINKING, TEXT, TOOL_CALL, TOOL_ARGUMENTS */
+    /* QUEUED, PROGRESS, THINKING, TEXT, TOOL_CALL, TOOL_ARGUMENTS */
     void (*event)(struct generation *generation, struct choice *choice, const struct smollm_event *event,
                   struct buffer *out);
     void (*finish)(struct generation *generation, struct choice *choice, struct buffer *out);
@@ -93,7 +93,8 @@ double generation_logprob(float logprob);
 const char *generation_reason(const struct choice *choice);
 /* A writer that goes on with a list in a buffer, comma included. */
 struct json_writer generation_list(struct buffer *list);
-/* "prompt_progress": {...} */
+/* How far it is before the first token, QUEUED or PROGRESS: "queue": {...} or "prompt_progress": {...}; nothing for
+ * other events. */
 void generation_write_progress(const struct smollm_event *event, struct json_writer *writer);
 
 #endif

@@ -116,8 +116,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
     json_key_unsigned(&writer, "tokens_evaluated", choice->prompt_tokens);
     if (generation->request.logprobs >= 0 && event->token_count > 0)
         write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);
-    if (event->type == SMOLLM_EVENT_PROGRESS)
-        generation_write_progress(event, &writer);
+    generation_write_progress(event, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
 }

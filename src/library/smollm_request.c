@@ -52,12 +52,14 @@ struct smollm_request {
     /* Under the mutex. */
     struct event_ring ring;
     bool parked; /* the engine waits for room */
+    bool has_queued;
     bool has_progress;
     bool canceled;
     bool ended;     /* `last` is set */
     bool delivered; /* and has been read */
     bool has_slot;  /* usage.queue_ms is known */
     struct smollm_usage usage;
+    struct smollm_event queued; /* the newest of its kind, as is the next one */
     struct smollm_event progress;
     struct smollm_event last;
     void (*notify)(void *user);
@@ -170,6 +172,20 @@ static bool client_ready(void *user)
     return ready;
 }
 
+static void client_queued(void *user, uint32_t ahead, double seconds)
+{
+    struct smollm_request *request = user;
+    if (!request->want_progress)
+        return;
+    pthread_mutex_lock(&request->mutex);
+    request->queued = (struct smollm_event){.type = SMOLLM_EVENT_QUEUED};
+    request->queued.queue.ahead = ahead;
+    request->queued.queue.seconds = seconds;
+    request->has_queued = true;
+    tell_reader(request);
+    pthread_mutex_unlock(&request->mutex);
+}
+
 static double ms_since_submitted(const struct smollm_request *request)
 {
     return (double)(clock_nanoseconds() - request->submitted_ns) * 1e-6;
@@ -193,6 +209,7 @@ static void client_progress(void *user, uint32_t processed, uint32_t cached, uin
     request->progress.progress.cached = cached;
     request->progress.progress.ms = ms;
     request->has_progress = true;
+    request->has_queued = false; /* what was not read of the queue is over */
     tell_reader(request);
     pthread_mutex_unlock(&request->mutex);
 }
@@ -372,6 +389,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
                                     .end_token = options->ignore_eos ? NULL : engine->model->end_token,
                                     .client = {.user = request,
                                                .ready = client_ready,
+                                               .queued = client_queued,
                                                .progress = client_progress,
                                                .token = client_token,
                                                .finished = client_finished}};
@@ -411,6 +429,11 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
 /* Under the mutex: the next event, if there is one. */
 static bool take_event(struct smollm_request *request, struct smollm_event *event, bool *wake_engine)
 {
+    if (request->has_queued) {
+        request->has_queued = false;
+        *event = request->queued;
+        return true;
+    }
     if (request->has_progress) {
         request->has_progress = false;
         *event = request->progress;

@@ -251,6 +251,27 @@ static void test_tool_deltas(void **state)
     buffer_free(&out);
 }
 
+/* A place in the queue is told by all three formats in the same words; an unknown wait is null. */
+static void test_place_in_queue(void **state)
+{
+    struct fixture *f = *state;
+    static const struct generation_format *const formats[] = {&chat_format, &completion_format, &native_format};
+    for (int i = 0; i < 3; i++) {
+        struct generation g = {.api = f->api, .format = formats[i], .id = "x"};
+        struct smollm_event event = {.type = SMOLLM_EVENT_QUEUED, .queue = {.ahead = 3, .seconds = 12.5}};
+        struct buffer out = {0};
+        g.request.logprobs = -1;
+        formats[i]->event(&g, &g.choices[0], &event, &out);
+        assert_non_null(strstr(out.data, ",\"queue\":{\"ahead\":3,\"seconds\":12.5}}\n\n"));
+        buffer_clear(&out);
+        event.queue.seconds = -1;
+        formats[i]->event(&g, &g.choices[0], &event, &out);
+        assert_non_null(strstr(out.data, ",\"queue\":{\"ahead\":3,\"seconds\":null}}\n\n"));
+        assert_null(strstr(out.data, "prompt_progress"));
+        buffer_free(&out);
+    }
+}
+
 /* Tokens that are no whole characters are different names in top_logprobs. */
 static void test_names_of_parts(void **state)
 {
@@ -297,6 +318,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_queue_full_and_abort),
         cmocka_unit_test(test_tool_deltas),
+        cmocka_unit_test(test_place_in_queue),
         cmocka_unit_test(test_names_of_parts),
         cmocka_unit_test(test_writer),
     };

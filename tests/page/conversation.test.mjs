@@ -233,6 +233,39 @@ test('a tool call is shown for what it is', () => withPage(async (page) => {
     assert.match(await answer.innerText(), /get_weather[^]*\{"city": "Oslo<b>"\}/);
 }));
 
+test('waiting in the queue shows and tells the place, then the reading takes over', () => withPage(async (page) => {
+    await send(page, 'queued');
+    const line = page.locator('.answer .aside');
+    const told = page.locator('.unseen[role=status]'); // polite, and outside what is busy
+    await line.getByText('Waiting: 3 requests before yours, about 12 s').waitFor();
+    assert.equal(await told.innerText(), 'Waiting: 3 requests before yours, about 12 s');
+    assert.equal(await told.evaluate((element) => element.closest('[aria-busy]')), null);
+    server.proceed();
+    await line.getByText('Waiting: 3 requests before yours, about 4 min').waitFor();
+    assert.equal(await told.innerText(), 'Waiting: 3 requests before yours, about 12 s', 'said once for each place');
+    server.proceed();
+    await line.getByText('Waiting: 1 request before yours, about 1 s').waitFor();
+    await told.getByText('Waiting: 1 request before yours, about 1 s').waitFor();
+    server.proceed();
+    await line.getByText('Waiting: your request is next', { exact: true }).waitFor();
+    server.proceed();
+    await line.getByText('Reading the conversation, 50 %').waitFor();
+    await told.getByText('The model is answering.').waitFor();
+    assert.equal(await page.getByText('Waiting:').count(), 0);
+    server.proceed();
+    assert.match(await (await ended(page)).innerText(), /^It was your turn\./);
+}));
+
+test('a person may leave the queue', () => withPage(async (page) => {
+    await send(page, 'queued');
+    await page.locator('.answer').getByText('Waiting: 3 requests').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByText('Stopped.', { exact: true }).waitFor();
+    assert.equal(await page.getByText('Waiting:').count(), 0);
+    await until(() => lastRequest().aborted, 'abort at the server');
+    server.proceed();
+}));
+
 test('reading a long prompt shows how far it is', () => withPage(async (page) => {
     await send(page, 'reading');
     await page.getByText(/Reading the conversation, \d0 %/).waitFor();

@@ -144,6 +144,18 @@ const answers = {
         await stream.say(Array.from({ length: 400 }, (_, index) => `word${index} `).join(''), { delay: 20, size: 8 });
         if (!stream.closed) stream.end();
     },
+    /* Each place stays until the test says `proceed`. */
+    async queued(response, { proceed }) {
+        const stream = new Stream(response);
+        for (const queue of [{ ahead: 3, seconds: 11.2 }, { ahead: 3, seconds: 240 }, { ahead: 1, seconds: 0.2 }, { ahead: 0, seconds: null }]) {
+            stream.send(chunk({}, null, { queue }));
+            await proceed();
+        }
+        stream.send(chunk({}, null, { prompt_progress: { total: 1000, cache: 0, processed: 500, time_ms: 10 } }));
+        await proceed();
+        await stream.say('It was your turn.');
+        stream.end();
+    },
     async reading(response) {
         const stream = new Stream(response);
         for (let processed = 100; processed <= 1000; processed += 100) {
@@ -214,10 +226,13 @@ function servePage(response) {
 /**
  * `key`: asked for with 401. `alone`: the process lives as long as the server.
  * `requests`: every chat request's body, with `aborted` once its client has left.
+ * `proceed`: lets an answer that waits for it go on.
  */
 export async function startFakeServer({ port = 0, key = null, thinks = true, alone = false } = {}) {
     const requests = [];
     const times = new Map();
+    const held = [];
+    const proceed = () => new Promise((resolve) => held.push(resolve));
 
     async function chat(request, response) {
         const body = await readBody(request);
@@ -228,7 +243,7 @@ export async function startFakeServer({ port = 0, key = null, thinks = true, alo
         response.on('close', () => (entry.aborted = !response.writableFinished));
         times.set(last, (times.get(last) ?? 0) + 1);
         const answer = Object.hasOwn(answers, word) ? answers[word] : answers.default;
-        await answer(response, { body, times: times.get(last), text: `You said: ${last}` });
+        await answer(response, { body, times: times.get(last), proceed, text: `You said: ${last}` });
     }
 
     const server = createServer((request, response) => {
@@ -249,6 +264,7 @@ export async function startFakeServer({ port = 0, key = null, thinks = true, alo
     return {
         url: `http://127.0.0.1:${server.address().port}/`,
         requests,
+        proceed: () => held.shift()(),
         close: () => new Promise((resolve) => {
             server.close(resolve);
             server.closeAllConnections();

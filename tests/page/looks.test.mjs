@@ -25,6 +25,14 @@ test('phone: nothing is wider than the screen, the list is a drawer, Enter is a 
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360));
     assert.ok(await page.locator('.thread').evaluate((element) => element.scrollWidth <= element.clientWidth));
 
+    await field.fill('queued');
+    await page.getByRole('button', { name: 'Send' }).tap();
+    await page.locator('.answer').getByText('Waiting: 3 requests before yours').waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 360));
+    assert.ok(await page.locator('.thread').evaluate((element) => element.scrollWidth <= element.clientWidth));
+    await page.getByRole('button', { name: 'Stop' }).tap();
+    await ended(page);
+
     const list = page.getByRole('navigation', { name: 'Conversations' });
     assert.equal(await list.isVisible(), false);
     await page.getByRole('button', { name: 'Show conversations' }).tap();

@@ -4,6 +4,7 @@ import {
     messagesOf, newAssistantTurn, newConversation, newUserTurn, turnsBefore, withoutStreaming, withTurn,
     type AssistantTurn, type Conversation, type Turn,
 } from './conversation';
+import { placeText } from './place';
 import { ProblemError, type Problem } from './problem';
 import { askServer, type ServerState } from './server_info';
 import { applyTheme, loadKey, loadSettings, saveKey, saveSettings, type Settings } from './settings';
@@ -13,6 +14,7 @@ import { Store } from './store';
 /** What an answer that is being made is doing. */
 export type Phase =
     | { name: 'sending' }
+    | { name: 'queued'; ahead: number; seconds: number | null }
     | { name: 'reading'; done: number; total: number }
     | { name: 'answering' }
     | { name: 'waiting'; until: number; message: string };
@@ -315,14 +317,19 @@ export class Chat {
         let thoughtFrom = 0;
         let ending: AssistantTurn['ending'] = 'complete';
         for await (const event of this.streamWhenFree(id, request, run)) {
-            if (event.type !== 'thinking' && event.type !== 'reading' && thoughtFrom && turn().thinkingSeconds === null) {
+            const isBefore = event.type === 'queued' || event.type === 'reading';
+            if (event.type !== 'thinking' && !isBefore && thoughtFrom && turn().thinkingSeconds === null) {
                 change({ thinkingSeconds: (performance.now() - thoughtFrom) / 1000 });
             }
             switch (event.type) {
                 case 'open':
                     this.announce('The model is answering.');
                     break;
+                case 'queued':
+                    this.setQueued(id, event.ahead, event.seconds);
+                    break;
                 case 'reading':
+                    if (this.state.phases[id]?.name === 'queued') this.announce('The model is answering.');
                     this.setPhase(id, { name: 'reading', done: event.done, total: event.total });
                     break;
                 case 'thinking':
@@ -347,6 +354,13 @@ export class Chat {
             }
         }
         change({ ending });
+    }
+
+    /** Said aloud only when the place changes: the seconds alone would interrupt too often. */
+    private setQueued(id: string, ahead: number, seconds: number | null): void {
+        const before = this.state.phases[id];
+        if (before?.name !== 'queued' || before.ahead !== ahead) this.announce(placeText(ahead, seconds));
+        this.setPhase(id, { name: 'queued', ahead, seconds });
     }
 
     private setAnswering(id: string): void {

@@ -13,6 +13,7 @@ export interface ChatRequest {
 
 export type ChatEvent =
     | { type: 'open' }
+    | { type: 'queued'; ahead: number; seconds: number | null }
     | { type: 'reading'; done: number; total: number }
     | { type: 'thinking'; text: string }
     | { type: 'text'; text: string }
@@ -32,6 +33,7 @@ interface Chunk {
     }[];
     usage?: { prompt_tokens?: number; completion_tokens?: number; prompt_tokens_details?: { cached_tokens?: number } } | null;
     timings?: { prompt_n?: number; cache_n?: number; predicted_n?: number; predicted_per_second?: number };
+    queue?: { ahead?: number; seconds?: number | null };
     prompt_progress?: { total?: number; cache?: number; processed?: number };
 }
 
@@ -67,6 +69,7 @@ class ChunkReader {
             const code = (chunk.error as { code?: unknown }).code;
             throw new ProblemError(problemOf(typeof code === 'number' ? code : 500, chunk, null));
         }
+        if (chunk.queue) yield { type: 'queued', ahead: chunk.queue.ahead ?? 0, seconds: chunk.queue.seconds ?? null };
         const progress = chunk.prompt_progress;
         if (progress?.total) yield { type: 'reading', done: progress.processed ?? 0, total: progress.total };
         const choice = chunk.choices?.[0];

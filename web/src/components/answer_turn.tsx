@@ -2,6 +2,7 @@
 import type { Chat, Phase } from '../chat';
 import type { AssistantTurn, Statistics, ToolCall } from '../conversation';
 import { visible } from '../markdown';
+import { placeText } from '../place';
 import { CopyButton } from './copy_button';
 import { AgainIcon } from './icons';
 import { MarkdownView } from './markdown_view';
@@ -43,6 +44,7 @@ function Progress({ chat, phase }: { chat: Chat; phase: Phase }) {
         case 'sending': return <Dots />;
         case 'waiting': return <WaitingNotice chat={chat} phase={phase} />;
         case 'answering': return null;
+        case 'queued': return <p class="aside"><Dots /> {placeText(phase.ahead, phase.seconds)}</p>;
         case 'reading':
             return <p class="aside"><Dots /> Reading the conversation, {Math.floor((100 * phase.done) / phase.total)} %</p>;
     }
