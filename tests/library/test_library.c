@@ -332,6 +332,113 @@ static void guesses_change_nothing(void **state)
     }
 }
 
+static void count_up(void *user)
+{
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+/* told: counts what it is told. */
+static struct smollm_request *ask_for_progress(struct smollm_engine *engine, atomic_int *told)
+{
+    struct smollm_request_options options = {.prompt = text_of("which place?"),
+                                             .max_tokens = 5,
+                                             .ignore_eos = true,
+                                             .want_progress = true,
+                                             .notify = told ? count_up : NULL,
+                                             .notify_user = told};
+    struct smollm_request *request;
+    struct smollm_error error;
+    if (smollm_submit(engine, &options, &request, &error) < 0)
+        fail_msg("%s", error.message);
+    return request;
+}
+
+/* More than its ring holds, and nobody reads it: it keeps its slot until it is cancelled. */
+static struct smollm_request *ask_and_stall(struct smollm_engine *engine)
+{
+    struct smollm_request_options options = {
+        .prompt = text_of("stalled"), .ignore_eos = true, .want_logprobs = true, .logprobs = 20};
+    struct smollm_request *request;
+    struct smollm_error error;
+    if (smollm_submit(engine, &options, &request, &error) < 0)
+        fail_msg("%s", error.message);
+    return request;
+}
+
+static void wait_for_count(atomic_int *count, int wanted)
+{
+    for (int i = 0; i < 20000 && atomic_load(count) < wanted; i++)
+        usleep(1000);
+    assert_int_equal(atomic_load(count), wanted);
+}
+
+/* A reader that was away finds its newest place alone; who did not ask for it is told nothing. */
+static void only_the_newest_place_is_kept(void **state)
+{
+    struct smollm_engine *engine = start(1, 8, 64);
+    struct smollm_event event;
+    atomic_int told = 0;
+    struct smollm_request *running = ask_and_stall(engine), *first = ask(engine, "first", 1, 5),
+                          *second = ask(engine, "second", 1, 5), *third = ask(engine, "third", 1, 5),
+                          *last = ask_for_progress(engine, &told);
+    wait_for_count(&told, 1);
+    assert_int_equal(smollm_next_event(last, 0, &event), 0);
+    assert_int_equal(event.type, SMOLLM_EVENT_QUEUED);
+    assert_int_equal(event.queue.ahead, 3);
+    assert_true(event.queue.seconds < 0);
+    smollm_cancel(first);
+    wait_for_count(&told, 2);
+    smollm_cancel(second);
+    wait_for_count(&told, 3);
+    assert_int_equal(smollm_next_event(last, 0, &event), 0);
+    assert_int_equal(event.type, SMOLLM_EVENT_QUEUED);
+    assert_int_equal(event.queue.ahead, 1);
+    assert_int_equal(smollm_next_event(last, 0, &event), SMOLLM_ETIMEDOUT);
+    assert_int_equal(smollm_next_event(first, 0, &event), 0);
+    assert_int_equal(event.type, SMOLLM_EVENT_FINISH);
+    /* A place that was not read is out of date once the prompt is. */
+    smollm_cancel(third);
+    wait_for_count(&told, 4);
+    smollm_cancel(running);
+    for (int i = 0; i < 20000 && atomic_load(&told) == 4; i++)
+        usleep(1000);
+    assert_int_equal(smollm_next_event(last, 0, &event), 0);
+    assert_int_equal(event.type, SMOLLM_EVENT_PROGRESS);
+    struct smollm_request *all[] = {running, first, second, third, last};
+    for (int i = 0; i < 5; i++)
+        smollm_request_close(all[i]);
+    smollm_engine_close(engine);
+}
+
+/* Places only come nearer, and once the queue has drained for a while the wait is estimated. Nothing is said of the
+ * queue after the prompt is read. */
+static void places_come_nearer(void **state)
+{
+    struct smollm_engine *engine = start(1, 8, 64);
+    struct smollm_request *others[5];
+    for (int i = 0; i < 5; i++)
+        others[i] = ask(engine, "another", 1, 200);
+    struct smollm_request *request = ask_for_progress(engine, NULL);
+    struct smollm_event event;
+    uint32_t ahead = UINT32_MAX;
+    double seconds = -1;
+    while (smollm_next_event(request, 20000, &event) == 0 && event.type == SMOLLM_EVENT_QUEUED) {
+        assert_true(event.queue.ahead < ahead || event.queue.seconds != seconds);
+        assert_true(event.queue.ahead <= ahead);
+        ahead = event.queue.ahead;
+        seconds = event.queue.seconds;
+    }
+    assert_int_equal(ahead, 0);
+    assert_true(seconds > 0 && seconds < 60);
+    do
+        assert_int_not_equal(event.type, SMOLLM_EVENT_QUEUED);
+    while (smollm_next_event(request, 20000, &event) == 0);
+    smollm_request_close(request);
+    for (int i = 0; i < 5; i++)
+        smollm_request_close(others[i]);
+    smollm_engine_close(engine);
+}
+
 /* How fast a queue drains is measured while there is one. */
 static void the_drain_is_measured(void **state)
 {
@@ -823,6 +930,8 @@ int main(void)
         cmocka_unit_test(prompts_read_together_share),
         cmocka_unit_test(forgotten_prompts_are_computed_again),
         cmocka_unit_test(guesses_change_nothing),
+        cmocka_unit_test(only_the_newest_place_is_kept),
+        cmocka_unit_test(places_come_nearer),
         cmocka_unit_test(the_drain_is_measured),
         cmocka_unit_test(seeds_decide),
         cmocka_unit_test(stop_strings_end_the_answer),

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from conftest import post
+
 ASK = [{"role": "user", "content": "x"}]
 JSON = {"Content-Type": "application/json"}
 
@@ -164,6 +166,42 @@ def test_progress(small):
     progress = [e["prompt_progress"] for e in events if "prompt_progress" in e]
     assert len(progress) >= 2 and all(p["total"] == progress[0]["total"] for p in progress)
     assert progress[-1]["processed"] == progress[-1]["total"] > 900
+
+
+def places(connection, count):
+    """Reads a stream until it has told so many places or that its prompt is read; what it told in this order."""
+    received = b""
+    while True:
+        told = [json.loads(line[6:]) for line in received.split(b"\n")[:-1] if line.startswith(b"data: {")]
+        told = [{key: event[key] for key in ("queue", "prompt_progress") if key in event} for event in told]
+        told = [event for event in told if event]
+        if len(told) >= count or any("prompt_progress" in event for event in told):
+            return told
+        received += connection.recv(65536)
+
+
+def test_places_in_the_queue(start, endless_path):
+    """Told by each format that streams, and again when somebody before leaves; then comes the reading."""
+    server = start(endless_path, "-np", "1", "-c", "4096")
+    body = {"prompt": "a", "messages": ASK, "stream": True, "return_progress": True, "max_tokens": 4000}
+    working = server.connect()
+    working.sendall(post("/completion", json.dumps({**body, "ignore_eos": True})))
+    server.wait_busy()
+    waiting = []
+    for place, path in enumerate(("/v1/chat/completions", "/v1/completions", "/completion")):
+        waiting.append(server.connect())
+        waiting[-1].sendall(post(path, json.dumps(body)))
+        assert places(waiting[-1], 1) == [{"queue": {"ahead": place, "seconds": None}}]
+    waiting[0].close()
+    for place, connection in enumerate(waiting[1:]):
+        assert places(connection, 1) == [{"queue": {"ahead": place, "seconds": None}}]
+    working.close()
+    told = places(waiting[1], 9)
+    assert told[-1]["prompt_progress"]["total"] == 1
+    for connection in waiting[1:]:
+        connection.close()
+    server.wait_idle()
+    server.stop()
 
 
 def test_information(parrot):
