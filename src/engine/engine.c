@@ -4,9 +4,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/system_memory.h"
 #include "engine/engine_state.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,20 +196,6 @@ size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, 
 
 /* ---- Beginning and end ---- */
 
-/* Memory that the system could give now, in bytes; 0 when it does not say. */
-static uint64_t memory_available(void)
-{
-    FILE *file = fopen("/proc/meminfo", "re");
-    if (!file)
-        return 0;
-    char line[128];
-    unsigned long long kib = 0;
-    while (fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
-        kib = 0;
-    fclose(file);
-    return kib * 1024;
-}
-
 static int allocate(struct engine *engine, struct smollm_error *error)
 {
     const struct engine_options *o = &engine->options;
@@ -217,13 +203,13 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     const uint64_t page_bytes = KV_PAGE_POSITIONS * kv_cache_bytes_per_position(c, o->cache_type),
                    one = ((uint64_t)o->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS,
                    pages = o->kv_bytes > 0 ? o->kv_bytes / page_bytes : one * o->parallel, need = pages * page_bytes,
-                   have = memory_available();
+                   have = system_memory_available("");
     RETURN_ERROR_IF(
         pages < one, error, SMOLLM_ENOMEM,
         "a conversation of %u tokens needs %.1f MiB of keys and values, %.1f MiB are allowed (use a smaller "
         "--ctx-size or more --kv-memory)",
         o->context, (double)(one * page_bytes) / 1048576.0, (double)o->kv_bytes / 1048576.0);
-    RETURN_ERROR_IF(pages > UINT32_MAX / 2 || (have > 0 && need > have), error, SMOLLM_ENOMEM,
+    RETURN_ERROR_IF(pages > UINT32_MAX / 2 || need > have, error, SMOLLM_ENOMEM,
                     "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free (use a smaller "
                     "--ctx-size, --parallel or --kv-memory, or --cache-type q8_0)",
                     o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);

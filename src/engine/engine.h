@@ -76,9 +76,6 @@ struct engine_client {
     void (*queued)(void *user, uint32_t ahead, double seconds);
     /* Whether another token can be taken now; false parks the sequence until engine_wake. NULL: always. */
     bool (*ready)(void *user);
-    /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
-     * negative when not known. May be NULL. */
-    void (*queued)(void *user, uint32_t ahead, double seconds);
     /* After each pass over a part of the prompt; cached of the processed ones were known. May be NULL. */
     void (*progress)(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms);
     /* A token; returns false to end the sequence after it. */
