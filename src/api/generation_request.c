@@ -291,10 +291,11 @@ static void take_numbers(const struct api_options *defaults, const struct number
 static int take_max_tokens(const struct numbers *n, struct generation_request *request, struct api_error *error)
 {
     enum { UNSET = -2 };
-    const char *name = request->kind == GENERATION_NATIVE  ? "n_predict"
-                       : n->max_completion_tokens != UNSET ? "max_completion_tokens"
-                                                           : "max_tokens";
-    int64_t value = request->kind == GENERATION_NATIVE  ? n->n_predict
+    const bool is_native = request->kind == GENERATION_NATIVE;
+    const char *name = is_native && json_input_value(request->json, "n_predict") ? "n_predict"
+                       : n->max_completion_tokens != UNSET                       ? "max_completion_tokens"
+                                                                                 : "max_tokens";
+    int64_t value = is_native                           ? n->n_predict
                     : n->max_completion_tokens != UNSET ? n->max_completion_tokens
                                                         : n->max_tokens;
     if (value == 0)

@@ -24,6 +24,11 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     *result = NULL;
     const struct smollm_engine_options none = {0};
     options = options ? options : &none;
+    uint32_t most = model->weights.config.context;
+    RETURN_ERROR_IF(options->context > most, error, SMOLLM_EINVAL,
+                    "a context of %u tokens is more than the %u that the model reads (use a smaller --ctx-size, or "
+                    "--rope-scaling yarn for a model that was made for it)",
+                    options->context, most);
     struct engine_options wanted = {.context = options->context,
                                     .parallel = options->parallel ? options->parallel : 4,
                                     .queue = options->queue ? options->queue : 64,

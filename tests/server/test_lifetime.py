@@ -236,6 +236,35 @@ def test_open_address_needs_a_key(parrot_path, folder, start):
     server.stop()
 
 
+@pytest.mark.parametrize("option, value, words", [
+    ("--parallel", "-1", "1 to 1024"), ("--parallel", "0", "1 to 1024"), ("--parallel", "100000", "1 to 1024"),
+    ("--parallel", "1e3", "1 to 1024"), ("--parallel", "4x", "1 to 1024"), ("--parallel", "", "1 to 1024"),
+    ("--parallel", "9" * 30, "1 to 1024"), ("--ctx-size", "-1", "0 to 16777216"),
+    ("--ctx-size", "16777217", "0 to 16777216"), ("--ctx-size", "nan", "0 to 16777216"), ("--ubatch-size", "0", "1 to 8192"),
+    ("--threads", "-4", "0 to 1024"), ("--port", "65536", "0 to 65535"), ("--timeout", "0", "1 to 86400"),
+])
+def test_sizes_out_of_range(parrot_path, monkeypatch, option, value, words):
+    code, message = fails(parrot_path, option, value)
+    assert code == 2 and f"{option} takes" in message and f"from {words}, not '{value}'" in message, message
+    name = "SMOLLM_" + option[2:].upper().replace("-", "_")
+    monkeypatch.setenv(name, value)
+    code, message = fails(parrot_path)
+    assert code == 2 and f"not '{value}' (from {name})" in message, message
+
+
+def test_contexts_that_do_not_fit(parrot_path, folder):
+    """More than the model reads; more than there is memory for, with both sizes and what to do."""
+    from parrot_model import make_parrot
+
+    code, message = fails(parrot_path, "--port", "0", "--ctx-size", "4097")
+    assert code == 1 and "4097" in message and "4096" in message and "--ctx-size" in message, message
+    make_parrot(folder / "vast.gguf", ["a"], context=1 << 24)
+    code, message = fails(folder / "vast.gguf", "--port", "0", "--ctx-size", 1 << 24, "--parallel", "1024")
+    assert code == 1 and str(1 << 24) in message and "1024 conversations" in message, message
+    needed, free = map(float, re.findall(r"([0-9.]+) GiB", message))
+    assert needed > 4096 > free > 0 and "--ctx-size or --parallel" in message
+
+
 def test_ipv6(parrot_path, folder):
     try:
         server = Server(folder, parrot_path, "--host", "::1")

@@ -66,6 +66,27 @@ def test_ranges(parrot, field, values):
             assert error["param"].split("[")[0] == field, (field, value, error)
 
 
+# Beyond 16, 32, 53, 63 and 64 bits, and beyond what a double holds exactly.
+ABSURD = [-2, -2**31, -2**31 - 1, -2**63, -2**63 - 1, -10**30, 2**31, 2**32 - 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**30,
+          1e308, -1e308, 0.5]
+
+
+@pytest.mark.parametrize("path, field, more", [
+    ("/v1/chat/completions", "n", {}), ("/v1/chat/completions", "max_tokens", {}),
+    ("/v1/chat/completions", "max_completion_tokens", {}), ("/v1/chat/completions", "top_logprobs", {"logprobs": True}),
+    ("/v1/chat/completions", "top_k", {}), ("/v1/chat/completions", "repeat_last_n", {}),
+    ("/v1/completions", "n", {}), ("/v1/completions", "max_tokens", {}), ("/v1/completions", "logprobs", {}),
+    ("/v1/completions", "best_of", {}), ("/completion", "n_predict", {}), ("/completion", "max_tokens", {}),
+    ("/completion", "n_probs", {}), ("/completion", "repeat_last_n", {}),
+])
+def test_absurd_counts(parrot, path, field, more):
+    for value in ABSURD:
+        error = refuse(parrot, path, {"messages": ASK, "prompt": "a", **more, field: value})
+        assert error["param"] == field and error["type"] == "invalid_request_error", (value, error)
+    if field in ("max_tokens", "max_completion_tokens", "n_predict", "n", "best_of"):
+        assert refuse(parrot, path, {"messages": ASK, "prompt": "a", field: 0})["param"] == field
+
+
 def test_unknown_and_null_fields_are_ignored(parrot):
     body = {"messages": ASK, "max_tokens": 1, "user": "u", "metadata": {"a": 1}, "no_such": [1], "temperature": None,
             "stop": None, "tools": None, "n": 1.0, "seed": 5}
