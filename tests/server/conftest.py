@@ -6,6 +6,7 @@ import select
 import signal
 import socket
 import subprocess
+import threading
 import sys
 import time
 
@@ -114,6 +115,17 @@ def read_all(connection):
         if not piece:
             return data
         data += piece
+
+
+def keep_reading(connection):
+    """Reads on in a thread until the connection closes: streams that nobody reads give way to others."""
+    def read():
+        try:
+            while connection.recv(65536):
+                pass
+        except OSError:
+            pass
+    threading.Thread(target=read, daemon=True).start()
 
 
 def status_of(answer):
