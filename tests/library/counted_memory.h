@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-static _Atomic long allocations;  /* since the start */
-static _Atomic long fail_at = -1; /* the allocation with this number fails; -1: none */
+static _Atomic long allocations;           /* since the start */
+static _Atomic long fail_at = -1;          /* the allocation with this number fails; -1: none */
+static _Thread_local long own_allocations; /* of this thread */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -22,6 +23,7 @@ void *__wrap_mmap(void *address, size_t size, int protection, int flags, int des
 
 static int allocation_fails(void)
 {
+    own_allocations++;
     return atomic_fetch_add(&allocations, 1) == atomic_load(&fail_at);
 }
 

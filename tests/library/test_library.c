@@ -810,6 +810,65 @@ static void tokens_allocate_nothing(void **state)
     smollm_engine_close(engine);
 }
 
+static long allocations_elsewhere(void)
+{
+    return atomic_load(&allocations) - own_allocations;
+}
+
+/* Nor does the engine's thread where sequences come and go: prompts in chunks, pages that are shared, copied and
+ * forgotten, guesses, full rings, stop strings, and clients that leave in the queue and in the middle. */
+static void the_engine_allocates_nothing(void **state)
+{
+    struct smollm_engine *engine = start(3, 16, 16);
+    struct answer warm = {0};
+    struct smollm_request *requests[9];
+    requests[0] = ask(engine, "warm", 1, 10);
+    read_all(requests[0], &warm);
+    smollm_request_close(requests[0]);
+    const long before = allocations_elsewhere();
+    for (int round = 0; round < 6; round++) {
+        struct smollm_text stop = text_of("e");
+        struct smollm_error error;
+        struct smollm_event event;
+        for (int i = 0; i < 9; i++) {
+            char text[300];
+            snprintf(text, sizeof text,
+                     "Round %d. abcabcabcabcabcabcabcabcabcabcabc, and more of it: %s %d abcabcabcabcabc", round / 2,
+                     i % 2 ? "one way" : "or another way, which is longer", i / 2);
+            struct smollm_sampling sampling = smollm_sampling_default();
+            sampling.temperature = i % 3 ? 0.0f : 1.0f;
+            sampling.frequency_penalty = i == 5 ? 0.5f : 0.0f;
+            struct smollm_request_options options = {.prompt = text_of(text),
+                                                     .sampling = &sampling,
+                                                     .max_tokens = 250,
+                                                     .ignore_eos = true,
+                                                     .stop = &stop,
+                                                     .stop_count = i == 6,
+                                                     .want_logprobs = true,
+                                                     .logprobs = 20};
+            if (smollm_submit(engine, &options, &requests[i], &error) < 0)
+                fail_msg("%s", error.message);
+        }
+        smollm_request_close(requests[8]);
+        assert_int_equal(smollm_next_event(requests[0], 20000, &event), 0);
+        smollm_request_close(requests[0]);
+        for (int i = 1; i < 8; i++) {
+            struct answer answer = {0};
+            read_all(requests[i], &answer);
+            smollm_request_close(requests[i]);
+            answer_free(&answer);
+        }
+    }
+    struct smollm_engine_stats stats;
+    do
+        smollm_engine_get_stats(engine, &stats);
+    while (stats.requests_running > 0);
+    assert_int_equal(allocations_elsewhere() - before, 0);
+    assert_true(stats.accepted_tokens > 0 && stats.cached_tokens > 0);
+    smollm_engine_close(engine);
+    answer_free(&warm);
+}
+
 /* Each allocation of opening, starting and asking fails once: an error with a message, never a crash or a leak. */
 static void every_allocation_may_fail(void **state)
 {
@@ -944,6 +1003,7 @@ int main(void)
         cmocka_unit_test(conversations_are_answered),
         cmocka_unit_test(the_next_turn_is_read_ahead),
         cmocka_unit_test(tokens_allocate_nothing),
+        cmocka_unit_test(the_engine_allocates_nothing),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(damaged_models_are_refused_or_run),
     };
