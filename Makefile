@@ -1,7 +1,7 @@
 # What people type. Meson and ninja do the work.
 BUILD := build
 
-.PHONY: all run test check install format clean
+.PHONY: all run test storms storms-tsan check install format clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -19,6 +19,14 @@ run:
 test:
 	@scripts/install-packages.sh build test
 	@tests/run.py
+
+# Crowds of clients that leave, read slowly, come ten times too many or meet a shutdown: about ten minutes.
+storms: all
+	@tests/run.py --only storms
+
+# The same, small, under ThreadSanitizer.
+storms-tsan:
+	@tests/run.py --only tsan-storms
 
 # Format, static analysis, layers, warnings as errors in gcc and clang, and that the built page is up to date.
 check:

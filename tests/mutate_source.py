@@ -16,6 +16,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = "pytest tests/model -q -x -k 'reference or near'"
 EMULATED = "build/tests/kernel/test_emulated"
+STORMS = "pytest tests/server/test_storms.py -q -x"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
 
 # name, file, what stands there, what to put instead, the test that must fail
@@ -116,6 +117,11 @@ CHANGES = [
     ("special tokens in user text", "src/chat/chat_prompt.c", "    buffer_append_text(&prompt->text, text);",
      "    char copy[4096]; snprintf(copy, sizeof copy, \"%.*s\", (int)text.size, text.data); prompt_append_format(prompt, copy);",
      "pytest tests/chat -q -x"),
+    ("pages left behind by an end", "src/engine/sequence.c", "    while (slot->page_count > 0)", "    while (slot->page_count > 1)", STORMS),
+    ("sockets left open", "src/server/connection.c", "uv_close((uv_handle_t *)&c->tcp, on_closed);", "c->open_handles--;", STORMS),
+    ("streams cut by a shutdown", "src/server/server.c", "for_each_connection(server, connection_abort);",
+     "for_each_connection(server, close_connection);", STORMS),
+    ("refusals that say no time", "src/server/response.c", "head->retry_after > 0", "false", STORMS),
 ]
 
 

@@ -2,8 +2,9 @@
 """Run all tests: C unit tests, black-box tests, the page's tests; in a plain build and in one with AddressSanitizer and
 UndefinedBehaviorSanitizer; the selftest on emulated CPUs. The last line is "N passed, N failed".
 
-usage: run.py [--quick] [--only PART]...      parts: unit, python, page, emulated, asan-unit, asan-python
---quick leaves the sanitizers out. Python packages come into .venv, models and tokenizers into the user's cache.
+usage: run.py [--quick] [--only PART]...      parts: unit, python, page, emulated, asan-unit, asan-python, storms, tsan-storms
+--quick leaves the sanitizers out. The last two run only where they are named (make storms, make storms-tsan). Python packages
+come into .venv, models and tokenizers into the user's cache.
 """
 import argparse
 import concurrent.futures
@@ -20,8 +21,12 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
-PYTHON_LIMIT, PAGE_LIMIT, EMULATED_LIMIT = 1500, 600, 300  # seconds: a part that hangs is ended and counts as failed
+# Seconds: a part that hangs is ended and counts as failed.
+PYTHON_LIMIT, PAGE_LIMIT, EMULATED_LIMIT, STORM_LIMIT = 1500, 600, 300, 900
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
+TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]
+ON_DEMAND = ("storms", "tsan-storms")
+STORMS = ("leavers", "slow", "overload", "shutdown", "fairness")
 
 
 def say(text):
@@ -158,12 +163,19 @@ def emulated_tests(folder, environment):
     return len(tests) - bad, bad
 
 
+def storms(folder, environment, *options):
+    """tests/storms.py tells of each storm by itself."""
+    statuses = [run_limited(VENV / "bin" / "python", "tests/storms.py", "--only", name, *options, limit=STORM_LIMIT,
+                            env={**environment, "SMOLLM": str(folder / "smollm")})[0] for name in STORMS]
+    return statuses.count(0), len(statuses) - statuses.count(0)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append")
     options = parser.parse_args()
-    plain, asan = ROOT / "build", ROOT / "build-asan"
+    plain, asan, tsan = ROOT / "build", ROOT / "build-asan", ROOT / "build-tsan"
     build(plain)
     prepare_python()
     environment = {**os.environ, "SMOLLM_TEST_MODEL": output_of("fetch-model.sh"),
@@ -174,13 +186,17 @@ def main():
              "page": lambda: page_tests(plain, environment),
              "emulated": lambda: emulated_tests(plain, environment),
              "asan-unit": lambda: unit_tests(asan, environment),
-             "asan-python": lambda: python_tests(asan, environment)}
+             "asan-python": lambda: python_tests(asan, environment),
+             "storms": lambda: storms(plain, environment),
+             "tsan-storms": lambda: storms(tsan, environment, "--quick")}
     total = [0, 0]
     for name, part in parts.items():
-        if (options.only and name not in options.only) or (options.quick and name.startswith("asan")):
+        if name not in options.only if options.only else name in ON_DEMAND or (options.quick and name.startswith("asan")):
             continue
         if name.startswith("asan"):
             build(asan, *ASAN)
+        if name.startswith("tsan"):
+            build(tsan, *TSAN)
         say(f"== {name}")
         begin = time.monotonic()
         passed, failed = part()

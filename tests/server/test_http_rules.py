@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import keep_reading, post, read_all, status_of
+from server_process import keep_reading, post, read_all, status_of
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 CHAT = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 2})

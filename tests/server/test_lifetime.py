@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import PROGRAM, SLOWNESS, Server, post, read_all, status_of
+from server_process import PROGRAM, SLOWNESS, Server, post, read_all, status_of
 
 BODY = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 50000, "stream": True, "ignore_eos": True}
 STREAM = post("/v1/chat/completions", json.dumps(BODY))

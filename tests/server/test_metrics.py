@@ -6,7 +6,7 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import SLOWNESS, post
+from server_process import SLOWNESS, post
 
 HISTOGRAMS = ["smollm_time_to_first_token_seconds", "smollm_inter_token_seconds", "smollm_queue_seconds",
               "smollm_request_seconds", "smollm_step_seconds", "smollm_batch_tokens", "smollm_cached_prompt_tokens",

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from conftest import keep_reading, post
+from server_process import keep_reading, post
 
 ASK = [{"role": "user", "content": "x"}]
 JSON = {"Content-Type": "application/json"}
