@@ -95,6 +95,8 @@ struct engine_request {
     struct smollm_sampling sampling; /* copied with its logit_bias */
     int alternatives;                /* -1: no log-probabilities; otherwise how many beside the chosen one */
     const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
+    const int32_t *replay;           /* for benches: tokens that count as drawn whatever the logits say; borrowed */
+    uint32_t replay_count;           /* what follows them is drawn */
     struct engine_client client;
 };
 

@@ -224,6 +224,8 @@ static bool draw_token(struct engine *engine, struct slot *slot, const float *lo
         slot_finish(engine, slot, ENGINE_END_ERROR, &error);
         return false;
     }
+    if (sequence_generated(s) < request->replay_count)
+        token.id = request->replay[sequence_generated(s)];
     if (s->prompt_done_ns == 0) {
         s->prompt_done_ns = clock_nanoseconds();
         atomic_fetch_add(&engine->prompt_tokens, request->prompt_count);
