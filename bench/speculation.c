@@ -78,7 +78,10 @@ static double run_task(const struct smollm_model *model, struct engine *engine, 
                        struct run *run)
 {
     *run = (struct run){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    struct engine_request request = {.prompt = task->prompt.data,
+    /* Another owner each time: nothing is guessed from the same answer in an earlier round. */
+    static uint64_t owner;
+    struct engine_request request = {.owner = ++owner,
+                                     .prompt = task->prompt.data,
                                      .prompt_count = (uint32_t)task->prompt.count,
                                      .replay = task->target.data,
                                      .replay_count = (uint32_t)task->target.count,

@@ -326,7 +326,7 @@ def slow(place):
     readers, fast = place.size(500, 20), 4
     random_ = random.Random(place.seed)
     seconds = place.size(20, 0.7 * min(SLOWNESS, 3))
-    with running(Watched(place, "--no-speculation", context=place.size(512, 4096), parallel=readers + fast)) as server:
+    with running(Watched(place, "--spec", "off", context=place.size(512, 4096), parallel=readers + fast)) as server:
         descriptors, ending = server.warm_up(), asyncio.Event()
         crowd = SlowReaders(server, random_)
 
@@ -396,7 +396,7 @@ def slow(place):
 def overload(place):
     seconds, tokens, parallel = place.size(60, 1.5 * min(SLOWNESS, 4)), place.size(32, 100), 4
     random_ = random.Random(place.seed)
-    with running(Watched(place, "--no-speculation", context=place.size(2048, 8192), parallel=parallel)) as server:
+    with running(Watched(place, "--spec", "off", context=place.size(2048, 8192), parallel=parallel)) as server:
         descriptors, answers, begin = server.warm_up(), [], time.monotonic()
 
         async def one():
@@ -528,7 +528,7 @@ def fairness(place):
     keys.write_text("many\none\n")
     random_ = random.Random(place.seed)
     headers = {"Authorization": "Bearer one"}
-    with running(Watched(place, "--no-speculation", "--api-key-file", keys, context=place.size(2048, 8192),
+    with running(Watched(place, "--spec", "off", "--api-key-file", keys, context=place.size(2048, 8192),
                          threads=place.size(2, 1))) as server:
         async def waits(others):
             """Seconds until the first token of one user's requests while a key has so many open."""
