@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Break the code on purpose, one change at a time, and see a test fail each time.
 
-usage: mutate_source.py [PART OF A NAME]
+usage: mutate_source.py [PART OF A NAME...]
 
 Works on a copy of the tree; needs SMOLLM_TEST_MODEL, SMOLLM_LLAMA3_TOKENIZER and .venv as tests/run.py makes them. Prints a line per change; exits 1
 when a change goes unnoticed. Not part of `make test`: it builds for each change.
@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = "pytest tests/model -q -x -k 'reference or near'"
 EMULATED = "build/tests/kernel/test_emulated"
 STORMS = "pytest tests/server/test_storms.py -q -x"
+ENGINE = "build/tests/engine/test_engine"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
 
 # name, file, what stands there, what to put instead, the test that must fail
@@ -79,16 +80,29 @@ CHANGES = [
     ("batch decides the draw", "src/sampling/sampler.c", "random_uniform(o->seed, sampler->draws++)", "random_uniform(o->seed, (uint64_t)(size_t)sampler->draws++ + (size_t)s->logits % 7)", SAMPLER),
     ("ties to the highest id", "src/sampling/sampler.c", "if (logits[i] > most) {", "if (logits[i] >= most) {", SAMPLER),
     ("top-p keeps one too few", "src/sampling/sampler.c", "(kept == 0 || sum < reach)", "(kept == 0 || sum + (double)s->candidates[kept].weight < reach)", SAMPLER),
-    ("cancelled sequences keep pages", "src/engine/sequence.c", "while (slot->page_count > 0)", "while (slot->page_count > 1)", LIBRARY),
+    ("cancelled sequences keep pages", "src/engine/slot.c", "while (slot->page_count > 0)", "while (slot->page_count > 1)", LIBRARY),
     ("owners share what is known", "src/engine/page_cache.c", "while (p->owner == owner && same < most", "while (same < most", LIBRARY),
-    ("a shared beginning is not copied", "src/engine/sequence.c", "                kv_cache_copy_page(kv, page, slot->pages[at]);\n", "                ;\n", LIBRARY),
-    ("the last page is known too long", "src/engine/sequence.c", "rest = slot->computed % KV_PAGE_POSITIONS, known", "rest = slot->token_count % KV_PAGE_POSITIONS, known", LIBRARY),
-    ("nobody waits for a page", "src/engine/sequence.c", "return other != slot && other->sequence", "return false && other->sequence", LIBRARY),
+    ("a shared beginning is not copied", "src/engine/slot.c", "                kv_cache_copy_page(kv, page, slot->pages[at]);\n", "                ;\n", LIBRARY),
+    ("the last page is known too long", "src/engine/slot.c", "rest = slot->computed % KV_PAGE_POSITIONS, known", "rest = sequence->token_count % KV_PAGE_POSITIONS, known", LIBRARY),
+    ("nobody waits for a page", "src/engine/slot.c", "return other != slot && its &&", "return false && its &&", LIBRARY),
     ("a parent is forgotten before its child", "src/engine/page_cache.c", "while (page != NO_PAGE && cache->pages[page].first_child != NO_PAGE)", "while (0)",
      "build/tests/engine/test_page_cache"),
-    ("a wrong guess is kept", "src/engine/engine.c", "slot->tokens[slot->token_count - 1] != guess ||", "", LIBRARY),
-    ("guesses count as computed", "src/engine/engine.c", "slot->computed += slot->planned - slot->drafted;", "slot->computed += slot->planned;", LIBRARY),
+    ("a wrong guess is kept", "src/engine/step.c", "s->tokens[s->token_count - 1] != guess ||", "", LIBRARY),
+    ("guesses count as computed", "src/engine/step.c", "slot->computed += slot->planned - slot->drafted;", "slot->computed += slot->planned;", LIBRARY),
     ("failed guesses go on", "src/engine/drafter.c", "drafter->pause = drafter->penalty;", "drafter->pause = 0;", "build/tests/engine/test_drafter"),
+    ("a sequence goes on with another draw", "src/sampling/sampler.c", "    sampler->draws = count;\n", "", ENGINE),
+    ("a sequence goes on without its penalties", "src/sampling/sampler.c", "sampler->generated[generated[i]]++;", ";", ENGINE),
+    ("owners do not share slots", "src/engine/admission.c", "uint32_t most = rank + 1;", "uint32_t most = 1000;", ENGINE),
+    ("slow readers keep their slot", "src/engine/admission.c", "return slow ? slow : unfair;", "return unfair;", ENGINE),
+    ("the oldest gives up its pages", "src/engine/step.c", "slot->sequence->id > taker->sequence->id", "slot->sequence->id < taker->sequence->id", ENGINE),
+    ("reading ahead beside streams", "src/engine/admission.c", "if (atomic_load(&engine->running) > 0 || slot->sequence)", "if (slot->sequence)", ENGINE),
+    ("what is read ahead lacks its last token", "src/engine/step.c", "if (ahead->computed == ahead->sequence->token_count)", "if (ahead->computed + 1 >= ahead->sequence->token_count)", ENGINE),
+    ("deadlines are not looked at", "src/engine/sequence.c", "now_ns >= sequence->deadline_ns", "false", ENGINE),
+    ("urgent ones wait", "src/engine/queue.c", "a->request.priority < b->request.priority", "a->request.priority > b->request.priority", "build/tests/engine/test_queue"),
+    ("owners read each other's answers", "src/engine/history.c", "place->owner != owner || ", "", "build/tests/engine/test_history"),
+    ("overwritten answers are found", "src/engine/history.c", "place->end - HISTORY_MATCH + HISTORY_TOKENS < history->added", "false", "build/tests/engine/test_history"),
+    ("the next turn is told too long", "src/library/next_turn.c", "(uint32_t)common);", "(uint32_t)common + 1);", LIBRARY),
+    ("thinking comes back", "src/library/next_turn.c", "    case CHAT_EVENT_TEXT:\n", "    case CHAT_EVENT_TEXT:\n        buffer_append_string(&answer->content, \" \");\n", LIBRARY),
     ("prompts do not yield to streams", "src/engine/pacer.c", "pacer->room *= ratio;", "pacer->room *= 1.05;", "build/tests/engine/test_pacer"),
     ("tokens of a pass count once", "src/engine/engine_meter.c", "seconds_since(*last_ns) / drawn,", "seconds_since(*last_ns),", "build/tests/engine/test_histogram"),
     ("a bound belongs to the range above", "src/engine/histogram.c", "value > histogram->bounds[range]", "value >= histogram->bounds[range]",
@@ -110,14 +124,14 @@ CHANGES = [
     ("files in memory count as taken", "src/base/system_memory.c", "used > files ? used - files : 0", "used", "build/tests/base/test_system_memory"),
     ("a number is refused by another name", "src/api/generation_request.c", "is_native && json_input_value(request->json, \"n_predict\")", "is_native",
      "pytest tests/server/test_routes.py -q -x -k absurd"),
-    ("the queue has no end", "src/engine/engine.c", "engine->queue_size >= engine->options.queue", "0", LIBRARY),
+    ("the queue has no end", "src/engine/engine.c", "engine->queue.new_ones >= engine->options.queue", "0", LIBRARY),
     ("stop strings are sent", "src/library/stop_matcher.c", "return BEGINNING;", "return NEITHER;", LIBRARY),
-    ("a full ring loses events", "src/library/smollm_request.c", "request->parked = !event_ring_has_room(&request->ring);", "request->parked = false;", LIBRARY),
+    ("a full ring loses events", "src/library/smollm_request.c", "request->parked = request->parked ? !event_ring_is_low(&request->ring) : !event_ring_has_room(&request->ring);", "request->parked = false;", LIBRARY),
     ("an allocation per token", "src/library/smollm_request.c", "request->completion_tokens++;", "request->completion_tokens++; struct buffer waste = {0}; buffer_reserve(&waste, 8); buffer_free(&waste);", LIBRARY),
     ("special tokens in user text", "src/chat/chat_prompt.c", "    buffer_append_text(&prompt->text, text);",
      "    char copy[4096]; snprintf(copy, sizeof copy, \"%.*s\", (int)text.size, text.data); prompt_append_format(prompt, copy);",
      "pytest tests/chat -q -x"),
-    ("pages left behind by an end", "src/engine/sequence.c", "    while (slot->page_count > 0)", "    while (slot->page_count > 1)", STORMS),
+    ("pages left behind by an end", "src/engine/slot.c", "    while (slot->page_count > 0)", "    while (slot->page_count > 1)", STORMS),
     ("sockets left open", "src/server/connection.c", "uv_close((uv_handle_t *)&c->tcp, on_closed);", "c->open_handles--;", STORMS),
     ("streams cut by a shutdown", "src/server/server.c", "for_each_connection(server, connection_abort);",
      "for_each_connection(server, close_connection);", STORMS),
@@ -126,7 +140,7 @@ CHANGES = [
 
 
 def main():
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    wanted = sys.argv[1:] or [""]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / "tree"
@@ -136,7 +150,7 @@ def main():
                                              env={**os.environ, "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"})
         assert run("meson setup build && ninja -C build").returncode == 0
         for name, file, old, new, test in CHANGES:
-            if wanted not in name:
+            if not any(part in name for part in wanted):
                 continue
             path = copy / file
             source = path.read_text()

@@ -302,3 +302,20 @@ def test_deadlines_end_what_nobody_waits_for(endless):
     for wrong in ({"deadline_ms": -1}, {"deadline_ms": 1 << 40}, {"priority": 1.5}, {"priority": 1001}):
         refused = endless.http.post("/v1/chat/completions", json={**BODY, **wrong})
         assert refused.status_code == 400 and refused.json()["error"]["param"] == next(iter(wrong))
+
+
+def test_a_budget_for_all_conversations(parrot_path, folder):
+    """--kv-memory: in units, one conversation at least; the context fits itself into it where none is asked for."""
+    for size, wrong in (("x", "x"), ("-1G", "-1G"), ("4X", "4X"), ("1e30", "1e30")):
+        code, message = fails(parrot_path, "--port", "0", "--kv-memory", size)
+        assert code == 2 and "--kv-memory takes a size such as 512M or 4G" in message and f"'{wrong}'" in message
+    code, message = fails(parrot_path, "--port", "0", "--kv-memory", "16K", "-c", "4096")
+    assert code == 1 and "4096 tokens" in message and "--kv-memory" in message, message
+    server = Server(folder, parrot_path, "--kv-memory", "0.5M", "--metrics", "-np", "8")
+    pages = int(re.search(r"^smollm_kv_pages (\d+)$", server.http.get("/metrics").text, re.M)[1])
+    context = server.http.get("/props").json()["default_generation_settings"]["n_ctx"]
+    assert 0 < context <= pages * 32 and context % 32 == 0
+    assert server.http.post("/completion", json={"prompt": "a", "n_predict": 4}).status_code == 200
+    too_long = server.http.post("/completion", json={"prompt": "a" * (context + 1), "n_predict": 4})
+    assert too_long.status_code == 400 and too_long.json()["error"]["code"] == "context_length_exceeded"
+    server.stop()
