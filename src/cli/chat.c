@@ -224,7 +224,7 @@ int command_chat(int argc, char **argv)
     interrupt_hold();
     int status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, &model, &error);
     if (status == 0)
-        status = start_engine(&options, 1, model, &chat.engine, &error);
+        status = start_engine(&options, 1, true, model, &chat.engine, &error);
     if (status == 0) {
         smollm_model_get_info(model, &chat.info);
         chat.thinking = options.no_think ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_DEFAULT;

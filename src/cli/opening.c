@@ -35,7 +35,7 @@ int open_model(const struct options *options, const char *argument, struct smoll
     return status;
 }
 
-int start_engine(const struct options *options, uint32_t parallel, struct smollm_model *model,
+int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error)
 {
     struct smollm_engine_options wanted = {.context = options->ctx_size,
@@ -45,6 +45,7 @@ int start_engine(const struct options *options, uint32_t parallel, struct smollm
                                            .cache_type = options->cache_type,
                                            .precise = options->precise,
                                            .no_speculation = strcmp(options->spec, "off") == 0,
+                                           .no_read_ahead = !has_turns,
                                            .kv_bytes = (uint64_t)options->kv_memory};
     return smollm_engine_start(model, &wanted, engine, error);
 }

@@ -8,7 +8,8 @@
 /* Finds and opens the model, with a progress bar on a terminal. */
 int open_model(const struct options *options, const char *argument, struct smollm_model **model,
                struct smollm_error *error);
-int start_engine(const struct options *options, uint32_t parallel, struct smollm_model *model,
+/* has_turns: conversations go on, so what comes next may be read ahead. */
+int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error);
 
 /* Sampling as the options say; a random seed where none was given. */

@@ -184,7 +184,7 @@ int command_run(int argc, char **argv)
     if (status == 0)
         status = open_model(&options, model_name, &model, &error);
     if (status == 0)
-        status = start_engine(&options, 1, model, &engine, &error);
+        status = start_engine(&options, 1, false, model, &engine, &error);
     if (status == 0)
         status = answer_prompt(&options, engine, buffer_text(&prompt), &answer, &error);
     if (status == 0 && options.json)

@@ -109,7 +109,7 @@ int command_serve(int argc, char **argv)
     if (status == 0)
         status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, &model, &error);
     if (status == 0)
-        status = start_engine(&options, options.parallel, model, &engine, &error);
+        status = start_engine(&options, options.parallel, true, model, &engine, &error);
     if (status == 0) {
         struct api_options wanted = {.alias = options.alias,
                                      .metrics = options.metrics,

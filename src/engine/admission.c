@@ -262,9 +262,9 @@ void admission_run(struct engine *engine)
     pthread_mutex_lock(&engine->mutex);
     if (engine->queue_changed) {
         engine->queue_changed = false;
-        atomic_store(&engine->waiting, engine->queue.size);
-        queue_tell_places(&engine->queue, shares_in_slots(engine), (double)atomic_load(&engine->end_interval_ns) * 1e-9,
-                          engine->places);
+        const double interval = (double)atomic_load(&engine->end_interval_ns) * 1e-9;
+        atomic_store(&engine->waiting,
+                     queue_tell_places(&engine->queue, shares_in_slots(engine), interval, engine->places));
     }
     pthread_mutex_unlock(&engine->mutex);
 }

@@ -91,7 +91,7 @@ int engine_submit(struct engine *engine, const struct engine_request *request, u
         *result = sequence;
         queue_insert(&engine->queue, sequence);
         engine->queue_changed = true;
-        atomic_store(&engine->waiting, engine->queue.size);
+        atomic_fetch_add(&engine->waiting, 1);
         wake(engine);
     }
     pthread_mutex_unlock(&engine->mutex);

@@ -82,7 +82,7 @@ struct engine_sequence *queue_next(const struct queue *queue, struct shares *sha
     return next;
 }
 
-void queue_tell_places(const struct queue *queue, struct shares *shares, double interval, uint32_t *scratch)
+uint32_t queue_tell_places(const struct queue *queue, struct shares *shares, double interval, uint32_t *scratch)
 {
     const uint32_t ranks = shares->capacity + 1;
     memset(scratch, 0, ranks * sizeof *scratch);
@@ -105,6 +105,7 @@ void queue_tell_places(const struct queue *queue, struct shares *shares, double 
         s->shown_ahead = ahead;
         client->queued(client->user, ahead, interval > 0 ? interval * (ahead + 1) : -1.0);
     }
+    return before;
 }
 
 uint64_t queue_deadline(const struct queue *queue)

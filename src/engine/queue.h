@@ -37,9 +37,9 @@ struct engine_sequence *queue_take_over(struct queue *queue, uint64_t now_ns);
  * and is used up. */
 struct engine_sequence *queue_next(const struct queue *queue, struct shares *shares, uint32_t *rank);
 
-/* Calls each client's `queued` whose place has changed; shares as above. interval: seconds between ends, 0: not known.
- * scratch: [capacity of shares + 1] */
-void queue_tell_places(const struct queue *queue, struct shares *shares, double interval, uint32_t *scratch);
+/* Calls each client's `queued` whose place has changed, and returns how many wait for their turn; shares as above.
+ * interval: seconds between ends, 0: not known. scratch: [capacity of shares + 1] */
+uint32_t queue_tell_places(const struct queue *queue, struct shares *shares, double interval, uint32_t *scratch);
 
 /* The earliest deadline; 0: none. */
 uint64_t queue_deadline(const struct queue *queue);
