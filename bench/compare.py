@@ -18,7 +18,7 @@ import json
 import pathlib
 
 import plot
-from measure import SMOLLM, Page, Program, Rounds, median_limits, numbers, shown, spread
+from measure import SMOLLM, Page, Program, Rounds, llama_program, median_limits, numbers, shown, spread
 from model_file import Model
 
 # llama.cpp's number of sequences for each of ours: its cost makes steps, and it is not asked for more than it does well.
@@ -51,11 +51,7 @@ class Comparison:
         self.model = Model(SMOLLM, self.path, options.cache_type)
 
     def llama(self, program):
-        folder = pathlib.Path(self.options.llama_cpp)
-        found = [p for p in folder.rglob(program) if p.is_file()]
-        if not found:
-            raise SystemExit(f"{folder} holds no {program}: build it with bench/llamacpp_build.sh")
-        return found[0]
+        return llama_program(self.options.llama_cpp, program)
 
     def run(self, programs):
         o = self.options

@@ -69,6 +69,14 @@ def share_of_others(before, after):
     return max(0.0, (all_ - idle - own) / all_) if all_ > 0 else 0.0
 
 
+def llama_program(folder, name):
+    """A program of a built llama.cpp."""
+    found = [p for p in pathlib.Path(folder).rglob(name) if p.is_file()]
+    if not found:
+        raise SystemExit(f"{folder} holds no {name}: build it with bench/llamacpp_build.sh")
+    return found[0]
+
+
 class Program:
     """command -> {key: figure}, read by `parse` from what the command prints."""
 

@@ -1,8 +1,12 @@
-"""The tools that measure: limits follow from the file, restless rounds are dropped, steps are found, plots are whole."""
+"""The tools that measure: limits follow from the file, restless rounds are dropped, steps are found, plots are whole, users are
+counted right."""
+import asyncio
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -10,6 +14,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "models")]
 
+import load  # noqa: E402
 import measure  # noqa: E402
 import plot  # noqa: E402
 from model_file import Model  # noqa: E402
@@ -100,3 +105,45 @@ def test_steps_are_found(y, steps):
     import growth
 
     assert growth.above_the_line([(1, 1.0), (2, y), (4, 1.0)], 0.15) == steps
+
+
+def load_options(**more):
+    standard = dict(users=6, turns=2, seed=3, question=10, tokens=8, system=20, arrival=0.0, think=0.0, spread=0.5, leavers=0.3,
+                    slow=0.3, pause=0.1, ttft=1.0, between=0.2, timeout=10)
+    return types.SimpleNamespace(**{**standard, **more})
+
+
+def test_what_users_wait_for():
+    def answer(turn, *times, status=200, **more):
+        a = load.Answer(turn, len(times), **more)
+        a.status, a.begin, a.times, a.tokens = status, 100.0, [100.0 + t for t in times], len(times)
+        return a
+
+    answers = [answer(0, 0.5, 0.6, 0.7), answer(0, 2.0, 2.1, 2.2), answer(1, 0.1, 0.5, 0.9), answer(0, 9.0, 19.0, is_slow=True),
+               answer(0, status=429), answer(0, status=-1)]
+    figures = load.figures_of(answers, 10.0, load_options())
+    assert figures["first token", "median"] == pytest.approx(2000)
+    assert figures["first token, later turns", "p99"] == pytest.approx(100)
+    assert figures["between tokens", "p99"] == pytest.approx(400) and figures["between tokens", "median"] == pytest.approx(100)
+    # One is late, one has long pauses, a slow reader does not count.
+    assert figures["good"] == 1 and figures["goodput"] == pytest.approx(0.1) and figures["tokens/s"] == pytest.approx(1.1)
+    assert (figures["refused"], figures["failed"], figures["answers"]) == (1, 1, 4)
+
+
+def test_every_server_meets_the_same_users(monkeypatch):
+    async def try_to_ask(address, messages, answer, options, leaves_after=None, pause=0.0):
+        asked.append((json.dumps(messages), answer.wanted, leaves_after, pause))
+        answer.text = "so"
+        return leaves_after is None
+
+    monkeypatch.setattr(load, "try_to_ask", try_to_ask)
+    storms = []
+    for seed in (3, 3, 4):
+        asked = []
+        asyncio.run(load.storm("http://nowhere:1", load_options(seed=seed)))
+        storms.append(sorted(asked))
+    assert storms[0] == storms[1] != storms[2]
+    wanted, leaves, pauses = ({x[i] for x in storms[0]} for i in (1, 2, 3))
+    assert wanted <= set(range(4, 13)) and len(wanted) > 2 and len(leaves) > 1 and pauses == {0.0, 0.1}
+    systems = {json.loads(x[0])[0]["content"] for x in storms[0]}
+    assert len(systems) == 1 and any(len(json.loads(x[0])) == 4 for x in storms[0])
