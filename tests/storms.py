@@ -9,8 +9,8 @@ usage: storms.py [--quick] [--only NAME]... [--seed 1]
     shutdown    SIGTERM in the middle of streams: each of them is finished or told
     fairness    a key with fifty open requests beside a key with one: the one waits little longer
 
-In full they take about ten minutes and use the small real model, which SMOLLM_TEST_MODEL names or scripts/fetch-model.sh
-fetches. --quick plays them small with a model that says words without end: what is left behind is looked for as always, but
+In full they take about ten minutes; leavers, overload and fairness use the small real model, which SMOLLM_TEST_MODEL names or
+scripts/fetch-model.sh fetches. --quick plays them small with a model that says words without end: what is left behind is looked for as always, but
 times are only told. The server is build/smollm, or what SMOLLM names. Every storm prints what it measured, and a line with
 what is wrong where something is. Needs the packages of tests/requirements.txt.
 """
@@ -36,6 +36,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "server"), str(ROOT / "tests" / "models")]
 
+from make_model import make_model  # noqa: E402
 from parrot_model import make_parrot  # noqa: E402
 from server_process import PROGRAM, SLOWNESS, Server, post, read_all, status_of  # noqa: E402
 
@@ -228,11 +229,11 @@ async def until(task, seconds, what):
 STAGES = {"connecting": 2, "head": 3, "body": 3, "queue": 4, "prompt": 3, "stream": 4, "staying": 2}
 
 
-async def leave(server, random_, stage, tally):
+async def leave(server, random_, stage, tally, long_words):
     """A client that goes at a random point of a stage; `prompt` and `stream` see that they have reached theirs."""
     long = stage == "prompt" or random_.random() < 0.1
-    request = question(random_, random_.randint(500, 1000) if long else 20, random_.randint(8, 64),
-                       is_chat=random_.random() < 0.5, return_progress=stage == "prompt")
+    request = question(random_, random_.randint(*long_words) if long else 20, random_.randint(8, 64),
+                       is_chat=random_.random() < 0.2, return_progress=stage == "prompt")
     if stage == "staying":
         answer = await Answer().read(server, request)
         answer.check_refusal()
@@ -275,12 +276,13 @@ async def reaches(reader, pattern):
 def leavers(place):
     count = place.size(1000, 60)
     random_ = random.Random(place.seed)
-    with running(Watched(place, context=place.size(2048, 16384), threads=2)) as server:
+    with running(Watched(place, context=place.size(2048, 4096), threads=2)) as server:
         descriptors, tally, held = server.warm_up(), collections.Counter(), []
         begin = time.monotonic()
         for _ in range(2):
             stages = random_.choices(list(STAGES), STAGES.values(), k=count // 2)
-            clients = [leave(server, random.Random(random_.random()), stage, tally) for stage in stages]
+            clients = [leave(server, random.Random(random_.random()), stage, tally, place.size((500, 1000), (150, 300)))
+                       for stage in stages]
             asyncio.run(until(in_crowd(clients), 300, "the crowd"))
             seconds = server.check_empty(descriptors)
             held.append(server.memory())
@@ -305,7 +307,7 @@ class SlowReaders:
     def add(self):
         connection = self.server.connect(receive_buffer=4096)
         # Twenty alternatives to each token make two kilobytes of it.
-        connection.sendall(question(self.random, 12, 400, is_chat=True, logprobs=True, top_logprobs=20))
+        connection.sendall(question(self.random, 12, 400, logprobs=20))
         connection.setblocking(False)
         self.sockets.append(connection)
 
@@ -326,14 +328,14 @@ def slow(place):
     readers, fast = place.size(500, 20), 4
     random_ = random.Random(place.seed)
     seconds = place.size(20, 0.7 * min(SLOWNESS, 3))
-    with running(Watched(place, "--spec", "off", context=place.size(512, 4096), parallel=readers + fast)) as server:
+    with running(Watched(place, "--spec", "off", context=512, parallel=readers + fast)) as server:
         descriptors, ending = server.warm_up(), asyncio.Event()
         crowd = SlowReaders(server, random_)
 
         async def fast_reader(number):
             draw = random.Random(number)
             while not ending.is_set():
-                answer = await Answer().read(server, question(draw, 12, 400, is_chat=True))
+                answer = await Answer().read(server, question(draw, 12, 400))
                 expect(answer.is_whole, f"a fast reader got {answer.data[-300:]}")
 
         async def measured():
@@ -435,8 +437,9 @@ def overload(place):
         beside = server.check_memory()
         server.check_empty(descriptors)
     statuses = collections.Counter(a.status for a in answers)
-    say(f"{len(answers)} clients in {warm + seconds:.1f} s, {len(answers) / (warm + seconds) / peak:.1f} times what can be answered: "
-        + ", ".join(f"{count} got {status}" for status, count in sorted(statuses.items())))
+    times = len(answers) / (warm + seconds) / peak
+    say(f"{len(answers)} clients in {warm + seconds:.1f} s, {times:.1f} times what can be answered: " + ", ".join(
+        f"{count} got {status}" for status, count in sorted(statuses.items())))
     say(f"answers a second: {peak:.2f} at saturation, {good:.2f} in the overload ({good / peak:.1%}); refusals took "
         f"{percentile(refused, 0.5):.1f} ms in the server, p99 {percentile(refused, 0.99):.1f} ms; {beside / 2**20:.0f} MiB held "
         "beside weights, keys and values")
@@ -557,8 +560,8 @@ def fairness(place):
         beside_many = asyncio.run(waits(crowd))
         server.check_memory(headers)
     figures = [(percentile(found, 0.5), percentile(found, 0.99)) for found in (beside_one, beside_many)]
-    say(f"first token of {len(beside_one)} and {len(beside_many)} requests of one user: median {1000 * figures[0][0]:.0f} ms and p99 {1000 * figures[0][1]:.0f} ms "
-        f"beside one request, {1000 * figures[1][0]:.0f} and {1000 * figures[1][1]:.0f} ms beside {crowd} of another key "
+    say(f"first token of {len(beside_one)} and {len(beside_many)} requests of one user: median {1000 * figures[0][0]:.0f} ms "
+        f"and p99 {1000 * figures[0][1]:.0f} ms beside one request, {1000 * figures[1][0]:.0f} and {1000 * figures[1][1]:.0f} ms beside {crowd} of another key "
         f"({figures[1][1] / figures[0][1]:.1f} times)")
     place.expect(figures[1][1] <= 2 * figures[0][1],
                  f"a single user waited {figures[1][1] / figures[0][1]:.1f} times as long beside {crowd} requests of another key "
@@ -587,6 +590,14 @@ def make_talker(folder):
     return path
 
 
+def make_babbler(folder):
+    """Random weights, half as large as the real model and with few tokens: alternatives to each of them cost little."""
+    path = folder / "babbler.gguf"
+    if not path.exists():
+        make_model(path, type="Q4_0", hidden=576, ffn=1536, layers=16, heads=9, kv_heads=3)
+    return path
+
+
 def real_model():
     path = os.environ.get("SMOLLM_TEST_MODEL")
     return path or subprocess.run([ROOT / "scripts" / "fetch-model.sh"], check=True, capture_output=True,
@@ -604,7 +615,8 @@ def main():
         folder = pathlib.Path(name)
         talker = make_talker(folder)
         for title in options.only or STORMS:
-            model = talker if options.quick or title == "shutdown" else real_model()
+            model = (talker if options.quick or title == "shutdown" else make_babbler(folder) if title == "slow" else
+                     real_model())
             print(title, flush=True)
             begin = time.monotonic()
             try:
