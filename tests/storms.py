@@ -10,9 +10,9 @@ usage: storms.py [--quick] [--only NAME]... [--seed 1]
     fairness    a key with fifty open requests beside a key with one: the one waits little longer
 
 In full they take about ten minutes; leavers, overload and fairness use the small real model, which SMOLLM_TEST_MODEL names or
-scripts/fetch-model.sh fetches. --quick plays them small with a model that says words without end: what is left behind is looked for as always, but
-times are only told. The server is build/smollm, or what SMOLLM names. Every storm prints what it measured, and a line with
-what is wrong where something is. Needs the packages of tests/requirements.txt.
+scripts/fetch-model.sh fetches. --quick plays them small with a model that says words without end: what is left behind is
+looked for as always, but times are only told. The server is build/smollm, or what SMOLLM names. Every storm prints what it
+measured, and a line with what is wrong where something is. Needs the packages of tests/requirements.txt.
 """
 import argparse
 import asyncio
@@ -561,8 +561,8 @@ def fairness(place):
         server.check_memory(headers)
     figures = [(percentile(found, 0.5), percentile(found, 0.99)) for found in (beside_one, beside_many)]
     say(f"first token of {len(beside_one)} and {len(beside_many)} requests of one user: median {1000 * figures[0][0]:.0f} ms "
-        f"and p99 {1000 * figures[0][1]:.0f} ms beside one request, {1000 * figures[1][0]:.0f} and {1000 * figures[1][1]:.0f} ms beside {crowd} of another key "
-        f"({figures[1][1] / figures[0][1]:.1f} times)")
+        f"and p99 {1000 * figures[0][1]:.0f} ms beside one request, {1000 * figures[1][0]:.0f} and {1000 * figures[1][1]:.0f} ms "
+        f"beside {crowd} of another key ({figures[1][1] / figures[0][1]:.1f} times)")
     place.expect(figures[1][1] <= 2 * figures[0][1],
                  f"a single user waited {figures[1][1] / figures[0][1]:.1f} times as long beside {crowd} requests of another key "
                  "(2 allowed)")
