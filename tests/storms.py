@@ -520,7 +520,8 @@ def shutdown(place):
     ends = collections.Counter(outcome for outcomes, _ in results for outcome in outcomes)
     say(f"{count} shutdowns, each within {max(seconds for _, seconds in results):.1f} s: "
         + ", ".join(f"{n} streams {how}" for how, n in sorted(ends.items())))
-    expect(ends["told"] > 0 and ends["finished"] > 0, f"this was no storm: {dict(ends)}")
+    # A few streams of a slow build may all be told, or all finish.
+    expect(all(ends[how] > 0 for how in ("told", "finished")) or (place.quick and len(ends) > 0), f"this was no storm: {dict(ends)}")
 
 
 # ---- Fairness ----

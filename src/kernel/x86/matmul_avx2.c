@@ -16,9 +16,9 @@
 #include <string.h>
 
 enum {
-    TILE = 4,             /* tokens whose sums are in registers together */
-    MOST_TOKENS = 128,    /* whose accumulators are kept at a time; even, for two planes */
-    PREFETCH_AHEAD = 4096 /* bytes */
+    TILE = 4,              /* tokens whose sums are in registers together */
+    MOST_TOKENS = 128,     /* whose accumulators are kept at a time; even, for two planes */
+    PREFETCH_AHEAD = 10304 /* bytes; a multiple of 4096 would fall on the lines of the cache that are being read */
 };
 
 /* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
@@ -193,6 +193,11 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
 {
     const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
     const size_t block_bytes = shape_block_bytes(s), share = block_bytes * (size_t)octets / OCTETS;
+    const bool alone = !bytes && tokens == 1; /* its chains stay in registers, its factors are not widened beforehand */
+    __m256 chain[4];
+    UNROLL
+    for (int o = 0; o < octets && alone; o++)
+        chain[o] = _mm256_load_ps(&acc[0][(octet + o) * OCTET]);
     for (int group = 0; group < groups; group++) {
         __m256i total[4][4];
         UNROLL
@@ -218,13 +223,24 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
                 __m256i product = total[o][t];
                 if (s.offset)
                     product = _mm256_sub_epi32(product, _mm256_set1_epi32(s.offset * ysum));
-                __m256 sum = _mm256_mul_ps(_mm256_load_ps(&chunk->d[group][row]), _mm256_cvtepi32_ps(product));
-                if (s.has_min)
-                    sum = _mm256_fmadd_ps(_mm256_load_ps(&chunk->minus[group][row]), _mm256_set1_ps((float)ysum), sum);
-                _mm256_store_ps(&acc[t][row], _mm256_fmadd_ps(scale, sum, _mm256_load_ps(&acc[t][row])));
+                const uint8_t *halves = block + (size_t)group * block_bytes + row * 2;
+                const __m256 d = alone ? load_factor(halves, 0, false) : _mm256_load_ps(&chunk->d[group][row]);
+                __m256 sum = _mm256_mul_ps(d, _mm256_cvtepi32_ps(product));
+                if (s.has_min) {
+                    const __m256 minus =
+                        alone ? load_factor(halves, 1, false) : _mm256_load_ps(&chunk->minus[group][row]);
+                    sum = _mm256_fmadd_ps(minus, _mm256_set1_ps((float)ysum), sum);
+                }
+                if (alone)
+                    chain[o] = _mm256_fmadd_ps(scale, sum, chain[o]);
+                else
+                    _mm256_store_ps(&acc[t][row], _mm256_fmadd_ps(scale, sum, _mm256_load_ps(&acc[t][row])));
             }
         }
     }
+    UNROLL
+    for (int o = 0; o < octets && alone; o++)
+        _mm256_store_ps(&acc[0][(octet + o) * OCTET], chain[o]);
 }
 
 ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
@@ -266,7 +282,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     float(*row)[PANEL_ROWS] = acc;
     if (s.columns == 256)
         chunk_read_256(s, block, &chunk);
-    else
+    else if (tokens > 1)
         chunk_read_32(s, block, groups, &chunk);
     const uint8_t *unpacked = tokens > direct_tokens(s) ? bytes : NULL;
     /* The next chunk, while this one's tokens pass by. */
