@@ -75,29 +75,36 @@ def output_of(script):
     return run(ROOT / "scripts" / script, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def unit_test(test, environment):
+    """One program under its time limit: tests passed, failed, seconds, output."""
+    begin = time.monotonic()
+    try:
+        result = run(*test["cmd"], env={**environment, **test.get("env", {})}, capture_output=True, text=True,
+                     timeout=test["timeout"], errors="replace")
+        output, code = result.stdout + result.stderr, result.returncode
+    except subprocess.TimeoutExpired as expired:
+        output, code = f"{expired}", -1
+    good = len(re.findall(r"^\[       OK \]", output, re.M))
+    bad = len(set(re.findall(r"^\[  FAILED  \] (\w+)$", output, re.M)))
+    if good + bad == 0:  # a program that is one test
+        good, bad = int(code == 0), int(code != 0)
+    if code != 0 and bad == 0:
+        bad = 1
+    return good, bad, time.monotonic() - begin, output
+
+
 def unit_tests(folder, environment):
-    """Each cmocka program under a time limit of its own; counts its tests."""
-    listing = run("meson", "introspect", "--tests", folder, check=True, capture_output=True, text=True).stdout
+    """All cmocka programs, one for each processor at a time; counts their tests."""
+    listing = json.loads(run("meson", "introspect", "--tests", folder, check=True, capture_output=True, text=True).stdout)
     passed = failed = 0
-    for test in json.loads(listing):
-        begin = time.monotonic()
-        try:
-            result = run(*test["cmd"], env={**environment, **test.get("env", {})}, capture_output=True, text=True,
-                         timeout=test["timeout"], errors="replace")
-            output, code = result.stdout + result.stderr, result.returncode
-        except subprocess.TimeoutExpired as expired:
-            output, code = f"{expired}", -1
-        good = len(re.findall(r"^\[       OK \]", output, re.M))
-        bad = len(set(re.findall(r"^\[  FAILED  \] (\w+)$", output, re.M)))
-        if good + bad == 0:  # a program that is one test
-            good, bad = int(code == 0), int(code != 0)
-        if code != 0 and bad == 0:
-            bad = 1
-        passed += good
-        failed += bad
-        say(f"  {test['name']:24} {good:4} passed {bad:3} failed  {time.monotonic() - begin:6.1f} s")
-        if bad:
-            say(output[-6000:])
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
+        results = executor.map(lambda test: unit_test(test, environment), listing)
+        for test, (good, bad, seconds, output) in zip(listing, results):
+            passed += good
+            failed += bad
+            say(f"  {test['name']:24} {good:4} passed {bad:3} failed  {seconds:6.1f} s")
+            if bad:
+                say(output[-6000:])
     return passed, failed
 
 

@@ -16,9 +16,10 @@
 #include <string.h>
 
 enum {
-    TILE = 4,              /* tokens whose sums are in registers together */
-    MOST_TOKENS = 128,     /* whose accumulators are kept at a time; even, for two planes */
-    PREFETCH_AHEAD = 10304 /* bytes; a multiple of 4096 would fall on the lines of the cache that are being read */
+    TILE = 4,            /* tokens whose sums are in registers together */
+    MOST_TOKENS = 128,   /* whose accumulators are kept at a time; even, for two planes */
+    FLOATS_AHEAD = 4096, /* bytes of float weights that are fetched ahead */
+    MOST_AHEAD = 10304,  /* of codes: a multiple of 4096 would fall on the lines of the cache that are being read */
 };
 
 /* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
@@ -40,6 +41,7 @@ struct inputs {
     const int16_t *sums;  /* of sub-blocks */
     size_t token_sums;
     size_t group_sums;
+    size_t ahead; /* bytes of packed codes to fetch ahead */
 };
 
 /* How many units of vpmaddubsw results may be added in int16: 2 * 127 * (2^bits - 1) * units < 2^15. */
@@ -140,7 +142,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
     const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
     const int subs = s.columns / s.sub, centred = s.offset ? subs : 0;
     const size_t share = shape_block_bytes(s) / CHUNK_GROUPS * (size_t)octets / OCTETS;
-    const struct ahead packed = {.from = block + PREFETCH_AHEAD + (size_t)octet * shape_block_bytes(s) / OCTETS,
+    const struct ahead packed = {.from = block + in->ahead + (size_t)octet * shape_block_bytes(s) / OCTETS,
                                  .bytes = share};
     __m256i total[4][4];
     UNROLL
@@ -206,9 +208,8 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
             for (int t = 0; t < tokens; t++)
                 total[o][t] = _mm256_setzero_si256();
         }
-        const struct ahead packed = {.from = block + PREFETCH_AHEAD + (size_t)group * block_bytes +
-                                             (size_t)(octet / octets) * share,
-                                     .bytes = share};
+        const struct ahead packed = {
+            .from = block + in->ahead + (size_t)group * block_bytes + (size_t)(octet / octets) * share, .bytes = share};
         add_group(s, words + (size_t)group * block_bytes,
                   bytes ? bytes + group * UNITS * WORD_BYTES + octet * OCTET * 4 : NULL, chunk, in, group, 0, octet,
                   octets, tokens, total, bytes ? ahead : &packed);
@@ -329,6 +330,8 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
     const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t row_sums = columns / (size_t)s.sub;
+    /* Small matrices end soon: what is fetched far ahead would be another thread's. */
+    const size_t ahead = w->panel_bytes / 4 < MOST_AHEAD ? w->panel_bytes / 4 : MOST_AHEAD;
     _Alignas(32) accumulators acc;
     for (uint32_t first = 0; first < rows; first += MOST_TOKENS)
         for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
@@ -347,7 +350,8 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
                                           .scales_stride = stride,
                                           .sums = sums + at * row_sums,
                                           .token_sums = row_sums,
-                                          .group_sums = stride},
+                                          .group_sums = stride,
+                                          .ahead = ahead},
                           count, acc);
                 block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
             }
@@ -396,7 +400,7 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
             weight[o] = load_values(type, weights + (size_t)o * OCTET * size);
         if (octet == 0)
             for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
-                _mm_prefetch((const char *)(weights + PREFETCH_AHEAD + at), _MM_HINT_T0);
+                _mm_prefetch((const char *)(weights + FLOATS_AHEAD + at), _MM_HINT_T0);
         UNROLL
         for (int t = 0; t < T; t++) {
             const __m256 xt = _mm256_broadcast_ss(x + (size_t)t * w->columns + column);
