@@ -293,7 +293,7 @@ def compare_decode(options):
     def play(users):
         return lambda url: {users: asyncio.run(decode(url, users, options))}
 
-    pairs = [servers(options, users, context, play(users), "--no-speculation") for users in options.decode]
+    pairs = [servers(options, users, context, play(users), "--spec", "off") for users in options.decode]
     programs = [DecodeServers(served[0].name, list(served)) for served in zip(*pairs)]
     batched = [Program(f"llama-batched-bench -fa {flash}",
                        [llama_program(folder, "llama-batched-bench"), "-m", pathlib.Path(model), "-t", options.threads, "-tb",
