@@ -279,8 +279,8 @@ struct smollm_request_options {
     size_t stop_count;
     int logprobs; /* -1 or 0 with want_logprobs false: none; with want_logprobs: this many alternatives (0 to 20) */
     bool want_logprobs;
-    bool
-        want_progress; /* SMOLLM_EVENT_QUEUED while the request waits, SMOLLM_EVENT_PROGRESS while its prompt is read */
+    /* SMOLLM_EVENT_QUEUED while the request waits, SMOLLM_EVENT_PROGRESS while its prompt is read. */
+    bool want_progress;
     /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
      * other numbers neither use it nor can tell from their speed that it is there. Owners share the engine evenly. */
     uint64_t cache_owner;
