@@ -40,6 +40,7 @@ from measure import SMOLLM, Page, Program, Rounds, llama_program, numbers, shown
 WORDS = ("the a of and sea stone light river garden letter winter engine small old bright slowly never often carry open follow "
          "answer question morning paper window number silver forest").split()
 SHARES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
+CHAT_FRAME = 512  # tokens that a chat format may put around a short prompt: SmolLM3's has a system message of its own
 DECODE_PROMPT = 8  # words, and of llama-batched-bench tokens
 
 
@@ -288,7 +289,7 @@ class DecodeServers(Program):
 
 def compare_decode(options):
     folder, model = options.compare
-    context = DECODE_PROMPT * 4 + options.tokens + 64
+    context = DECODE_PROMPT * 4 + options.tokens + CHAT_FRAME
 
     def play(users):
         return lambda url: {users: asyncio.run(decode(url, users, options))}
