@@ -138,11 +138,12 @@ static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t r
     return count;
 }
 
+/* Admission sees to it that nothing else has a slot then. */
 static void plan_ahead(struct engine *engine)
 {
     struct slot *slot = ahead_slot(engine);
     slot->planned = 0;
-    if (slot->sequence && engine->active == 0 && plan_reader(engine, slot, AHEAD_TOKENS) == 0)
+    if (slot->sequence && plan_reader(engine, slot, AHEAD_TOKENS) == 0)
         slot_finish(engine, slot, ENGINE_END_STOPPED, NULL);
 }
 

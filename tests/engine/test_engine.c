@@ -1,5 +1,5 @@
 /* The engine on a tiny model: the same bits however often a sequence is paused, and who gets served when. */
-#include "engine/engine.h"
+#include "engine/engine_state.h"
 
 #include "../library/tiny_model.h"
 #include "cmocka_all.h"
@@ -191,6 +191,22 @@ static void pauses_change_nothing(void **state)
     }
 }
 
+/* Of two that do not fit together the older goes on, and ends first. */
+static void the_youngest_gives_up_its_pages(void **state)
+{
+    struct engine *engine = start(&(struct engine_options){.parallel = 2, .kv_bytes = 8 * page_bytes()});
+    static struct reader older, younger;
+    memset(&older, 0, sizeof older);
+    memset(&younger, 0, sizeof younger);
+    submit(engine, &older, 1, &(struct wish){.prompt = 110, .most = TOKENS});
+    submit(engine, &younger, 2, &(struct wish){.prompt = 110, .most = TOKENS - 5});
+    wait_for_end(&older);
+    wait_for_end(&younger);
+    assert_true(stats_of(engine).pauses > 0);
+    assert_int_equal(older.place, 1);
+    engine_destroy(engine);
+}
+
 static void a_budget_holds_one_conversation_at_least(void **state)
 {
     struct engine_options options = {.context = 256,
@@ -323,21 +339,22 @@ static void reading_ahead_makes_known(void **state)
     memset(&busy, 0, sizeof busy);
     memset(&mine, 0, sizeof mine);
     memset(&other, 0, sizeof other);
+    const uint32_t ahead = 3 * AHEAD_TOKENS + 1; /* one token in a pass of its own */
     int32_t prompt[256];
     write_prompt(prompt, 110, 5);
     busy.is_slow = true;
     busy.allowed = 3;
     submit(engine, &busy, 1, &(struct wish){.owner = 1, .prompt = 20, .most = TOKENS});
     wait_for_tokens(&busy, 3);
-    engine_read_ahead(engine, 1, prompt, 100);
+    engine_read_ahead(engine, 1, prompt, ahead);
     usleep(30000);
     assert_int_equal(stats_of(engine).read_ahead_tokens, 0);
     engine_cancel(engine, busy.sequence);
     wait_for_end(&busy);
-    wait_for_reading(engine, 100);
+    wait_for_reading(engine, ahead);
     submit(engine, &mine, 5, &(struct wish){.owner = 1, .prompt = 110, .most = 4});
     wait_for_end(&mine);
-    assert_int_equal(mine.cached, 100);
+    assert_int_equal(mine.cached, ahead);
     submit(engine, &other, 5, &(struct wish){.owner = 2, .prompt = 110, .most = 4});
     wait_for_end(&other);
     assert_int_equal(other.cached, 0);
@@ -345,15 +362,15 @@ static void reading_ahead_makes_known(void **state)
     assert_memory_equal(mine.logprobs, other.logprobs, 4 * sizeof *mine.logprobs);
     assert_int_equal(stats_of(engine).requests_finished, 3);
     /* Known already: nothing is computed. Too long, or nothing: nobody complains. */
-    engine_read_ahead(engine, 1, prompt, 100);
+    engine_read_ahead(engine, 1, prompt, ahead);
     engine_read_ahead(engine, 1, prompt, 256);
     engine_read_ahead(engine, 1, prompt, 0);
     usleep(30000);
-    assert_int_equal(stats_of(engine).read_ahead_tokens, 100);
+    assert_int_equal(stats_of(engine).read_ahead_tokens, ahead);
     engine_drain(engine);
-    engine_read_ahead(engine, 1, prompt + 1, 100);
+    engine_read_ahead(engine, 1, prompt + 1, ahead);
     usleep(30000);
-    assert_int_equal(stats_of(engine).read_ahead_tokens, 100);
+    assert_int_equal(stats_of(engine).read_ahead_tokens, ahead);
     engine_destroy(engine);
 }
 
@@ -376,9 +393,13 @@ static int close_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pauses_change_nothing),     cmocka_unit_test(a_budget_holds_one_conversation_at_least),
-        cmocka_unit_test(owners_are_served_evenly),  cmocka_unit_test(the_urgent_do_not_wait_for_the_rest),
-        cmocka_unit_test(deadlines_end_sequences),   cmocka_unit_test(slow_readers_hold_up_nobody),
+        cmocka_unit_test(pauses_change_nothing),
+        cmocka_unit_test(the_youngest_gives_up_its_pages),
+        cmocka_unit_test(a_budget_holds_one_conversation_at_least),
+        cmocka_unit_test(owners_are_served_evenly),
+        cmocka_unit_test(the_urgent_do_not_wait_for_the_rest),
+        cmocka_unit_test(deadlines_end_sequences),
+        cmocka_unit_test(slow_readers_hold_up_nobody),
         cmocka_unit_test(reading_ahead_makes_known),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
