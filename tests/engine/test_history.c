@@ -58,11 +58,33 @@ static void the_old_is_overwritten(void **state)
     history_destroy(&history);
 }
 
+/* Places of a table are shared by many owners, and the ring by all: neither shows one what another was answered. */
+static void owners_stay_apart(void **state)
+{
+    struct history history;
+    int32_t found[8];
+    const int32_t mine[] = {70001, 70002, 70003, 70004}, others[] = {70001, 70002, 70003, 99, 98};
+    assert_int_equal(history_create(&history, NULL), 0);
+    history_add(&history, 1, mine, 4);
+    for (uint64_t owner = 2; owner < 10 * HISTORY_TOKENS; owner++) /* some of them have the same place */
+        assert_int_equal(history_find(&history, owner, mine, 8, found), 0);
+    /* Another's answer comes to stand where mine stood, and begins the same. */
+    int32_t *filler = calloc(HISTORY_TOKENS, sizeof *filler);
+    history_add(&history, 2, filler, HISTORY_TOKENS - 6);
+    assert_int_equal(history.added, HISTORY_TOKENS);
+    history_add(&history, 2, others, 5);
+    assert_int_equal(history_find(&history, 2, others, 8, found), 2);
+    assert_int_equal(history_find(&history, 1, mine, 8, found), 0);
+    free(filler);
+    history_destroy(&history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_followed_is_found),
         cmocka_unit_test(the_old_is_overwritten),
+        cmocka_unit_test(owners_stay_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
