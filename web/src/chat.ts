@@ -81,7 +81,9 @@ export class Chat {
     // The server
 
     async refreshServer(): Promise<void> {
-        const server = await askServer(this.key);
+        const key = this.key;
+        const server = await askServer(key);
+        if (key !== this.key) return; // the answer to another key, asked for since
         this.store.set({ server });
         if (server.status === 'locked') this.askKey();
     }

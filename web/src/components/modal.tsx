@@ -15,8 +15,10 @@ export function Modal({ isOpen, title, close, children }: Props) {
         if (isOpen && !dialog.current?.open) dialog.current?.showModal();
         if (!isOpen) dialog.current?.close();
     }, [isOpen]);
+    // The browser tells of a closing later: by then the dialog may have been opened again, and stays open.
+    const closed = () => { if (!dialog.current?.open) close(); };
     return (
-        <dialog ref={dialog} class="modal" aria-label={title} onClose={close}
+        <dialog ref={dialog} class="modal" aria-label={title} onClose={closed}
             onMouseDown={(event) => { if (event.target === dialog.current) close(); }}>
             {isOpen && <div class="modal-body"><h2>{title}</h2>{children}</div>}
         </dialog>
