@@ -298,8 +298,8 @@ static void bench_matmul(struct bench *b)
 
 /* ---- attention: one unit is the query heads of one KV head, of one token or of a tile ---- */
 
-/* query heads of a KV head, their size: of the 3B, of the 135M */
-static const uint32_t attention_shapes[][2] = {{4, 128}, {3, 64}};
+/* query heads of a KV head, their size: of the 3B, of the 135M, of SmolLM2-1.7B */
+static const uint32_t attention_shapes[][2] = {{4, 128}, {3, 64}, {1, 64}};
 static const uint32_t attention_depths[] = {512, 4096};
 static const char *const kv_names[KV_TYPE_COUNT] = {"f16", "int8"};
 

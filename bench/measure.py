@@ -93,7 +93,7 @@ class Rounds:
 
     def __init__(self, programs, wanted, threads, tolerance=0.1):
         self.figures = {program.name: {} for program in programs}  # name -> key -> one figure a round
-        self.limits, self.others, self.kept, self.dropped = [], [], 0, 0
+        self.limits, self.others, self.kept, self.dropped, self.tolerance = [], [], 0, 0, tolerance
         for number in range(3 * wanted):
             if self.kept == wanted:
                 break
@@ -118,7 +118,7 @@ class Rounds:
 
     def sentence(self):
         limits = median_limits(self.limits)
-        text = (f"{self.kept} round{'s' * (self.kept != 1)}, {self.dropped} dropped because a limit moved. "
+        text = (f"{self.kept} round{'s' * (self.kept != 1)}, {self.dropped} dropped because a limit moved by more than {self.tolerance:.0%}. "
                 f"Limits: reading {limits['read'] / 1e9:.1f} GB/s")
         if limits["int8"]:
             text += f", int8 {limits['int8'] / 1e12:.3f} TMAC/s, float {limits['float'] / 1e12:.3f} TMAC/s"

@@ -51,7 +51,7 @@ struct work {
     uint32_t rows;
     struct partial total, range;
     /* The block under way. */
-    const uint8_t *next; /* the block after it, to be fetched ahead, or NULL */
+    const uint8_t *next; /* the block after it, to be fetched ahead; of the last one, itself */
     uint32_t block_position;
     float weights[MOST_ROWS][ATTENTION_BLOCK];
     float corrections[MOST_ROWS];
@@ -80,10 +80,11 @@ ALWAYS_INLINE float load_one(enum element e, const uint8_t *data, size_t i)
     return e == ELEMENT_F16 ? half_to_float(*(const uint16_t *)(const void *)data) : (float)*(const int8_t *)data;
 }
 
+/* The next block may lie anywhere. It is fetched in equal steps, as this one is worked on: a core follows few misses at
+ * a time, and waits when there are more. */
 ALWAYS_INLINE void fetch(const uint8_t *next, size_t offset)
 {
-    if (next)
-        _mm_prefetch((const char *)(next + offset), _MM_HINT_T0);
+    _mm_prefetch((const char *)(next + offset), _MM_HINT_T0);
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */
@@ -99,8 +100,9 @@ ALWAYS_INLINE void add_scores(struct work *work, enum element e, const uint8_t *
 {
     const uint32_t head_dim = work->args->head_dim;
     const float *q = work->args->q + (size_t)(work->first_row + row) * head_dim;
-    const size_t line = ATTENTION_BLOCK * element_bytes(e);
-    for (int half = 0; half < PARTS; half += 2) {
+    const size_t step = 2 * LANES * element_bytes(e);
+    const uint8_t *next = work->next;
+    for (int half = 0; half < PARTS; half += 2, next += head_dim * step) {
         vector score[TOGETHER][2];
         UNROLL
         for (int r = 0; r < count; r++)
@@ -108,8 +110,8 @@ ALWAYS_INLINE void add_scores(struct work *work, enum element e, const uint8_t *
         for (uint32_t d = 0; d < head_dim; d++) {
             const size_t at = (size_t)d * ATTENTION_BLOCK + (size_t)half * LANES;
             const vector k0 = load(e, k, at), k1 = load(e, k, at + LANES);
-            if (e != ELEMENT_FLOAT && half == 0)
-                fetch(work->next, d * line);
+            if (e != ELEMENT_FLOAT)
+                fetch(next, d * step);
             UNROLL
             for (int r = 0; r < count; r++) {
                 const vector qd = splat(q[(size_t)r * head_dim + d]);
@@ -162,8 +164,9 @@ ALWAYS_INLINE void add_columns(struct work *work, enum element e, const uint8_t 
                                uint32_t d, const int wide, uint32_t visible)
 {
     const uint32_t head_dim = work->args->head_dim;
-    const size_t next = kv_block_v(work->args->type, head_dim);
-    const bool fetches = e != ELEMENT_FLOAT && d * element_bytes(e) % 64 == 0;
+    const size_t step = (size_t)wide * LANES * element_bytes(e);
+    const uint8_t *next =
+        work->next + kv_block_v(work->args->type, head_dim) + (size_t)d * ATTENTION_BLOCK * element_bytes(e);
     vector value[TOGETHER][2];
     UNROLL
     for (int r = 0; r < count; r++) {
@@ -178,8 +181,8 @@ ALWAYS_INLINE void add_columns(struct work *work, enum element e, const uint8_t 
         UNROLL
         for (int i = 0; i < wide; i++)
             x[i] = load(e, v, at + (size_t)i * LANES);
-        if (fetches)
-            fetch(work->next, next + at * element_bytes(e));
+        if (e != ELEMENT_FLOAT)
+            fetch(next, j * step);
         UNROLL
         for (int r = 0; r < count; r++) {
             const vector weight = splat(work->weights[row + (uint32_t)r][j]);
@@ -308,10 +311,12 @@ static void add_block(struct work *work, const uint8_t *block)
     } else {
         scores_int8(work, block, first);
     }
+    for (size_t at = 0; !is_f16 && at < 2 * ATTENTION_BLOCK * sizeof *scales; at += 64)
+        fetch(work->next + kv_block_scales(args->type, args->head_dim), at);
     for (uint32_t row = first; row < work->rows; row++)
         add_softmax(work, row, scales);
     if (widens) {
-        const uint8_t *next = work->next ? work->next + (v - block) : NULL;
+        const uint8_t *next = work->next + (v - block);
         if (is_f16)
             widen(work, ELEMENT_F16, v, next);
         else
@@ -335,8 +340,8 @@ static void add_range(struct work *work, uint32_t range, uint32_t positions)
     }
     for (uint32_t b = first; b < first + ATTENTION_RANGE && b * ATTENTION_BLOCK < positions; b++) {
         work->block_position = b * ATTENTION_BLOCK;
-        work->next =
-            (b + 1) * ATTENTION_BLOCK < positions ? args->cache + args->pages[b + 1] * args->page_stride : NULL;
+        const uint32_t next = (b + 1) * ATTENTION_BLOCK < positions ? b + 1 : b;
+        work->next = args->cache + args->pages[next] * args->page_stride;
         add_block(work, args->cache + args->pages[b] * args->page_stride);
     }
 }
