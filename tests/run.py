@@ -22,7 +22,8 @@ import xml.etree.ElementTree as xml
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 # Seconds: a part that hangs is ended and counts as failed.
-PYTHON_LIMIT, PAGE_LIMIT, EMULATED_LIMIT, STORM_LIMIT = 1500, 600, 300, 900
+PYTHON_LIMIT, PAGE_LIMIT, EMULATED_LIMIT, STORM_LIMIT = 1500, 600, 900, 900
+LOWEST = ("nice", "-n", "19")
 ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]
 ON_DEMAND = ("storms", "tsan-storms")
@@ -54,10 +55,10 @@ def run_limited(*command, limit, **options):
         return process.returncode, output
 
 
-def build(folder, *options, before=()):
+def build(folder, *options, prefix=()):
     if not (folder / "build.ninja").exists():
         run("meson", "setup", folder, *options, check=True, stdout=subprocess.DEVNULL)
-    result = run(*before, "ninja", "-C", folder, capture_output=True, text=True)
+    result = run(*prefix, "ninja", "-C", folder, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stdout[-4000:] + result.stderr[-4000:])
 
@@ -150,25 +151,28 @@ def emulated_test(command, kernels):
     return "" if status == 0 and found == models == kernels else output[-3000:] or f"ended with {status}"
 
 
-def emulated_tests(folder, environment):
-    """Same bits on other CPUs: the selftest knows the hashes that every CPU must come to."""
+def emulate(folder):
+    """Same bits on other CPUs: the selftest knows the hashes that every CPU must come to. Faults by name of the CPU."""
     tests = {}
     if platform.machine() == "x86_64":
         for cpu, kernels in X86_CPUS.items():
-            tests[f"x86-64, {cpu}"] = (["qemu-x86_64", "-cpu", cpu, folder / "smollm", "selftest"], kernels)
+            tests[f"x86-64, {cpu}"] = ([*LOWEST, "qemu-x86_64", "-cpu", cpu, folder / "smollm", "selftest"], kernels)
     cross = ROOT / "build-aarch64"
     if platform.machine() != "aarch64":
-        build(cross, "--cross-file", "tests/emulated/aarch64.ini", "-Dcore_only=true")
-        tests["aarch64"] = (["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", cross / "tests" / "emulated" / "selftest"],
-                            ["generic"])
+        build(cross, "--cross-file", "tests/emulated/aarch64.ini", "-Dcore_only=true", prefix=LOWEST)
+        program = cross / "tests" / "emulated" / "selftest"
+        tests["aarch64"] = ([*LOWEST, "qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", program], ["generic"])
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-        faults = dict(zip(tests, executor.map(lambda test: emulated_test(*test), tests.values())))
+        return dict(zip(tests, executor.map(lambda test: emulated_test(*test), tests.values())))
+
+
+def emulated_tests(faults):
     for name, fault in faults.items():
         say(f"  {name:24} {'failed' if fault else 'passed'}")
         if fault:
             say(fault)
     bad = sum(map(bool, faults.values()))
-    return len(tests) - bad, bad
+    return len(faults) - bad, bad
 
 
 def storms(folder, environment, *options):
@@ -192,7 +196,7 @@ def main():
     parts = {"unit": lambda: unit_tests(plain, environment),
              "python": lambda: python_tests(plain, environment),
              "page": lambda: page_tests(plain, environment),
-             "emulated": lambda: emulated_tests(plain, environment),
+             "emulated": lambda: emulated_tests(emulated.result()),
              "asan-unit": lambda: unit_tests(asan, environment),
              "asan-python": lambda: python_tests(asan, environment),
              "storms": lambda: storms(plain, environment),
@@ -202,13 +206,12 @@ def main():
 
     total = [0, 0]
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        # Much of the black-box tests is waiting: the next build takes what they leave.
-        beside = executor.submit(build, asan, *ASAN, before=("nice", "-n", "19")) if wanted("asan-unit") else None
+        # Much of the black-box tests is waiting: what needs only a processor takes what they leave.
+        built = executor.submit(build, asan, *ASAN, prefix=LOWEST) if any(map(wanted, ("asan-unit", "asan-python"))) else None
+        emulated = executor.submit(emulate, plain) if wanted("emulated") else None
         for name in filter(wanted, parts):
             if name.startswith("asan"):
-                if beside:
-                    beside.result()
-                build(asan, *ASAN)
+                built.result()
             if name.startswith("tsan"):
                 build(tsan, *TSAN)
             say(f"== {name}")

@@ -7,6 +7,7 @@
 #include "counted_memory.h"
 #include "tiny_model.h"
 
+#include <semaphore.h>
 #include <sys/mman.h>
 
 static char *path;
@@ -353,11 +354,23 @@ static struct smollm_request *ask_for_progress(struct smollm_engine *engine, ato
     return request;
 }
 
-/* More than its ring holds, and nobody reads it: it keeps its slot until it is cancelled. */
-static struct smollm_request *ask_and_stall(struct smollm_engine *engine)
+/* Holds the engine's thread at every token of a request that is never read. */
+struct brake {
+    sem_t steps; /* that it may take */
+    atomic_bool off;
+};
+
+static void hold(void *user)
+{
+    struct brake *brake = user;
+    while (!atomic_load(&brake->off) && sem_wait(&brake->steps) != 0) {
+    }
+}
+
+static struct smollm_request *ask_with_brake(struct smollm_engine *engine, struct brake *brake)
 {
     struct smollm_request_options options = {
-        .prompt = text_of("stalled"), .ignore_eos = true, .want_logprobs = true, .logprobs = 20};
+        .prompt = text_of("braked"), .ignore_eos = true, .notify = hold, .notify_user = brake};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)
@@ -365,10 +378,14 @@ static struct smollm_request *ask_and_stall(struct smollm_engine *engine)
     return request;
 }
 
-static void wait_for_count(atomic_int *count, int wanted)
+/* Lets the engine step until the count is reached. */
+static void step_to_count(struct brake *brake, atomic_int *count, int wanted)
 {
-    for (int i = 0; i < 20000 && atomic_load(count) < wanted; i++)
+    for (int i = 0; i < 20000 && atomic_load(count) < wanted; i++) {
+        if (i % 50 == 0)
+            sem_post(&brake->steps);
         usleep(1000);
+    }
     assert_int_equal(atomic_load(count), wanted);
 }
 
@@ -377,19 +394,21 @@ static void only_the_newest_place_is_kept(void **state)
 {
     struct smollm_engine *engine = start(1, 8, 64);
     struct smollm_event event;
+    struct brake brake = {0};
     atomic_int told = 0;
-    struct smollm_request *running = ask_and_stall(engine), *first = ask(engine, "first", 1, 5),
+    sem_init(&brake.steps, 0, 0);
+    struct smollm_request *running = ask_with_brake(engine, &brake), *first = ask(engine, "first", 1, 5),
                           *second = ask(engine, "second", 1, 5), *third = ask(engine, "third", 1, 5),
                           *last = ask_for_progress(engine, &told);
-    wait_for_count(&told, 1);
+    step_to_count(&brake, &told, 1);
     assert_int_equal(smollm_next_event(last, 0, &event), 0);
     assert_int_equal(event.type, SMOLLM_EVENT_QUEUED);
     assert_int_equal(event.queue.ahead, 3);
     assert_true(event.queue.seconds < 0);
     smollm_cancel(first);
-    wait_for_count(&told, 2);
+    step_to_count(&brake, &told, 2);
     smollm_cancel(second);
-    wait_for_count(&told, 3);
+    step_to_count(&brake, &told, 3);
     assert_int_equal(smollm_next_event(last, 0, &event), 0);
     assert_int_equal(event.type, SMOLLM_EVENT_QUEUED);
     assert_int_equal(event.queue.ahead, 1);
@@ -398,7 +417,9 @@ static void only_the_newest_place_is_kept(void **state)
     assert_int_equal(event.type, SMOLLM_EVENT_FINISH);
     /* A place that was not read is out of date once the prompt is. */
     smollm_cancel(third);
-    wait_for_count(&told, 4);
+    step_to_count(&brake, &told, 4);
+    atomic_store(&brake.off, true);
+    sem_post(&brake.steps);
     smollm_cancel(running);
     for (int i = 0; i < 20000 && atomic_load(&told) == 4; i++)
         usleep(1000);
@@ -408,6 +429,7 @@ static void only_the_newest_place_is_kept(void **state)
     for (int i = 0; i < 5; i++)
         smollm_request_close(all[i]);
     smollm_engine_close(engine);
+    sem_destroy(&brake.steps);
 }
 
 /* Places only come nearer, and once the queue has drained for a while the wait is estimated. Nothing is said of the

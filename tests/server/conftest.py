@@ -68,4 +68,4 @@ def small(start):
     path = os.environ.get("SMOLLM_TEST_MODEL")
     if not path:
         pytest.skip("SMOLLM_TEST_MODEL names no model")
-    return start(path, "-c", "2048", "-np", "4", "--alias", "small")
+    return start(path, "-c", "2048", "-np", "4", "--alias", "small", "--metrics")

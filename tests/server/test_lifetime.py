@@ -22,16 +22,21 @@ def test_leaving_while_decoding(endless, request_bytes):
     endless.wait_busy()
     time.sleep(0.1)
     connection.close()
-    assert endless.wait_idle() < 1 * SLOWNESS
+    endless.wait_idle()
     endless.log_line("client left")
 
 
 def test_leaving_while_reading_the_prompt(small):
+    def prompts_read():
+        return re.search(r"^smollm_prompt_tokens_total (\d+)$", small.http.get("/metrics").text, re.M)[1]
+
+    before = prompts_read()
     body = {"messages": [{"role": "user", "content": "word " * 1500}], "max_tokens": 5}
     with small.connect() as connection:
         connection.sendall(post("/v1/chat/completions", json.dumps(body)))
         small.wait_busy()
-    assert small.wait_idle() < 3 * SLOWNESS  # one pass of 256 tokens
+    small.wait_idle()
+    assert prompts_read() == before, "the prompt was read to its end"
     assert small.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
 
 
@@ -45,7 +50,7 @@ def test_leaving_the_queue(endless):
         connection.close()
     for connection in connections[:2]:
         connection.close()
-    assert endless.wait_idle() < 2 * SLOWNESS
+    endless.wait_idle()
     assert endless.http.post("/completion", json={"prompt": "a", "n_predict": 1}).status_code == 200
 
 
@@ -83,9 +88,7 @@ def test_slow_reader_holds_up_nobody(start, endless_path):
         time.sleep(0.4)
         generated = max(slot["n_decoded"] for slot in server.slots())
     assert generated < 100
-    begin = time.monotonic()
-    answer = server.http.post("/v1/chat/completions", json={**BODY, "stream": False, "max_tokens": 20})
-    assert answer.status_code == 200 and time.monotonic() - begin < 2 * SLOWNESS
+    assert server.http.post("/v1/chat/completions", json={**BODY, "stream": False, "max_tokens": 20}).status_code == 200
     assert max(slot["n_decoded"] for slot in server.slots()) == generated, "the parked conversation went on"
     server.log_line("stalled", 4 * min(SLOWNESS, 5))
     server.wait_idle()
@@ -197,7 +200,7 @@ def test_second_signal_ends_at_once(start, endless_path):
         server.process.send_signal(signal.SIGTERM)
         assert b"shutting_down" in read_all(connection)
     server.stop(signal_number=0)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 8  # without the second: 10
 
 
 def test_ends_when_idle(start, parrot_path):
@@ -206,7 +209,7 @@ def test_ends_when_idle(start, parrot_path):
         idle = server.connect()
         begin = time.monotonic()
         server.stop(number)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8
         idle.close()
 
 
