@@ -64,6 +64,15 @@ static float random_value(struct bench *b)
     return (float)(int32_t)(b->random >> 32) * 0x1p-31f;
 }
 
+/* Nearly normally distributed, as activations are: how large most codes of a block are decides the way that they take. */
+static float random_normal(struct bench *b)
+{
+    float sum = 0;
+    for (int i = 0; i < 12; i++)
+        sum += random_value(b);
+    return sum / 2;
+}
+
 static float *random_floats(struct bench *b, size_t count)
 {
     float *x = array_allocate(count, sizeof *x);
@@ -232,7 +241,7 @@ static void matmul_tokens_case(struct matmul_case *c, uint32_t tokens)
     c->input.tokens = tokens;
     for (uint32_t t = 0; t < tokens; t++) {
         for (uint32_t i = 0; i < m->columns; i++)
-            c->input.values[(size_t)t * m->columns + i] = random_value(b);
+            c->input.values[(size_t)t * m->columns + i] = random_normal(b);
         activations_quantise(&c->input, &b->kernels, t, 0, m->columns, form);
     }
     c->out = must(array_allocate((size_t)tokens * m->rows, sizeof *c->out));
@@ -405,6 +414,7 @@ struct vector_case {
     int8_t *codes;
     float *scales;
     int16_t *sums16, *sums32;
+    uint8_t *large;
     uint32_t size, block;
 };
 
@@ -421,8 +431,8 @@ static void quantise_unit(void *argument, uint32_t unit, unsigned thread)
     const struct vector_case *c = argument;
     const size_t at = (size_t)thread * c->size;
     const struct quantise_args args = {
-        c->x + at,          c->size, c->block, 1, 1, c->codes + at, c->scales + at / 32, c->sums16 + at / 16,
-        c->sums32 + at / 32};
+        c->x + at,           c->size,           c->block, 1, 1, c->codes + at, c->scales + at / 32, c->sums16 + at / 16,
+        c->sums32 + at / 32, c->large + at / 32};
     c->bench->kernels.quantise(&args);
 }
 
@@ -466,6 +476,7 @@ static void vector_bench(struct bench *b, thread_pool_function *run, uint32_t si
     c.scales = must(array_allocate(count / 32 + 1, sizeof *c.scales));
     c.sums16 = must(array_allocate(count / 16 + 1, sizeof *c.sums16));
     c.sums32 = must(array_allocate(count / 32 + 1, sizeof *c.sums32));
+    c.large = must(array_allocate(count / 32 + 1, sizeof *c.large));
     const struct work work = {.run = run, .argument = &c, .units = 1, .largest = 1, .parts = 1, .bytes = bytes * size};
     char text[64];
     snprintf(text, sizeof text, block ? "%u values, blocks of %u" : "%u values", size, block);
@@ -477,6 +488,7 @@ static void vector_bench(struct bench *b, thread_pool_function *run, uint32_t si
     free(c.scales);
     free(c.sums16);
     free(c.sums32);
+    free(c.large);
 }
 
 static void bench_kv_store(struct bench *b)

@@ -46,8 +46,13 @@ static void fill(float *x, size_t size, int kind)
         case 2:
             x[i] = (i / 64 % 2 ? i % 5 == 4 : i / 128 % 2 == 1) ? -3.5f : 3.5f; /* runs of one sign too */
             break;
-        default:
+        case 3:
             x[i] = random_u32() % 2 ? 0.0f : float_from_bits(random_u32() % 0x800000);
+            break;
+        default: /* codes of one sign that add up to 1023 in each 16; to more in one block of five */
+            x[i] = (i % 16 == 0 ? 127.0f : i % 16 == 1 ? 56.0f : 60.0f) * (i / 32 % 2 ? -1.0f : 1.0f);
+            if (i / 256 % 5 == 4 && i % 256 == 77)
+                x[i] = 61.0f * (i / 32 % 2 ? -1.0f : 1.0f);
             break;
         }
 }
@@ -80,12 +85,12 @@ static void matmul_equals_reference(void **state)
             for (uint32_t p = 0; p < matrix.panels; p++)
                 packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
             /* Up to 9, then more than a kernel may keep at a time. */
-            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 133 : 9); tokens += tokens == 9 ? 124 : 1) {
+            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 134 : 9); tokens += tokens == 9 ? 125 : 1) {
                 struct activations input;
                 unsigned form = activations_form(matrix.layout);
                 assert_int_equal(activations_create(&input, columns, tokens, 1 + tokens % 2, form, NULL), 0);
                 input.tokens = tokens;
-                fill(input.values, (size_t)tokens * columns, (int)(tokens % 4));
+                fill(input.values, (size_t)tokens * columns, (int)(tokens % 5));
                 for (uint32_t t = 0; t < tokens; t++)
                     activations_quantise(&input, &reference, t, 0, columns, form);
                 size_t size = tokens * (size_t)rows * sizeof(float);

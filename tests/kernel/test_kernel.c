@@ -64,15 +64,15 @@ static void quantise_equals_reference(void **state)
         for (uint32_t block = 32; block <= 256; block *= 8) {
             uint32_t size = block * (1 + random_u32() % 4);
             float *x = malloc(size * sizeof *x);
-            fill(x, size, round % 4);
+            fill(x, size, round % 5);
             if (round % 10 == 9)
                 x[random_u32() % size] = round % 20 == 19 ? NAN : -INFINITY;
-            uint8_t *out[2][4];
+            uint8_t *out[2][5];
             const uint32_t planes = 1 + (uint32_t)round / 4 % 2;
-            const size_t bytes[4] = {size * planes, size / block * 4 * planes, size / 16 * 2 * planes,
-                                     size / 32 * 2 * planes};
+            const size_t bytes[5] = {size * planes, size / block * 4 * planes, size / 16 * 2 * planes,
+                                     size / 32 * 2 * planes, size / block * planes};
             for (int i = 0; i < 2; i++) {
-                for (int k = 0; k < 4; k++)
+                for (int k = 0; k < 5; k++)
                     out[i][k] = guarded(bytes[k]);
                 struct quantise_args args = {x,
                                              size,
@@ -82,10 +82,11 @@ static void quantise_equals_reference(void **state)
                                              (int8_t *)out[i][0],
                                              (float *)out[i][1],
                                              (int16_t *)out[i][2],
-                                             (int16_t *)out[i][3]};
+                                             (int16_t *)out[i][3],
+                                             out[i][4]};
                 (i == 0 ? reference : tested).quantise(&args);
             }
-            for (int k = 0; k < 4; k++) {
+            for (int k = 0; k < 5; k++) {
                 check("quantise", out[0][k], out[1][k], bytes[k]);
                 guarded_free(out[0][k], bytes[k]);
                 guarded_free(out[1][k], bytes[k]);
@@ -101,13 +102,18 @@ static void quantise_is_what_it_says(void **state)
     float x[256], scales[2];
     int8_t codes[2][256];
     int16_t sums16[2][16], sums32[2][8];
-    struct quantise_args args = {x, 256, 256, 2, 2, codes[0], scales, sums16[0], sums32[0]};
-    for (int kind = 0; kind < 3; kind++) {
+    uint8_t large[2];
+    struct quantise_args args = {x, 256, 256, 2, 2, codes[0], scales, sums16[0], sums32[0], large};
+    for (int kind = 0; kind < 5; kind++) {
+        if (kind == 3)
+            continue;
         fill(x, 256, kind);
         tested.quantise(&args);
         for (int plane = 0; plane < 2; plane++) {
-            int sum = 0;
+            int sum = 0, magnitude[16] = {0}, most = 0;
             for (int i = 0; i < 256; i++) {
+                magnitude[i / 16] += abs(codes[plane][i]);
+                most = magnitude[i / 16] > most ? magnitude[i / 16] : most;
                 assert_in_range(codes[plane][i] + 127, plane == 0 ? 0 : 63, plane == 0 ? 254 : 191);
                 sum += codes[plane][i];
             }
@@ -115,6 +121,7 @@ static void quantise_is_what_it_says(void **state)
                 sum -= sums16[plane][i];
             assert_int_equal(sum, 0);
             assert_int_equal(sums32[plane][3], sums16[plane][6] + sums16[plane][7]);
+            assert_int_equal(large[plane], most > 1023);
         }
         for (int i = 0; i < 256; i++) {
             double coarse = (double)codes[0][i] * scales[0];

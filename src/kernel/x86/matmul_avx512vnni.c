@@ -4,9 +4,12 @@
  * activations in int32, exactly. The sum of a sub-block starts with -bias times the sum of its activations, which makes
  * codes signed at no cost; what it then adds to the total depends on how large it can be:
  *
- *   it fits int16 (Q2_K, Q3_K, Q4_K)  one vpdpwssd multiplies its low half by the scale and adds
- *   it does not (Q5_K, Q6_K, IQ4_XS)  vpmulld, then an addition
+ *   it fits int16                     one vpdpwssd multiplies its low half by the scale and adds
+ *   it may not                        vpmulld, then an addition
  *   there is no integer scale         it is the total
+ *
+ * Of Q2_K and Q3_K all sums fit, of IQ4_XS none need to, and of Q4_K, Q5_K and Q6_K those with activations that are not
+ * `large` (struct quantise_args): each tile of tokens takes the way that all of its activations allow.
  *
  * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
@@ -20,7 +23,7 @@ enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
     TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
-    PREFETCH_AHEAD = 6144 /* bytes */
+    PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
 };
 
 /* gcc would regroup additions of integers; it must not look through this. */
@@ -46,6 +49,7 @@ struct inputs {
     const int16_t *sums;     /* of sub-blocks; 256 columns: [token][sub-block] */
     const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MOST_TOKENS] */
     const float *sums_float; /* 32 columns with minimum: [group][MOST_TOKENS] */
+    const uint8_t *large;    /* 256 columns: [token] */
 };
 
 /* What is derived from the sums of a chunk's activations, for all tokens. */
@@ -67,19 +71,21 @@ ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, int g)
 {
     const size_t step = (size_t)g;
     for (size_t at = (bytes * step / UNITS + 63) / 64 * 64; at < bytes * (step + 1) / UNITS; at += 64)
-        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T0);
+        _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T1);
 }
 
-/* Adds the sums of a sub-block to the totals. */
-ALWAYS_INLINE void add_scaled(struct shape s, const struct chunk *chunk, int sub, const int tokens,
+/* Adds the sums of a sub-block to the totals. small: no activations are of a large block. */
+ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chunk *chunk, int sub, const int tokens,
                               const __m512i part[HALVES][TILE], __m512i total[HALVES][TILE])
 {
     UNROLL
     for (int h = 0; h < HALVES; h++) {
-        const __m512i scale = _mm512_load_si512(chunk->scales[sub] + h * HALF);
+        __m512i scale = _mm512_load_si512(chunk->scales[sub] + h * HALF);
+        if (has_low_scales(s) && !sums_fit_int16(s, small))
+            scale = _mm512_srai_epi32(_mm512_slli_epi32(scale, 16), 16);
         UNROLL
         for (int t = 0; t < tokens; t++) {
-            if (sums_fit_int16(s))
+            if (sums_fit_int16(s, small))
                 total[h][t] = _mm512_dpwssd_epi32(total[h][t], part[h][t], scale);
             else
                 total[h][t] = _mm512_add_epi32(total[h][t], _mm512_mullo_epi32(part[h][t], scale));
@@ -90,9 +96,9 @@ ALWAYS_INLINE void add_scaled(struct shape s, const struct chunk *chunk, int sub
 
 /* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them. bytes: codes unpacked, or NULL
  * to take them from words. memory, share: what to prefetch behind. */
-ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t *bytes, const struct chunk *chunk,
-                             const struct inputs *in, int first, int i, const int tokens, __m512i total[HALVES][TILE],
-                             const uint8_t *memory, const size_t share)
+ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
+                             const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
+                             __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share)
 {
     const int group = first + i, subs = s.columns / s.sub;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -122,7 +128,7 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
                 part[h][t] = _mm512_dpbusd_epi32(part[h][t], code[h], four);
         }
         if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
-            add_scaled(s, chunk, sub, tokens, part, total);
+            add_scaled(s, small, chunk, sub, tokens, part, total);
     }
     UNROLL
     for (int t = 0; t < tokens; t++)
@@ -130,53 +136,61 @@ ALWAYS_INLINE void add_group(struct shape s, const uint8_t *words, const uint8_t
             total[0][t] = part[0][t], total[1][t] = part[1][t];
 }
 
-/* Σ over pairs of sub-blocks of what is in `pairs` times the sums of the activations. */
-ALWAYS_INLINE __m512i multiply_sums(const int32_t pairs[][PANEL_ROWS], int row, int subs, const int16_t *sums)
+/* Adds the products of half of the rows of a block of 256 columns to the chains of the tokens. */
+ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const struct inputs *in, const int half,
+                              const int tokens, const __m512i total[TILE], float (*acc)[PANEL_ROWS])
 {
-    __m512i result = _mm512_setzero_si512();
+    const int subs = s.columns / s.sub, row = half * HALF;
+    const __m512 d = _mm512_load_ps(&chunk->d[0][row]);
+    __m512i back[4], minima[8];
     UNROLL
-    for (int sub = 0; sub < subs; sub += 2)
-        result = _mm512_dpwssd_epi32(result, _mm512_load_si512(pairs[sub / 2] + row), broadcast_word(sums + sub));
-    return result;
+    for (int pair = 0; pair < subs / 2; pair++) {
+        if (added_back(s))
+            back[pair] = _mm512_load_si512(chunk->back_pairs[pair] + row);
+        if (s.has_min)
+            minima[pair] = _mm512_load_si512(chunk->min_pairs[pair] + row);
+    }
+    UNROLL
+    for (int t = 0; t < tokens; t++) {
+        FORGET_LOADS();
+        __m512i all = total[t], minimum = _mm512_setzero_si512();
+        UNROLL
+        for (int pair = 0; pair < subs / 2; pair++) {
+            const __m512i sums = broadcast_word(in->sums + t * subs + pair * 2);
+            if (added_back(s))
+                all = _mm512_dpwssd_epi32(all, back[pair], sums);
+            if (s.has_min)
+                minimum = _mm512_dpwssd_epi32(minimum, minima[pair], sums);
+        }
+        __m512 sum = _mm512_mul_ps(d, _mm512_cvtepi32_ps(all));
+        if (s.has_min)
+            sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[0][row]), _mm512_cvtepi32_ps(minimum), sum);
+        _mm512_store_ps(&acc[t][row],
+                        _mm512_fmadd_ps(_mm512_set1_ps(in->scales[t]), sum, _mm512_load_ps(&acc[t][row])));
+    }
 }
 
 /* A block of 256 columns. */
-ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                            const struct inputs *in, const int tokens, float (*acc)[PANEL_ROWS])
+ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *block, const uint8_t *bytes,
+                            const struct chunk *chunk, const struct inputs *in, const int tokens,
+                            float (*acc)[PANEL_ROWS])
 {
     const uint8_t *words = block + s.halves * HALF_BYTES;
-    const int subs = s.columns / s.sub, together = groups_together(s);
+    const int together = groups_together(s);
     const size_t share = shape_block_bytes(s) / CHUNK_GROUPS;
     __m512i total[HALVES][TILE];
     UNROLL
     for (int h = 0; h < HALVES; h++) {
         UNROLL
-        for (int t = 0; t < tokens; t++) {
-            FORGET_LOADS();
+        for (int t = 0; t < tokens; t++)
             total[h][t] = _mm512_setzero_si512();
-            if (added_back(s)) /* 8 times */
-                total[h][t] =
-                    _mm512_slli_epi32(multiply_sums(chunk->scale_pairs, h * HALF, subs, in->sums + t * subs), 3);
-        }
     }
     for (int group = 0; group < CHUNK_GROUPS; group++)
-        add_group(s, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in, group / together * together,
-                  group % together, tokens, total, block + (size_t)group * share, share);
+        add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
+                  group / together * together, group % together, tokens, total, block + (size_t)group * share, share);
     UNROLL
-    for (int h = 0; h < HALVES; h++) {
-        const int row = h * HALF;
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            FORGET_LOADS();
-            __m512 sum = _mm512_mul_ps(_mm512_load_ps(&chunk->d[0][row]), _mm512_cvtepi32_ps(total[h][t]));
-            if (s.has_min) {
-                const __m512i minimum = multiply_sums(chunk->min_pairs, row, subs, in->sums + t * subs);
-                sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[0][row]), _mm512_cvtepi32_ps(minimum), sum);
-            }
-            _mm512_store_ps(&acc[t][row],
-                            _mm512_fmadd_ps(_mm512_set1_ps(in->scales[t]), sum, _mm512_load_ps(&acc[t][row])));
-        }
-    }
+    for (int h = 0; h < HALVES; h++)
+        finish_256(s, chunk, in, h, tokens, total[h], acc);
 }
 
 /* Up to eight blocks of 32 columns. */
@@ -193,8 +207,8 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
     }
     for (int group = 0; group < groups; group++, block += block_bytes) {
         __m512i total[HALVES][TILE];
-        add_group(s, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in, group,
-                  0, tokens, total, block, block_bytes);
+        add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
+                  group, 0, tokens, total, block, block_bytes);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
@@ -220,10 +234,16 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
 ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
                         const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS])
 {
-    if (s.columns == 256)
-        tile_256(s, block, bytes, chunk, in, tokens, acc);
-    else
+    bool small = true;
+    if (s.columns == 256 && sums_fit_int16(s, true) && !sums_fit_int16(s, false))
+        for (int t = 0; t < tokens; t++)
+            small &= !in->large[t];
+    if (s.columns == 32)
         tile_32(s, block, bytes, chunk, in, groups, tokens, acc);
+    else if (small)
+        tile_256(s, true, block, bytes, chunk, in, tokens, acc);
+    else
+        tile_256(s, false, block, bytes, chunk, in, tokens, acc);
 }
 
 /* Codes as bytes [group][unit][32 rows][4] */
@@ -234,7 +254,7 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
     const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
     for (int first = 0; first < groups; first += together) {
         for (size_t at = 0; at < share * (size_t)together; at += 64)
-            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T0);
+            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T1);
         for (int h = 0; h < HALVES; h++) {
             const uint8_t *words = block + s.halves * HALF_BYTES + h * HALF * 4 + (size_t)first * block_bytes;
             uint8_t *to = bytes + first * UNITS * WORD_BYTES + h * HALF * 4;
@@ -319,6 +339,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
         in.sums += step * (uint32_t)(s.columns / s.sub);
         in.starts += s.columns == 256 ? step * (uint32_t)(s.columns / s.sub) : step;
         in.sums_float += step;
+        in.large += step;
     }
 }
 
@@ -345,7 +366,8 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
                                           .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
                                           .scales = form->scales + at,
                                           .scales_stride = stride,
-                                          .sums = sums + at * (columns / (size_t)s.sub)},
+                                          .sums = sums + at * (columns / (size_t)s.sub),
+                                          .large = form->large + at},
                           count, acc);
                 block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
             }
@@ -389,7 +411,7 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
     for (uint32_t column = 0; column < w->columns; column++, data += PANEL_ROWS * size) {
         const __m512 low = load_values(type, data), high = load_values(type, data + HALF * size);
         for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
-            _mm_prefetch((const char *)(data + PREFETCH_AHEAD + at), _MM_HINT_T0);
+            _mm_prefetch((const char *)(data + PREFETCH_AHEAD + at), _MM_HINT_T1);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             const __m512 value = _mm512_set1_ps(x[(size_t)t * w->columns + column]);

@@ -6,6 +6,7 @@
 #ifndef KERNEL_X86_PANEL_AVX512_H
 #define KERNEL_X86_PANEL_AVX512_H
 
+#include "kernel/kernel.h"
 #include "kernel/x86/panel_shape.h"
 
 #include <immintrin.h>
@@ -162,18 +163,19 @@ ALWAYS_INLINE __m512i widen_pair(__m512i x, int first)
 
 /* Everything of a chunk but its codes, widened once for all tokens. */
 struct chunk {
-    _Alignas(64) int32_t scales[16][PANEL_ROWS]; /* 256 columns: of each sub-block */
-    int32_t scale_pairs[4][PANEL_ROWS];          /* Q4_K: int16 of two neighbouring sub-blocks */
-    int32_t min_pairs[8][PANEL_ROWS];            /* 256 columns: likewise */
+    _Alignas(64) int32_t scales[16][PANEL_ROWS]; /* 256 columns: of each sub-block; see has_low_scales */
+    int32_t back_pairs[4][PANEL_ROWS];           /* added_back times int16 scales of two neighbouring sub-blocks */
+    int32_t min_pairs[8][PANEL_ROWS];            /* 256 columns: int16 minima, likewise */
     float d[CHUNK_GROUPS][PANEL_ROWS];           /* 256 columns: only the first */
     float minus[CHUNK_GROUPS][PANEL_ROWS];       /* -dmin; of Q4_1 and Q5_1 m */
 };
 
-/* What is subtracted from an unsigned code before the sums of a sub-block are scaled; it costs nothing, since a sum
- * starts with -bias times the sum of the activations. Q4_K is centred to make its sums small; added_back makes good. */
+/* What is subtracted from an unsigned code before the sums of a sub-block are scaled; it costs next to nothing, since a
+ * sum starts with -bias times the sum of the activations. Q5_K is centred to make its sums small; added_back makes
+ * good. */
 ALWAYS_INLINE int bias(struct shape s)
 {
-    return s.is_signed ? 128 : s.type == GGUF_Q4_K ? 8 : s.offset;
+    return s.is_signed ? 128 : s.type == GGUF_Q5_K ? 16 : s.offset;
 }
 
 ALWAYS_INLINE int added_back(struct shape s)
@@ -181,11 +183,18 @@ ALWAYS_INLINE int added_back(struct shape s)
     return s.is_signed ? 0 : bias(s) - s.offset;
 }
 
-/* Whether the sum of a sub-block fits int16 whatever the codes and the activations are (at most 127). */
-ALWAYS_INLINE bool sums_fit_int16(struct shape s)
+/* Whether the sum of a sub-block fits int16 whatever the codes and the activations are; small: none of these is of a
+ * large block (struct quantise_args). */
+ALWAYS_INLINE bool sums_fit_int16(struct shape s, const bool small)
 {
-    const int below = bias(s), above = (1 << s.bits) - 1 - bias(s);
-    return (above > below ? above : below) * 127 * s.sub < 1 << 15;
+    const int below = bias(s), above = (1 << s.bits) - 1 - bias(s), most = above > below ? above : below;
+    return most * (small ? MOST_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
+}
+
+/* Where sums may fit int16 the upper halves of scales are zero: the upper half of such a sum is but its sign. */
+ALWAYS_INLINE bool has_low_scales(struct shape s)
+{
+    return sums_fit_int16(s, true);
 }
 
 ALWAYS_INLINE __m512 load_factor(const uint8_t *halves, int index, bool negative)
@@ -207,14 +216,16 @@ ALWAYS_INLINE void chunk_read_256(struct shape s, const uint8_t *block, struct c
             UNROLL
             for (int i = 0; i < 4; i++) {
                 __m512i scale = widen_byte(scales, (unsigned)i);
-                if (sums_fit_int16(s)) /* the high half of a sum is but its sign: nothing is to come of it */
+                if (has_low_scales(s))
                     scale = _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
                 _mm512_store_si512(chunk->scales[k * 4 + i] + row, scale);
             }
             UNROLL
             for (int i = 0; i < 2; i++) {
                 if (added_back(s))
-                    _mm512_store_si512(chunk->scale_pairs[k * 2 + i] + row, widen_pair(scales, i * 2));
+                    _mm512_store_si512(
+                        chunk->back_pairs[k * 2 + i] + row,
+                        _mm512_mullo_epi16(widen_pair(scales, i * 2), _mm512_set1_epi16((short)added_back(s))));
                 if (s.has_min)
                     _mm512_store_si512(chunk->min_pairs[k * 2 + i] + row, widen_pair(min_bytes(s, words, k), i * 2));
             }

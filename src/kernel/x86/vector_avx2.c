@@ -29,8 +29,9 @@ void rmsnorm_avx2(const struct rmsnorm_args *args)
         args->out[i] = (args->x[i] * scale) * args->weight[i];
 }
 
-/* 32 codes: stored, and the two sums of 16. */
-static inline void store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16)
+/* 32 codes: stored, and the two sums of 16. Returns the larger of `most` and the sums of their magnitudes, 16 codes to
+ * the two lanes of each half. */
+static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16, __m256i most)
 {
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -40,11 +41,14 @@ static inline void store_codes(const __m256i q[4], int8_t *codes, int16_t *sums1
     sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xb1));
     sums16[0] = (int16_t)_mm256_extract_epi16(sums, 0);
     sums16[1] = (int16_t)_mm256_extract_epi16(sums, 8);
+    const __m256i eight = _mm256_sad_epu8(_mm256_abs_epi8(bytes), _mm256_setzero_si256());
+    return _mm256_max_epi32(most, _mm256_add_epi64(eight, _mm256_shuffle_epi32(eight, 0x4e)));
 }
 
-/* 32 values of a block; with two planes what their codes leave goes to the block behind. */
+/* 32 values of a block; with two planes what their codes leave goes to the block behind. most: of both planes. */
 static inline __attribute__((always_inline)) void quantise_32(const float *x, __m256 inverse, uint32_t block,
-                                                              const bool both, int8_t *codes, int16_t *sums16)
+                                                              const bool both, int8_t *codes, int16_t *sums16,
+                                                              __m256i most[2])
 {
     __m256i q[4], fine[4];
     for (int i = 0; i < 4; i++) {
@@ -53,9 +57,9 @@ static inline __attribute__((always_inline)) void quantise_32(const float *x, __
         fine[i] =
             _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(units, _mm256_cvtepi32_ps(q[i])), _mm256_set1_ps(128.0f)));
     }
-    store_codes(q, codes, sums16);
+    most[0] = store_codes(q, codes, sums16, most[0]);
     if (both)
-        store_codes(fine, codes + block, sums16 + block / 16);
+        most[1] = store_codes(fine, codes + block, sums16 + block / 16, most[1]);
 }
 
 static inline __attribute__((always_inline)) void quantise(const struct quantise_args *args, const bool both)
@@ -79,6 +83,7 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
             for (uint32_t plane = 0; plane < planes; plane++)
                 args->scales[at + plane] = __builtin_nanf("");
             memset(codes, 0, block * planes);
+            memset(args->large + at, 0, planes);
             memset(sums16, 0, block / 16 * planes * sizeof *sums16);
             memset(sums32, 0, block / 32 * planes * sizeof *sums32);
             continue;
@@ -89,8 +94,12 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
         if (both)
             args->scales[at + 1] = args->scales[at] / 128.0f;
         const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / maximum);
+        __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
         for (uint32_t i = 0; i < block / 32; i++)
-            quantise_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2);
+            quantise_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2, sums);
+        for (uint32_t plane = 0; plane < planes; plane++)
+            args->large[at + plane] =
+                _mm256_movemask_epi8(_mm256_cmpgt_epi32(sums[plane], _mm256_set1_epi32(MOST_SMALL_SUM))) != 0;
         for (uint32_t i = 0; i < block / 32 * planes; i++)
             sums32[i] = (int16_t)(sums16[i * 2] + sums16[i * 2 + 1]);
     }
