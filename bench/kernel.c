@@ -64,7 +64,8 @@ static float random_value(struct bench *b)
     return (float)(int32_t)(b->random >> 32) * 0x1p-31f;
 }
 
-/* Nearly normally distributed, as activations are: how large most codes of a block are decides the way that they take. */
+/* Nearly normally distributed, as activations are: how large most codes of a block are decides the way that they take.
+ */
 static float random_normal(struct bench *b)
 {
     float sum = 0;

@@ -65,12 +65,11 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
-/* Asks for what comes PREFETCH_AHEAD behind step g's share of the bytes that a group reads from memory: spread out,
- * since a burst of prefetches stalls. */
-ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, int g)
+/* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory:
+ * spread out, since a burst of prefetches stalls. */
+ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, size_t step, size_t steps)
 {
-    const size_t step = (size_t)g;
-    for (size_t at = (bytes * step / UNITS + 63) / 64 * 64; at < bytes * (step + 1) / UNITS; at += 64)
+    for (size_t at = (bytes * step / steps + 63) / 64 * 64; at < bytes * (step + 1) / steps; at += 64)
         _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T1);
 }
 
@@ -108,7 +107,7 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         const int sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
         FORGET_LOADS(); /* and keep prefetches apart */
         if (!bytes)
-            prefetch(memory, share, g);
+            prefetch(memory, share, (size_t)g, UNITS);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -251,10 +250,7 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
 {
     const int together = groups_together(s);
     const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
-    const size_t share = s.columns == 256 ? shape_block_bytes(s) / CHUNK_GROUPS : block_bytes;
-    for (int first = 0; first < groups; first += together) {
-        for (size_t at = 0; at < share * (size_t)together; at += 64)
-            _mm_prefetch((const char *)(block + (size_t)first * share + PREFETCH_AHEAD + at), _MM_HINT_T1);
+    for (int first = 0; first < groups; first += together)
         for (int h = 0; h < HALVES; h++) {
             const uint8_t *words = block + s.halves * HALF_BYTES + h * HALF * 4 + (size_t)first * block_bytes;
             uint8_t *to = bytes + first * UNITS * WORD_BYTES + h * HALF * 4;
@@ -266,7 +262,6 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
                                        unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
             }
         }
-    }
 }
 
 /* sums_stride: 32 columns: from one group's sums to the next one's */
@@ -305,11 +300,15 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     in.starts = derived.starts;
     in.sums_float = derived.sums_float;
     const bool unpacked = tokens > DIRECT;
+    const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
     if (unpacked)
         unpack(s, block, groups, bytes);
     /* Tiles of about the same size: narrow ones wait for their own sums. */
-    for (uint32_t tiles = (tokens + TILE - 1) / TILE; tiles > 0; tiles--) {
+    const uint32_t all = (tokens + TILE - 1) / TILE;
+    for (uint32_t tiles = all; tiles > 0; tiles--) {
         const uint32_t step = (tokens + tiles - 1) / tiles;
+        if (unpacked)
+            prefetch(block, chunk_bytes, all - tiles, all);
         switch (step + (unpacked ? DIRECT : 0)) {
 #define TILE_DIRECT(n)                                                                                                 \
     case (n):                                                                                                          \
