@@ -49,9 +49,9 @@ static void fill(float *x, size_t size, int kind)
         case 3:
             x[i] = random_u32() % 2 ? 0.0f : float_from_bits(random_u32() % 0x800000);
             break;
-        default: /* codes of one sign that add up to 1023 in each 16; to more in one block of five */
+        default: /* codes of one sign that add up to 1023 in each 16; to one more in each third block */
             x[i] = (i % 16 == 0 ? 127.0f : i % 16 == 1 ? 56.0f : 60.0f) * (i / 32 % 2 ? -1.0f : 1.0f);
-            if (i / 256 % 5 == 4 && i % 256 == 77)
+            if (i / 256 % 3 == 2 && i % 256 == 77)
                 x[i] = 61.0f * (i / 32 % 2 ? -1.0f : 1.0f);
             break;
         }

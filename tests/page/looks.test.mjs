@@ -47,6 +47,22 @@ test('phone: nothing is wider than the screen, the list is a drawer, Enter is a 
     await opened.close();
 });
 
+test('phone: Esc closes the drawer from the moment when it has the focus', async () => {
+    const opened = await openPage(browser, server.url, phone);
+    const { page } = opened;
+    await page.evaluate(() => addEventListener('focusin', ({ target }) => {
+        if (target.ariaLabel === 'Hide conversations')
+            queueMicrotask(() => {
+                target.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
+                window.wasPressed = true;
+            });
+    }));
+    await page.getByRole('button', { name: 'Show conversations' }).tap();
+    await until(() => page.evaluate(() => window.wasPressed), 'the focus in the drawer');
+    await until(() => page.evaluate(() => !document.querySelector('.drawer-open')), 'a closed drawer');
+    await opened.close();
+});
+
 test('phone: the composer stays in sight when the keyboard takes half the screen', async () => {
     const opened = await openPage(browser, server.url, phone);
     const { page } = opened;

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { titleOf } from '../conversation';
 import { useStore } from '../store';
@@ -29,7 +29,8 @@ export function App({ chat }: { chat: Chat }) {
         return () => window.clearInterval(timer);
     }, [chat, isOffline]);
 
-    useEffect(() => {
+    // Before the next key: an Esc right after the drawer opened is meant for the drawer.
+    useLayoutEffect(() => {
         const pressed = (event: KeyboardEvent) => {
             if (event.defaultPrevented || document.querySelector('dialog[open]')) return;
             if (event.key === 'Escape') {
