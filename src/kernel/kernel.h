@@ -42,6 +42,8 @@ struct rmsnorm_args {
     float epsilon;
 };
 
+enum { MOST_SMALL_SUM = 1023 };
+
 /* int8 codes with one scale per block of 32 or 256 values, and the sums of the codes of each 16 and each 32.
  * A block that holds a value which is not finite gets the scale NaN and codes 0. With two planes what the codes leave
  * is coded too, with scale / 128, and lies behind each block as a block of its own.
@@ -49,7 +51,6 @@ struct rmsnorm_args {
  * large says of a block whether some 16 of its codes, beginning at a multiple of 16, add up to more than
  * MOST_SMALL_SUM in magnitude. Where none do, which is nearly always, 6-bit codes times a sub-block stay within int16.
  */
-enum { MOST_SMALL_SUM = 1023 };
 struct quantise_args {
     const float *x;
     uint32_t size; /* a multiple of block */

@@ -394,7 +394,7 @@ static void only_the_newest_place_is_kept(void **state)
 {
     struct smollm_engine *engine = start(1, 8, 64);
     struct smollm_event event;
-    struct brake brake = {0};
+    static struct brake brake; /* outlives a failure */
     atomic_int told = 0;
     sem_init(&brake.steps, 0, 0);
     struct smollm_request *running = ask_with_brake(engine, &brake), *first = ask(engine, "first", 1, 5),
