@@ -431,9 +431,16 @@ static void quantise_unit(void *argument, uint32_t unit, unsigned thread)
 {
     const struct vector_case *c = argument;
     const size_t at = (size_t)thread * c->size;
-    const struct quantise_args args = {
-        c->x + at,           c->size,           c->block, 1, 1, c->codes + at, c->scales + at / 32, c->sums16 + at / 16,
-        c->sums32 + at / 32, c->large + at / 32};
+    const struct quantise_args args = {c->x + at,
+                                       c->size,
+                                       c->block,
+                                       1,
+                                       1,
+                                       c->codes + at,
+                                       c->scales + at / 32,
+                                       c->sums16 + at / 16,
+                                       c->sums32 + at / 32,
+                                       c->block == 256 ? c->large + at / 32 : NULL};
     c->bench->kernels.quantise(&args);
 }
 

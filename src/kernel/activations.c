@@ -29,8 +29,11 @@ int activations_create(struct activations *a, uint32_t columns, uint32_t tokens,
         form->scales = array_allocate(count / block_of[i], sizeof *form->scales);
         form->sums16 = array_allocate(count / 16, sizeof *form->sums16);
         form->sums32 = array_allocate(count / 32, sizeof *form->sums32);
-        form->large = array_allocate(count / block_of[i], sizeof *form->large);
-        failed = failed || !form->codes || !form->scales || !form->sums16 || !form->sums32 || !form->large;
+        failed = failed || !form->codes || !form->scales || !form->sums16 || !form->sums32;
+        if (block_of[i] == 256) {
+            form->large = array_allocate(count / 256, sizeof *form->large);
+            failed = failed || !form->large;
+        }
     }
     if (failed) {
         activations_destroy(a);
@@ -78,7 +81,7 @@ void activations_quantise(const struct activations *a, const struct kernel_table
             .scales = a->int8[i].scales + at,
             .sums16 = a->int8[i].sums16 + at * (block / 16),
             .sums32 = a->int8[i].sums32 + at * (block / 32),
-            .large = a->int8[i].large + at,
+            .large = a->int8[i].large ? a->int8[i].large + at : NULL,
         };
         kernels->quantise(&args);
     }

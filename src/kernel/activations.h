@@ -22,7 +22,7 @@ struct activations {
         float *scales;   /* [columns / block][rows] */
         int16_t *sums16; /* [columns / block][rows][block / 16] */
         int16_t *sums32; /* [columns / block][rows][block / 32] */
-        uint8_t *large;  /* [columns / block][rows]: see struct quantise_args */
+        uint8_t *large;  /* [columns / block][rows], see struct quantise_args; blocks of 32: NULL */
     } int8[2];
 };
 

@@ -61,7 +61,7 @@ struct quantise_args {
     float *scales;
     int16_t *sums16;
     int16_t *sums32;
-    uint8_t *large; /* 0 or 1 */
+    uint8_t *large; /* 0 or 1; NULL: not wanted */
 };
 
 /* out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]. out may be gate. Shazeer, 2020. */

@@ -21,7 +21,7 @@ void rmsnorm_generic(const struct rmsnorm_args *args)
 static void sum_codes(const struct quantise_args *args, size_t at)
 {
     const int8_t *codes = args->codes + at * args->block;
-    args->large[at] = 0;
+    bool large = false;
     for (uint32_t i = 0; i < args->block / 32; i++) {
         int16_t *sums16 = args->sums16 + at * (args->block / 16) + i * 2;
         int sum[2] = {0}, magnitude[2] = {0};
@@ -29,12 +29,13 @@ static void sum_codes(const struct quantise_args *args, size_t at)
             sum[j / 16] += codes[i * 32 + j];
             magnitude[j / 16] += abs(codes[i * 32 + j]);
         }
-        if (magnitude[0] > MOST_SMALL_SUM || magnitude[1] > MOST_SMALL_SUM)
-            args->large[at] = 1;
+        large = large || magnitude[0] > MOST_SMALL_SUM || magnitude[1] > MOST_SMALL_SUM;
         sums16[0] = (int16_t)sum[0];
         sums16[1] = (int16_t)sum[1];
         args->sums32[at * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
     }
+    if (args->large)
+        args->large[at] = large;
 }
 
 void quantise_generic(const struct quantise_args *args)

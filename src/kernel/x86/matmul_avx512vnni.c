@@ -338,7 +338,8 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
         in.sums += step * (uint32_t)(s.columns / s.sub);
         in.starts += s.columns == 256 ? step * (uint32_t)(s.columns / s.sub) : step;
         in.sums_float += step;
-        in.large += step;
+        if (s.columns == 256)
+            in.large += step;
     }
 }
 
@@ -366,7 +367,7 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
                                           .scales = form->scales + at,
                                           .scales_stride = stride,
                                           .sums = sums + at * (columns / (size_t)s.sub),
-                                          .large = form->large + at},
+                                          .large = s.columns == 256 ? form->large + at : NULL},
                           count, acc);
                 block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
             }

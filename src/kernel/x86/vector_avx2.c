@@ -62,7 +62,8 @@ static inline __attribute__((always_inline)) void quantise_32(const float *x, __
         most[1] = store_codes(fine, codes + block, sums16 + block / 16, most[1]);
 }
 
-static inline __attribute__((always_inline)) void quantise(const struct quantise_args *args, const bool both)
+static inline __attribute__((always_inline)) void quantise(const struct quantise_args *args, const bool both,
+                                                           const bool wants_large)
 {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
     const uint32_t block = args->block, planes = both ? 2 : 1;
@@ -83,7 +84,8 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
             for (uint32_t plane = 0; plane < planes; plane++)
                 args->scales[at + plane] = __builtin_nanf("");
             memset(codes, 0, block * planes);
-            memset(args->large + at, 0, planes);
+            if (wants_large)
+                memset(args->large + at, 0, planes);
             memset(sums16, 0, block / 16 * planes * sizeof *sums16);
             memset(sums32, 0, block / 32 * planes * sizeof *sums32);
             continue;
@@ -97,7 +99,7 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
         __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
         for (uint32_t i = 0; i < block / 32; i++)
             quantise_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2, sums);
-        for (uint32_t plane = 0; plane < planes; plane++)
+        for (uint32_t plane = 0; wants_large && plane < planes; plane++)
             args->large[at + plane] =
                 _mm256_movemask_epi8(_mm256_cmpgt_epi32(sums[plane], _mm256_set1_epi32(MOST_SMALL_SUM))) != 0;
         for (uint32_t i = 0; i < block / 32 * planes; i++)
@@ -107,10 +109,15 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
 
 void quantise_avx2(const struct quantise_args *args)
 {
-    if (args->planes > 1)
-        quantise(args, true);
+    const bool both = args->planes > 1;
+    if (both && args->large)
+        quantise(args, true, true);
+    else if (both)
+        quantise(args, true, false);
+    else if (args->large)
+        quantise(args, false, true);
     else
-        quantise(args, false);
+        quantise(args, false, false);
 }
 
 void swiglu_avx2(const struct swiglu_args *args)
