@@ -14,6 +14,8 @@ enum {
     MOST_NORMED_BY_ONE = 2,
     /* So many positions of all tokens are attended to by the thread that finishes a head's projections. */
     MOST_JOINED_POSITIONS = 512,
+    /* Results that a unit makes before it goes on with them: what stays in the second-level cache. */
+    MOST_CACHED_RESULTS = 65536,
     MOST_TOGETHER = 3,
     STORED_TOGETHER = 8,
     PHASES_PER_LAYER = 9,
@@ -113,7 +115,10 @@ static struct thread_pool_phase product_phase(struct product *p, uint32_t whole,
     for (int i = 0; i < p->count; i++)
         panels += p->matrices[i]->panels;
     /* Enough units that a late thread costs little, few enough that handing them out costs nothing. */
+    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * p->input->tokens);
     p->panels_per_unit = 1 + panels / (12 * thread_pool_size(p->forward->pool));
+    if (p->panels_per_unit > cached)
+        p->panels_per_unit = cached > 0 ? cached : 1;
     p->panels_per_unit = (p->panels_per_unit + whole - 1) / whole * whole;
     p->then = then;
     p->units = 0;

@@ -21,6 +21,7 @@
 
 enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
+    FEW_TILES = 3,        /* that fetch weights while they compute: it costs more tiles 3 % */
     TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
@@ -35,6 +36,13 @@ enum {
 
 /* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
 #define FORGET_LOADS() __asm__ volatile("" ::: "memory")
+
+/* How the codes of a chunk come to a tile. */
+enum way {
+    PACKED,   /* from their packed form, up to DIRECT tokens */
+    FETCHING, /* from bytes; the tiles fetch weights to come, up to FEW_TILES of them */
+    UNPACKED  /* from bytes; weights to come are fetched between the tiles */
+};
 
 /* The float chains of one panel: [token][row] */
 typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
@@ -52,6 +60,12 @@ struct inputs {
     const uint8_t *large;    /* 256 columns: [token] */
 };
 
+/* Weights to come, asked for a few lines at a time while a chunk is worked on: a burst of prefetches stalls. */
+struct fetch {
+    const uint8_t *from, *end;
+    size_t lines; /* for each group of 32 columns, UNITS at most */
+};
+
 /* What is derived from the sums of a chunk's activations, for all tokens. */
 struct derived_sums {
     _Alignas(64) int32_t starts[16 * MOST_TOKENS];
@@ -65,8 +79,21 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
-/* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory:
- * spread out, since a burst of prefetches stalls. */
+/* The line of one of the UNITS steps of a group. */
+ALWAYS_INLINE void fetch_step(const struct fetch *fetch, size_t step)
+{
+    if (step < fetch->lines)
+        _mm_prefetch((const char *)(fetch->from + step * 64), _MM_HINT_T1);
+}
+
+ALWAYS_INLINE void fetch_next_group(struct fetch *fetch)
+{
+    fetch->from += fetch->lines * 64;
+    if (fetch->from >= fetch->end)
+        fetch->lines = 0;
+}
+
+/* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
 ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, size_t step, size_t steps)
 {
     for (size_t at = (bytes * step / steps + 63) / 64 * 64; at < bytes * (step + 1) / steps; at += 64)
@@ -97,7 +124,8 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
  * to take them from words. memory, share: what to prefetch behind. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
-                             __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share)
+                             __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share,
+                             struct fetch *fetch)
 {
     const int group = first + i, subs = s.columns / s.sub;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -108,6 +136,8 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         FORGET_LOADS(); /* and keep prefetches apart */
         if (!bytes)
             prefetch(memory, share, (size_t)g, UNITS);
+        else if (fetch)
+            fetch_step(fetch, (size_t)g);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -129,6 +159,8 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
             add_scaled(s, small, chunk, sub, tokens, part, total);
     }
+    if (fetch)
+        fetch_next_group(fetch);
     UNROLL
     for (int t = 0; t < tokens; t++)
         if (s.columns == 32)
@@ -172,7 +204,7 @@ ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const s
 /* A block of 256 columns. */
 ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *block, const uint8_t *bytes,
                             const struct chunk *chunk, const struct inputs *in, const int tokens,
-                            float (*acc)[PANEL_ROWS])
+                            float (*acc)[PANEL_ROWS], struct fetch *fetch)
 {
     const uint8_t *words = block + s.halves * HALF_BYTES;
     const int together = groups_together(s);
@@ -186,7 +218,8 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
     }
     for (int group = 0; group < CHUNK_GROUPS; group++)
         add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group / together * together, group % together, tokens, total, block + (size_t)group * share, share);
+                  group / together * together, group % together, tokens, total, block + (size_t)group * share, share,
+                  fetch);
     UNROLL
     for (int h = 0; h < HALVES; h++)
         finish_256(s, chunk, in, h, tokens, total[h], acc);
@@ -194,7 +227,8 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
 
 /* Up to eight blocks of 32 columns. */
 ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                           const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS])
+                           const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS],
+                           struct fetch *fetch)
 {
     const size_t block_bytes = shape_block_bytes(s);
     __m512 chain[HALVES][TILE];
@@ -207,7 +241,7 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
     for (int group = 0; group < groups; group++, block += block_bytes) {
         __m512i total[HALVES][TILE];
         add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group, 0, tokens, total, block, block_bytes);
+                  group, 0, tokens, total, block, block_bytes, fetch);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
@@ -231,22 +265,23 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
 }
 
 ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                        const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS])
+                        const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS],
+                        struct fetch *fetch)
 {
     bool small = true;
     if (s.columns == 256 && sums_fit_int16(s, true) && !sums_fit_int16(s, false))
         for (int t = 0; t < tokens; t++)
             small &= !in->large[t];
     if (s.columns == 32)
-        tile_32(s, block, bytes, chunk, in, groups, tokens, acc);
+        tile_32(s, block, bytes, chunk, in, groups, tokens, acc, fetch);
     else if (small)
-        tile_256(s, true, block, bytes, chunk, in, tokens, acc);
+        tile_256(s, true, block, bytes, chunk, in, tokens, acc, fetch);
     else
-        tile_256(s, false, block, bytes, chunk, in, tokens, acc);
+        tile_256(s, false, block, bytes, chunk, in, tokens, acc, fetch);
 }
 
 /* Codes as bytes [group][unit][32 rows][4] */
-ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes)
+ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes, struct fetch *fetch)
 {
     const int together = groups_together(s);
     const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
@@ -257,9 +292,14 @@ ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint
             UNROLL
             for (int i = 0; i < together; i++) {
                 UNROLL
-                for (int g = 0; g < UNITS; g++)
+                for (int g = 0; g < UNITS; g++) {
+                    if (h == 0)
+                        fetch_step(fetch, (size_t)g);
                     _mm512_store_si512(to + (i * UNITS + g) * WORD_BYTES,
                                        unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
+                }
+                if (h == 0)
+                    fetch_next_group(fetch);
             }
         }
 }
@@ -299,37 +339,39 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     derive_sums(s, in.sums, in.scales_stride, groups, tokens, &derived);
     in.starts = derived.starts;
     in.sums_float = derived.sums_float;
-    const bool unpacked = tokens > DIRECT;
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
-    if (unpacked)
-        unpack(s, block, groups, bytes);
     /* Tiles of about the same size: narrow ones wait for their own sums. */
     const uint32_t all = (tokens + TILE - 1) / TILE;
+    const enum way way = tokens <= DIRECT ? PACKED : all <= FEW_TILES ? FETCHING : UNPACKED;
+    const size_t shares = (all + 1) * (size_t)groups;
+    struct fetch fetch = {.from = block + PREFETCH_AHEAD,
+                          .end = block + PREFETCH_AHEAD + chunk_bytes,
+                          .lines = way == FETCHING ? (chunk_bytes / 64 + shares - 1) / shares : 0};
+    if (way != PACKED)
+        unpack(s, block, groups, bytes, &fetch);
     for (uint32_t tiles = all; tiles > 0; tiles--) {
         const uint32_t step = (tokens + tiles - 1) / tiles;
-        if (unpacked)
+        if (way == UNPACKED)
             prefetch(block, chunk_bytes, all - tiles, all);
-        switch (step + (unpacked ? DIRECT : 0)) {
-#define TILE_DIRECT(n)                                                                                                 \
-    case (n):                                                                                                          \
-        tile(s, block, NULL, &chunk, &in, groups, n, row);                                                             \
+        switch ((int)way * TILE + (int)step) {
+#define TILE_CASE(way, n, bytes, fetch)                                                                                \
+    case (int)(way)*TILE + (n):                                                                                        \
+        tile(s, block, bytes, &chunk, &in, groups, n, row, fetch);                                                     \
         break;
-#define TILE_UNPACKED(n)                                                                                               \
-    case DIRECT + (n):                                                                                                 \
-        tile(s, block, bytes, &chunk, &in, groups, n, row);                                                            \
-        break;
-            TILE_DIRECT(1)
-            TILE_DIRECT(2)
-            TILE_DIRECT(3)
-            TILE_DIRECT(4)
-            TILE_UNPACKED(4)
-            TILE_UNPACKED(5)
-            TILE_UNPACKED(6)
-#undef TILE_DIRECT
-#undef TILE_UNPACKED
+            TILE_CASE(PACKED, 1, NULL, NULL)
+            TILE_CASE(PACKED, 2, NULL, NULL)
+            TILE_CASE(PACKED, 3, NULL, NULL)
+            TILE_CASE(PACKED, 4, NULL, NULL)
+            TILE_CASE(FETCHING, 3, bytes, &fetch)
+            TILE_CASE(FETCHING, 4, bytes, &fetch)
+            TILE_CASE(FETCHING, 5, bytes, &fetch)
+            TILE_CASE(FETCHING, 6, bytes, &fetch)
+            TILE_CASE(UNPACKED, 4, bytes, NULL)
+            TILE_CASE(UNPACKED, 5, bytes, NULL)
+            TILE_CASE(UNPACKED, 6, bytes, NULL)
+#undef TILE_CASE
         default:
-            tile(s, block, bytes, &chunk, &in, groups, 3, row);
-            break;
+            __builtin_trap();
         }
         tokens -= step;
         row += step;
