@@ -104,8 +104,9 @@ bool slot_should_wait(const struct slot *slot, const struct slot *other)
 {
     const struct engine_sequence *mine = slot->sequence, *its = other->sequence;
     const uint32_t reach = slot->computed + KV_PAGE_POSITIONS;
-    return other != slot && its && other->planned > 0 && slot->computed % KV_PAGE_POSITIONS == 0 &&
-           mine->token_count > reach && its->token_count >= reach && its->request.owner == mine->request.owner &&
+    return other != slot && its && other->planned > 0 && other->computed < reach &&
+           slot->computed % KV_PAGE_POSITIONS == 0 && mine->token_count > reach && its->token_count >= reach &&
+           its->request.owner == mine->request.owner &&
            memcmp(mine->tokens, its->tokens, reach * sizeof *mine->tokens) == 0;
 }
 

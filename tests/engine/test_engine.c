@@ -259,6 +259,25 @@ static void a_budget_holds_one_conversation_at_least(void **state)
     engine_destroy(engine);
 }
 
+/* A prompt that begins as another one, which is answered already, is read at once. */
+static void the_same_beginning_is_no_reason_to_wait(void **state)
+{
+    struct engine *engine = start(&(struct engine_options){.parallel = 2});
+    static struct reader first, second;
+    memset(&first, 0, sizeof first);
+    memset(&second, 0, sizeof second);
+    submit(engine, &first, 1, &(struct wish){.prompt = 110, .most = TOKENS});
+    hold_at_tokens(&first, 1);
+    submit(engine, &second, 1, &(struct wish){.prompt = 110, .most = 3});
+    hold(false);
+    wait_for_end(&second);
+    wait_for_end(&first);
+    assert_int_equal(second.place, 1);
+    assert_int_equal(second.cached, 96); /* the whole pages */
+    assert_memory_equal(first.ids, second.ids, 3 * sizeof *first.ids);
+    engine_destroy(engine);
+}
+
 /* One who asks for much beside one who asks for little. */
 static void owners_are_served_evenly(void **state)
 {
@@ -427,6 +446,7 @@ int main(void)
         cmocka_unit_test(pauses_change_nothing),
         cmocka_unit_test(the_youngest_gives_up_its_pages),
         cmocka_unit_test(a_budget_holds_one_conversation_at_least),
+        cmocka_unit_test(the_same_beginning_is_no_reason_to_wait),
         cmocka_unit_test(owners_are_served_evenly),
         cmocka_unit_test(the_urgent_do_not_wait_for_the_rest),
         cmocka_unit_test(deadlines_end_sequences),
