@@ -87,6 +87,7 @@ CHANGES = [
     ("a shared beginning is not copied", "src/engine/slot.c", "                kv_cache_copy_page(kv, page, slot->pages[at]);\n", "                ;\n", LIBRARY),
     ("the last page is known too long", "src/engine/slot.c", "rest = slot->computed % KV_PAGE_POSITIONS, known", "rest = sequence->token_count % KV_PAGE_POSITIONS, known", LIBRARY),
     ("nobody waits for a page", "src/engine/slot.c", "return other != slot && its &&", "return false && its &&", LIBRARY),
+    ("a prompt waits for the answer to another", "src/engine/slot.c", "other->computed < reach && ", "", ENGINE),
     ("a parent is forgotten before its child", "src/engine/page_cache.c", "while (page != NO_PAGE && cache->pages[page].first_child != NO_PAGE)", "while (0)",
      "build/tests/engine/test_page_cache"),
     ("a wrong guess is kept", "src/engine/step.c", "s->tokens[s->token_count - 1] != guess ||", "", LIBRARY),

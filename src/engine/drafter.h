@@ -7,7 +7,7 @@
 
 #include "engine/history.h"
 
-enum { DRAFT_MOST = 8, DRAFT_MATCH = HISTORY_MATCH /* tokens that must have stood before */ };
+enum { DRAFT_MOST = 16, DRAFT_MATCH = HISTORY_MATCH /* tokens that must have stood before */ };
 
 struct drafter {
     uint32_t length;  /* of the next guess */

@@ -59,8 +59,10 @@ static void success_makes_it_bolder_and_failure_quiet(void **state)
     drafter_note(&d, 3, 3);
     assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 6);
     drafter_note(&d, 6, 6);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 8);
-    drafter_note(&d, 8, 2);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 12);
+    drafter_note(&d, 12, 12);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), DRAFT_MOST);
+    drafter_note(&d, DRAFT_MOST, 2);
     assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 3);
     uint32_t guessed = 0;
     for (int step = 0; step < 1000; step++) {

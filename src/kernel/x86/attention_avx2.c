@@ -7,6 +7,7 @@ enum { LANES = 8 };
 typedef __m256 vector;
 typedef __m256 mask;
 #define SUFFIX(name) name##_avx2
+#define FETCH_HINT _MM_HINT_T0
 
 static inline vector splat(float x)
 {

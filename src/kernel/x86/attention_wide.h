@@ -1,7 +1,8 @@
 /* Attention with vectors of any width: the bits of attention_generic. A tier's file says what its vectors can do and
  * then includes this:
  *
- *   LANES, vector (that many floats), mask (of a vector's lanes); SUFFIX(name) the name of an operation in this tier
+ *   LANES, vector (that many floats), mask (of a vector's lanes); SUFFIX(name) the name of an operation in this tier;
+ *   FETCH_HINT, the cache that the next block is fetched into
  *   splat(x), load_floats(p), store_floats(p, v), load_halves(p) of f16, load_codes(p) of int8
  *   multiply(a, b), subtract(a, b), fused(a, b, c) = a * b + c, larger(a, b), exponential(v)
  *   seen_lanes(visible, first): lanes whose index from `first` on is below visible
@@ -41,7 +42,8 @@ enum element { ELEMENT_F16, ELEMENT_INT8, ELEMENT_FLOAT };
 struct partial {
     float maximum[MOST_ROWS];
     float sum[MOST_ROWS];
-    float values[MOST_ROWS][ATTENTION_MOST_HEAD_DIM];
+    _Alignas(64) float values[MOST_ROWS *
+                              ATTENTION_MOST_HEAD_DIM]; /* [row][head_dim]: close together, as the cache wants them */
 };
 
 /* Rows that go together, and where they are. */
@@ -49,14 +51,20 @@ struct work {
     const struct attention_args *args;
     uint32_t first_row; /* row 0 of this work among all rows */
     uint32_t rows;
+    uint32_t positions[MOST_ROWS]; /* that a row sees */
     struct partial total, range;
     /* The block under way. */
     const uint8_t *next; /* the block after it, to be fetched ahead; of the last one, itself */
     uint32_t block_position;
-    float weights[MOST_ROWS][ATTENTION_BLOCK];
+    _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK];
     float corrections[MOST_ROWS];
     _Alignas(64) float wide[ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM]; /* K, then V */
 };
+
+ALWAYS_INLINE float *values_of(struct work *work, uint32_t row)
+{
+    return work->range.values + row * work->args->head_dim;
+}
 
 ALWAYS_INLINE size_t element_bytes(enum element e)
 {
@@ -84,13 +92,13 @@ ALWAYS_INLINE float load_one(enum element e, const uint8_t *data, size_t i)
  * a time, and waits when there are more. */
 ALWAYS_INLINE void fetch(const uint8_t *next, size_t offset)
 {
-    _mm_prefetch((const char *)(next + offset), _MM_HINT_T0);
+    _mm_prefetch((const char *)(next + offset), FETCH_HINT);
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */
 static inline uint32_t visible_of(const struct work *work, uint32_t row)
 {
-    const uint32_t positions = work->args->position + (work->first_row + row) / work->args->heads + 1;
+    const uint32_t positions = work->positions[row];
     const uint32_t left = positions > work->block_position ? positions - work->block_position : 0;
     return left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK;
 }
@@ -172,7 +180,7 @@ ALWAYS_INLINE void add_columns(struct work *work, enum element e, const uint8_t 
     for (int r = 0; r < count; r++) {
         UNROLL
         for (int i = 0; i < wide; i++)
-            value[r][i] = multiply(load_floats(work->range.values[row + (uint32_t)r] + d + i * LANES),
+            value[r][i] = multiply(load_floats(values_of(work, row + (uint32_t)r) + d + i * LANES),
                                    splat(work->corrections[row + (uint32_t)r]));
     }
     for (uint32_t j = 0; j < visible; j++) {
@@ -195,7 +203,7 @@ ALWAYS_INLINE void add_columns(struct work *work, enum element e, const uint8_t 
     for (int r = 0; r < count; r++) {
         UNROLL
         for (int i = 0; i < wide; i++)
-            store_floats(work->range.values[row + (uint32_t)r] + d + i * LANES, value[r][i]);
+            store_floats(values_of(work, row + (uint32_t)r) + d + i * LANES, value[r][i]);
     }
 }
 
@@ -204,7 +212,7 @@ ALWAYS_INLINE void add_rest(struct work *work, enum element e, const uint8_t *v,
                             uint32_t visible)
 {
     const uint32_t head_dim = work->args->head_dim;
-    float *values = work->range.values[row];
+    float *values = values_of(work, row);
     for (uint32_t j = first; j < visible; j++) {
         const float weight = work->weights[row][j];
         uint32_t d = 0;
@@ -226,7 +234,7 @@ ALWAYS_INLINE void add_values(struct work *work, enum element e, const uint8_t *
         add_columns(work, e, v, row, count, d, 1, visible);
     for (; d < head_dim; d++)
         for (int r = 0; r < count; r++) {
-            float *value = &work->range.values[row + (uint32_t)r][d];
+            float *value = &values_of(work, row + (uint32_t)r)[d];
             *value *= work->corrections[row + (uint32_t)r];
             for (uint32_t j = 0; j < visible; j++)
                 *value =
@@ -336,7 +344,7 @@ static void add_range(struct work *work, uint32_t range, uint32_t positions)
     for (uint32_t row = 0; row < work->rows; row++) {
         work->range.maximum[row] = -__builtin_inff();
         work->range.sum[row] = 0;
-        memset(work->range.values[row], 0, args->head_dim * sizeof(float));
+        memset(values_of(work, row), 0, args->head_dim * sizeof(float));
     }
     for (uint32_t b = first; b < first + ATTENTION_RANGE && b * ATTENTION_BLOCK < positions; b++) {
         work->block_position = b * ATTENTION_BLOCK;
@@ -379,14 +387,14 @@ static void keep_range(struct work *work, uint32_t range)
                                              attention_partial_floats(head_dim);
             to[0] = from->maximum[row];
             to[1] = from->sum[row];
-            memcpy(to + 2, from->values[row], head_dim * sizeof *to);
+            memcpy(to + 2, from->values + row * head_dim, head_dim * sizeof *to);
         } else if (range == 0) {
             total->maximum[row] = from->maximum[row];
             total->sum[row] = from->sum[row];
-            memcpy(total->values[row], from->values[row], head_dim * sizeof(float));
+            memcpy(total->values + row * head_dim, from->values + row * head_dim, head_dim * sizeof(float));
         } else {
-            merge(&total->maximum[row], &total->sum[row], total->values[row], from->maximum[row], from->sum[row],
-                  from->values[row], head_dim);
+            merge(&total->maximum[row], &total->sum[row], total->values + row * head_dim, from->maximum[row],
+                  from->sum[row], from->values + row * head_dim, head_dim);
         }
     }
 }
@@ -399,7 +407,9 @@ void SUFFIX(attention)(const struct attention_args *args)
     assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
     for (work.first_row = 0; work.first_row < rows; work.first_row += MOST_ROWS) {
         work.rows = rows - work.first_row < MOST_ROWS ? rows - work.first_row : MOST_ROWS;
-        const uint32_t positions = args->position + (work.first_row + work.rows - 1) / args->heads + 1;
+        for (uint32_t row = 0; row < work.rows; row++)
+            work.positions[row] = args->position + (work.first_row + row) / args->heads + 1;
+        const uint32_t positions = work.positions[work.rows - 1];
         uint32_t range = args->partials ? args->first_range : 0, last = attention_ranges(positions);
         if (args->partials && args->last_range < last)
             last = args->last_range;
@@ -409,7 +419,7 @@ void SUFFIX(attention)(const struct attention_args *args)
         }
         for (uint32_t row = 0; row < work.rows && !args->partials; row++) {
             const uint32_t at = work.first_row + row;
-            finish(work.total.values[row], work.total.sum[row], args->head_dim,
+            finish(work.total.values + row * args->head_dim, work.total.sum[row], args->head_dim,
                    args->out + at / args->heads * args->out_stride + (size_t)(at % args->heads) * args->head_dim);
         }
     }
