@@ -280,28 +280,33 @@ ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *byt
         tile_256(s, false, block, bytes, chunk, in, tokens, acc, fetch);
 }
 
-/* Codes as bytes [group][unit][32 rows][4] */
-ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes, struct fetch *fetch)
+/* Codes of groups [first, first + groups_together) as bytes [group][unit][32 rows][4], of half the rows. */
+ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, uint8_t *bytes, struct fetch *fetch)
 {
     const int together = groups_together(s);
-    const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
-    for (int first = 0; first < groups; first += together)
-        for (int h = 0; h < HALVES; h++) {
-            const uint8_t *words = block + s.halves * HALF_BYTES + h * HALF * 4 + (size_t)first * block_bytes;
-            uint8_t *to = bytes + first * UNITS * WORD_BYTES + h * HALF * 4;
-            UNROLL
-            for (int i = 0; i < together; i++) {
-                UNROLL
-                for (int g = 0; g < UNITS; g++) {
-                    if (h == 0)
-                        fetch_step(fetch, (size_t)g);
-                    _mm512_store_si512(to + (i * UNITS + g) * WORD_BYTES,
-                                       unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
-                }
-                if (h == 0)
-                    fetch_next_group(fetch);
-            }
+    UNROLL
+    for (int i = 0; i < together; i++) {
+        UNROLL
+        for (int g = 0; g < UNITS; g++) {
+            if (fetch)
+                fetch_step(fetch, (size_t)g);
+            _mm512_store_si512(bytes + (i * UNITS + g) * WORD_BYTES,
+                               unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
+        if (fetch)
+            fetch_next_group(fetch);
+    }
+}
+
+ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes, struct fetch *fetch)
+{
+    const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
+    for (int first = 0; first < groups; first += groups_together(s)) {
+        const uint8_t *words = block + s.halves * HALF_BYTES + (size_t)first * block_bytes;
+        uint8_t *to = bytes + first * UNITS * WORD_BYTES;
+        unpack_half(s, words, first, to, fetch);
+        unpack_half(s, words + HALF * 4, first, to + HALF * 4, NULL);
+    }
 }
 
 /* sums_stride: 32 columns: from one group's sums to the next one's */
