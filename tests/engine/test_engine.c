@@ -24,6 +24,7 @@ struct reader {
     int place; /* among those that ended, from 1; 0: it has not */
     bool is_slow;
     unsigned delay_us; /* that the engine spends on each of its tokens */
+    uint32_t holds_at; /* after so many tokens the engine stands still until hold(false); 0: never */
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +65,7 @@ static bool token(void *user, const struct engine_token *t)
     assert_in_range(reader->count, 0, TOKENS - 1);
     reader->ids[reader->count] = t->id;
     reader->logprobs[reader->count++] = t->chosen.logprob;
+    held |= reader->count == reader->holds_at;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
     return true;
@@ -88,16 +90,6 @@ static void wait_for_tokens(const struct reader *reader, uint32_t count)
     pthread_mutex_lock(&mutex);
     while (reader->count < count && reader->place == 0)
         pthread_cond_wait(&changed, &mutex);
-    pthread_mutex_unlock(&mutex);
-}
-
-/* The engine stands still then, until hold(false). */
-static void hold_at_tokens(const struct reader *reader, uint32_t count)
-{
-    pthread_mutex_lock(&mutex);
-    while (reader->count < count && reader->place == 0)
-        pthread_cond_wait(&changed, &mutex);
-    held = true;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -266,8 +258,9 @@ static void the_same_beginning_is_no_reason_to_wait(void **state)
     static struct reader first, second;
     memset(&first, 0, sizeof first);
     memset(&second, 0, sizeof second);
+    first.holds_at = 1;
     submit(engine, &first, 1, &(struct wish){.prompt = 110, .most = TOKENS});
-    hold_at_tokens(&first, 1);
+    wait_for_tokens(&first, 1);
     submit(engine, &second, 1, &(struct wish){.prompt = 110, .most = 3});
     hold(false);
     wait_for_end(&second);
@@ -285,11 +278,12 @@ static void owners_are_served_evenly(void **state)
     static struct reader many[8], single;
     memset(many, 0, sizeof many);
     memset(&single, 0, sizeof single);
+    many[1].holds_at = 5;
     for (uint32_t i = 0; i < 8; i++) {
         many[i].delay_us = 1000;
         submit(engine, &many[i], i, &(struct wish){.owner = 1, .prompt = 20, .most = TOKENS});
     }
-    hold_at_tokens(&many[1], 5);
+    wait_for_tokens(&many[1], 5);
     const int before = ended;
     submit(engine, &single, 99, &(struct wish){.owner = 2, .prompt = 20, .most = 10});
     hold(false);
@@ -311,8 +305,9 @@ static void the_urgent_do_not_wait_for_the_rest(void **state)
     memset(&first, 0, sizeof first);
     memset(&later, 0, sizeof later);
     memset(&urgent, 0, sizeof urgent);
+    first.holds_at = 1;
     submit(engine, &first, 1, &(struct wish){.prompt = 20, .most = TOKENS});
-    hold_at_tokens(&first, 1);
+    wait_for_tokens(&first, 1);
     submit(engine, &later, 2, &(struct wish){.prompt = 20, .most = 3});
     submit(engine, &urgent, 3, &(struct wish){.prompt = 20, .most = 3, .priority = -1});
     hold(false);
