@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 interface Props {
     isOpen: boolean;
@@ -11,12 +11,18 @@ interface Props {
 /** The browser's own dialog: it keeps the focus inside and closes with Esc. A press beside it closes it too. */
 export function Modal({ isOpen, title, close, children }: Props) {
     const dialog = useRef<HTMLDialogElement>(null);
-    useEffect(() => {
+    const toldLater = useRef(0); // closings of ours that the browser has not told of yet
+    useLayoutEffect(() => {
         if (isOpen && !dialog.current?.open) dialog.current?.showModal();
-        if (!isOpen) dialog.current?.close();
+        if (!isOpen && dialog.current?.open) {
+            toldLater.current += 1;
+            dialog.current.close();
+        }
     }, [isOpen]);
-    // The browser tells of a closing later: by then the dialog may have been opened again, and stays open.
-    const closed = () => { if (!dialog.current?.open) close(); };
+    const closed = () => {
+        if (toldLater.current > 0) toldLater.current -= 1;
+        else if (!dialog.current?.open) close();
+    };
     return (
         <dialog ref={dialog} class="modal" aria-label={title} onClose={closed}
             onMouseDown={(event) => { if (event.target === dialog.current) close(); }}>
