@@ -42,8 +42,8 @@ enum element { ELEMENT_F16, ELEMENT_INT8, ELEMENT_FLOAT };
 struct partial {
     float maximum[MOST_ROWS];
     float sum[MOST_ROWS];
-    _Alignas(64) float values[MOST_ROWS *
-                              ATTENTION_MOST_HEAD_DIM]; /* [row][head_dim]: close together, as the cache wants them */
+    /* [row][head_dim]: close together, as the cache wants them */
+    _Alignas(64) float values[MOST_ROWS * ATTENTION_MOST_HEAD_DIM];
 };
 
 /* Rows that go together, and where they are. */

@@ -121,7 +121,7 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
 }
 
 /* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them. bytes: codes unpacked, or NULL
- * to take them from words. memory, share: what to prefetch behind. */
+ * to take them from words. memory, share: what to prefetch behind then. fetch: what to fetch else, or NULL. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
                              __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share,
@@ -348,10 +348,12 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     /* Tiles of about the same size: narrow ones wait for their own sums. */
     const uint32_t all = (tokens + TILE - 1) / TILE;
     const enum way way = tokens <= DIRECT ? PACKED : all <= FEW_TILES ? FETCHING : UNPACKED;
-    const size_t shares = (all + 1) * (size_t)groups;
+    const size_t shares = (all + 1) * (size_t)groups, lines = (chunk_bytes / 64 + shares - 1) / shares;
     struct fetch fetch = {.from = block + PREFETCH_AHEAD,
                           .end = block + PREFETCH_AHEAD + chunk_bytes,
-                          .lines = way == FETCHING ? (chunk_bytes / 64 + shares - 1) / shares : 0};
+                          .lines = way != FETCHING ? 0
+                                   : lines < UNITS ? lines
+                                                   : UNITS};
     if (way != PACKED)
         unpack(s, block, groups, bytes, &fetch);
     for (uint32_t tiles = all; tiles > 0; tiles--) {
