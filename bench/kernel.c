@@ -198,7 +198,7 @@ static void matmul_unit(void *argument, uint32_t unit, unsigned thread)
     weights.data += (size_t)(unit / c->units % c->slices) * packed_matrix_bytes(&c->slice);
     struct matmul_args args = {.weights = &weights,
                                .input = &c->input,
-                               .tokens = c->input.tokens,
+                               .last_token = c->input.tokens,
                                .out = c->out,
                                .out_stride = weights.rows,
                                .first_panel = first,

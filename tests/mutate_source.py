@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = "pytest tests/model -q -x -k 'reference or near'"
 EMULATED = "build/tests/kernel/test_emulated"
 STORMS = "pytest tests/server/test_storms.py -q -x"
-ENGINE = "build/tests/engine/test_engine"
+ENGINE, POOL = "build/tests/engine/test_engine", "build/tests/base/test_thread_pool"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
 
 # name, file, what stands there, what to put instead, the test that must fail
@@ -37,9 +37,15 @@ CHANGES = [
     ("keys stored unturned", "src/model/forward.c", "    rotate(pass, token, key, 1);\n", "", MODEL),
     ("two tokens of one sequence store late", "src/model/forward.c", "if (tokens[i].pages == tokens[k].pages)", "if (i == k)",
      "pytest tests/model -q -x -k same_bits"),
-    ("a phase begins early", "src/base/thread_pool.c", "        wait_until_finished(pool, begin);\n", "", "build/tests/base/test_thread_pool"),
-    ("a late worker takes the old job's phase", "src/base/thread_pool.c", "if (job != pool->job) {", "if (job == 0) {",
-     "build/tests/base/test_thread_pool"),
+    ("a phase begins early", "src/base/thread_pool.c", "        if (!is_done(w, i, phase - 1))\n            return false;\n", "", POOL),
+    ("a lane does not wait for those before it", "src/base/thread_pool.c", ": phases[i].ordered ", ": phases[i].ordered && 0 ", POOL),
+    ("a lane waits for all others", "src/base/thread_pool.c", ": WAIT_LANE;", ": WAIT_ALL;", POOL),
+    ("a late worker takes units of the next job", "src/base/thread_pool.c", "if (claim >> JOB_SHIFT != w->job)\n                    return FOUND_NONE;",
+     "if (claim >> JOB_SHIFT != w->job)\n                    w->job = claim >> JOB_SHIFT;", POOL),
+    ("attention does not wait for keys of other lanes", "src/model/forward.c", ".ordered = true", ".ordered = false", "pytest tests/model -q -x -k same_bits"),
+    ("tiles cross lanes", "src/model/attention_plan.c", "(token + size) % lane != 0 &&", "1 &&", "build/tests/model/test_attention_plan"),
+    ("chosen tokens stay where they are", "src/model/forward.c", "from = f->wanted[i];", "from = i;", "pytest tests/model -q -x -k same_bits"),
+    ("lanes of a product overlap", "src/kernel/x86/matmul_avx512vnni.c", "first = args->first_token * args->input->planes; first < end", "first = 0; first < end", EMULATED),
     ("packed words do not wrap around", "src/kernel/packed_matrix.c", "rows + l->words_at + wrapped * 4", "rows + l->words_at",
      "build/tests/kernel/test_packed_matrix"),
     ("AVX2 mixes up scales of Q3_K", "src/kernel/x86/panel_avx2.h", "_mm256_slli_epi32(x, 4 - k * 2)", "_mm256_slli_epi32(x, 2 + k * 2)", KERNEL),
@@ -150,7 +156,9 @@ def main():
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build*", ".git", "node_modules", ".venv"))
         os.symlink(ROOT / ".venv", copy / ".venv")
         run = lambda command: subprocess.run(command, cwd=copy, shell=True, capture_output=True, text=True,
-                                             env={**os.environ, "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"})
+                                             env={**os.environ, "SMOLLM": f"{copy}/build/smollm", "SMOLLM_BINARY": f"{copy}/build/smollm",
+                                                  "SMOLLM_BUILD_DIR": f"{copy}/build",
+                                                  "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"})
         assert run("meson setup build && ninja -C build").returncode == 0
         for name, file, old, new, test in CHANGES:
             if not any(part in name for part in wanted):

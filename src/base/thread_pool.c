@@ -16,28 +16,47 @@
 
 enum { SPIN_NANOSECONDS = 30000, SPINS_PER_CLOCK = 64, MOST_THREADS = 1024 };
 
+/* What a lane waits for before it enters a phase: the phase before, ... */
+enum wait { WAIT_LANE, WAIT_LANES_BEFORE, WAIT_ALL };
+
 struct worker {
     struct thread_pool *pool;
     pthread_t thread;
     unsigned index;
 };
 
+/* A phase of a lane. Both words begin with the number of the job: a worker that comes late sees at once that its job is
+ * over, whatever the caller is preparing. */
+struct slot {
+    _Atomic uint64_t claim;    /* job, enum wait, units, units handed out */
+    _Atomic uint64_t finished; /* job, units that have returned */
+};
+enum { UNIT_BITS = 19, WAIT_BITS = 2, JOB_SHIFT = 2 * UNIT_BITS + WAIT_BITS };
+_Static_assert(1 << UNIT_BITS == THREAD_POOL_MOST_UNITS, "units fit their bits");
+
 struct thread_pool {
     unsigned size;
     unsigned started; /* workers that run, size - 1 at most */
     struct worker *workers;
+    struct slot *slots; /* [lane][phase] */
     /* The job: written by the caller while no unit is held, read by those who hold one. */
     const struct thread_pool_phase *phases;
-    uint64_t job;           /* counts up */
-    _Atomic uint64_t *ends; /* of the phases, or NULL */
-    /* Units of the job in the upper half, the next one in the lower: a worker that comes late and adds to an old
-     * ticket sees at once that nothing is left of it, whatever the caller is preparing. */
-    _Alignas(64) _Atomic uint64_t ticket;
-    _Alignas(64) _Atomic uint32_t finished; /* futex: units of the job that have returned */
+    _Atomic uint64_t *times;                /* of the phases, or NULL */
+    _Alignas(64) _Atomic uint64_t job;      /* its number, its phases (24 bits), its lanes (16 bits) */
+    _Alignas(64) _Atomic uint32_t progress; /* futex: phases of lanes that are done, of all jobs */
     _Atomic uint32_t waiters;
     _Alignas(64) _Atomic uint32_t generation; /* futex: workers wait for it to change */
     _Atomic uint32_t sleepers;
     _Atomic bool stop;
+};
+
+/* A thread's way through a job. */
+struct walk {
+    struct thread_pool *pool;
+    unsigned thread;
+    uint64_t job; /* number */
+    uint32_t phases, lanes;
+    uint32_t next[THREAD_POOL_MOST_LANES]; /* the first phase of a lane that may have units to hand out */
 };
 
 static void relax(void)
@@ -76,38 +95,121 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t value, _Atomic uint
     atomic_fetch_sub(sleepers, 1);
 }
 
-/* Returns when at least `units` have finished. */
-static void wait_until_finished(struct thread_pool *pool, uint32_t units)
+static struct slot *slot_of(const struct thread_pool *pool, uint32_t lane, uint32_t phase)
 {
-    for (uint32_t finished; (finished = atomic_load_explicit(&pool->finished, memory_order_acquire)) < units;)
-        wait_for_change(&pool->finished, finished, &pool->waiters);
+    return &pool->slots[(size_t)lane * THREAD_POOL_MOST_PHASES + phase];
 }
 
+static uint32_t units_of(uint64_t claim)
+{
+    return (uint32_t)(claim >> UNIT_BITS) & (THREAD_POOL_MOST_UNITS - 1);
+}
+
+static uint32_t handed_out(uint64_t claim)
+{
+    return (uint32_t)claim & (THREAD_POOL_MOST_UNITS - 1);
+}
+
+/* All units of a lane's phase have returned. false too when the job is over. */
+static bool is_done(const struct walk *w, uint32_t lane, uint32_t phase)
+{
+    const struct slot *slot = slot_of(w->pool, lane, phase);
+    const uint64_t claim = atomic_load_explicit(&slot->claim, memory_order_relaxed);
+    const uint64_t finished = atomic_load_explicit(&slot->finished, memory_order_acquire);
+    return finished == (w->job << JOB_SHIFT | units_of(claim)) && claim >> JOB_SHIFT == w->job;
+}
+
+/* A lane may enter a phase. */
+static bool is_ready(const struct walk *w, uint32_t lane, uint32_t phase, enum wait wait)
+{
+    if (phase == 0)
+        return true;
+    for (uint32_t i = wait == WAIT_LANE ? lane : 0; i < w->lanes && (i <= lane || wait == WAIT_ALL); i++)
+        if (!is_done(w, i, phase - 1))
+            return false;
+    return true;
+}
+
+/* Lanes are dealt to and fro, so that the first and the last, whose work may differ most, come together. */
+static bool is_home(const struct walk *w, uint32_t lane)
+{
+    const uint32_t threads = w->pool->size, at = lane % (2 * threads);
+    return w->lanes < threads ? w->thread % w->lanes == lane : w->thread == (at < threads ? at : 2 * threads - 1 - at);
+}
+
+enum found { FOUND_UNIT, FOUND_NONE_READY, FOUND_NONE };
+
+/* Takes a unit: of the earliest phase among the thread's own lanes, otherwise among the others. */
+static enum found take_unit(struct walk *w, uint32_t *phase, uint32_t *unit)
+{
+    for (;;) {
+        uint32_t best = THREAD_POOL_MOST_LANES, best_rank = UINT32_MAX;
+        uint64_t best_claim = 0;
+        bool is_over = true;
+        for (uint32_t lane = 0; lane < w->lanes; lane++) {
+            while (w->next[lane] < w->phases) {
+                const uint64_t claim =
+                    atomic_load_explicit(&slot_of(w->pool, lane, w->next[lane])->claim, memory_order_relaxed);
+                if (claim >> JOB_SHIFT != w->job)
+                    return FOUND_NONE;
+                if (handed_out(claim) < units_of(claim)) {
+                    const uint32_t rank = (is_home(w, lane) ? 0 : THREAD_POOL_MOST_PHASES) + w->next[lane];
+                    const enum wait wait = (claim >> 2 * UNIT_BITS) & ((1 << WAIT_BITS) - 1);
+                    is_over = false;
+                    if (rank < best_rank && is_ready(w, lane, w->next[lane], wait))
+                        best = lane, best_rank = rank, best_claim = claim;
+                    break;
+                }
+                w->next[lane]++;
+            }
+        }
+        if (best == THREAD_POOL_MOST_LANES)
+            return is_over ? FOUND_NONE : FOUND_NONE_READY;
+        if (!atomic_compare_exchange_strong(&slot_of(w->pool, best, w->next[best])->claim, &best_claim, best_claim + 1))
+            continue;
+        *phase = w->next[best];
+        *unit = best * units_of(best_claim) + handed_out(best_claim);
+        return FOUND_UNIT;
+    }
+}
+
+/* The caller's own wait: for every unit of the last phase. */
+static bool job_is_done(const struct walk *w)
+{
+    return is_ready(w, 0, w->phases, WAIT_ALL);
+}
+
+/* Works until nothing is left to hand out; the caller, until all have returned. */
 static void work(struct thread_pool *pool, unsigned thread)
 {
-    uint64_t job = 0;
-    uint32_t phase = 0, begin = 0; /* the phase under way and its first unit */
+    const uint64_t job = atomic_load(&pool->job);
+    struct walk w = {.pool = pool,
+                     .thread = thread,
+                     .job = job >> JOB_SHIFT,
+                     .phases = (uint32_t)(job >> 16) & 0xffffff,
+                     .lanes = (uint32_t)job & 0xffff};
     for (;;) {
-        uint64_t ticket = atomic_fetch_add_explicit(&pool->ticket, 1, memory_order_acq_rel);
-        uint32_t unit = (uint32_t)ticket;
-        if (unit >= (uint32_t)(ticket >> 32))
+        const uint32_t seen = atomic_load(&pool->progress);
+        uint32_t phase, unit;
+        const enum found found = take_unit(&w, &phase, &unit);
+        if (found == FOUND_NONE && (thread != 0 || job_is_done(&w)))
             return;
-        /* The unit in hand keeps the job from ending, so its fields may be read; it may be another job than the last.
-         */
-        if (job != pool->job) {
-            job = pool->job;
-            phase = begin = 0;
+        if (found != FOUND_UNIT) {
+            wait_for_change(&pool->progress, seen, &pool->waiters);
+            continue;
         }
-        while (unit - begin >= pool->phases[phase].units)
-            begin += pool->phases[phase++].units;
-        wait_until_finished(pool, begin);
-        pool->phases[phase].run(pool->phases[phase].argument, unit - begin, thread);
-        /* Every unit writes, as none can know before it has returned that it is the last. */
-        if (pool->ends)
-            atomic_store_explicit(&pool->ends[phase], clock_nanoseconds(), memory_order_relaxed);
-        atomic_fetch_add(&pool->finished, 1);
+        /* The unit in hand keeps the job from ending, so its fields may be read. */
+        const struct thread_pool_phase *p = &pool->phases[phase];
+        const uint64_t begin = pool->times ? clock_nanoseconds() : 0;
+        p->run(p->argument, unit, thread);
+        if (pool->times)
+            atomic_fetch_add_explicit(&pool->times[phase], clock_nanoseconds() - begin, memory_order_relaxed);
+        const uint32_t units = p->units;
+        if ((uint32_t)atomic_fetch_add(&slot_of(pool, unit / units, phase)->finished, 1) + 1 < units)
+            continue;
+        atomic_fetch_add(&pool->progress, 1);
         if (atomic_load(&pool->waiters) > 0)
-            futex_wake(&pool->finished, MOST_THREADS);
+            futex_wake(&pool->progress, MOST_THREADS);
     }
 }
 
@@ -134,7 +236,10 @@ int thread_pool_create(unsigned threads, struct thread_pool **result, struct smo
     RETURN_ERROR_IF(!pool, error, SMOLLM_ENOMEM, "out of memory for a thread pool");
     pool->size = threads;
     pool->workers = array_allocate(threads, sizeof *pool->workers);
-    if (!pool->workers) {
+    if (threads > 1)
+        /* Of these few megabytes a page becomes real when it is first written. */
+        pool->slots = calloc((size_t)THREAD_POOL_MOST_LANES * THREAD_POOL_MOST_PHASES, sizeof *pool->slots);
+    if (!pool->workers || (threads > 1 && !pool->slots)) {
         thread_pool_destroy(pool);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for %u threads", threads);
     }
@@ -162,6 +267,7 @@ void thread_pool_destroy(struct thread_pool *pool)
     for (unsigned i = 0; i < pool->started; i++)
         pthread_join(pool->workers[i].thread, NULL);
     free(pool->workers);
+    free(pool->slots);
     free(pool);
 }
 
@@ -170,40 +276,65 @@ unsigned thread_pool_size(const struct thread_pool *pool)
     return pool->size;
 }
 
+static void run_alone(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t begin = pool->times ? clock_nanoseconds() : 0;
+        for (uint32_t unit = 0; unit < phases[i].units * phases[i].lanes; unit++)
+            phases[i].run(phases[i].argument, unit, 0);
+        if (pool->times)
+            atomic_fetch_add_explicit(&pool->times[i], clock_nanoseconds() - begin, memory_order_relaxed);
+    }
+}
+
+/* A lane that a phase does not have gets no units of it there. */
+static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_pool_phase *phases, uint32_t count,
+                    uint32_t lanes)
+{
+    for (uint32_t lane = 0; lane < lanes; lane++)
+        for (uint32_t i = 0; i < count; i++) {
+            const enum wait wait = i == 0 || phases[i - 1].lanes != phases[i].lanes ? WAIT_ALL
+                                   : phases[i].ordered                              ? WAIT_LANES_BEFORE
+                                                                                    : WAIT_LANE;
+            const uint64_t units = lane < phases[i].lanes ? phases[i].units : 0;
+            struct slot *slot = slot_of(pool, lane, i);
+            atomic_store_explicit(&slot->finished, job << JOB_SHIFT, memory_order_relaxed);
+            atomic_store_explicit(&slot->claim, job << JOB_SHIFT | (uint64_t)wait << 2 * UNIT_BITS | units << UNIT_BITS,
+                                  memory_order_relaxed);
+        }
+}
+
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
-    uint32_t units = 0;
-    for (uint32_t i = 0; i < count; i++)
-        units += phases[i].units;
-    if (units <= 1 || pool->size == 1) {
-        for (uint32_t i = 0; i < count; i++) {
-            for (uint32_t unit = 0; unit < phases[i].units; unit++)
-                phases[i].run(phases[i].argument, unit, 0);
-            if (pool->ends && phases[i].units > 0)
-                atomic_store_explicit(&pool->ends[i], clock_nanoseconds(), memory_order_relaxed);
-        }
+    uint32_t lanes = 1, most_units = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        lanes = phases[i].lanes > lanes ? phases[i].lanes : lanes;
+        most_units = phases[i].units > most_units ? phases[i].units : most_units;
+    }
+    if (pool->size == 1 || (lanes == 1 && most_units <= 1)) {
+        run_alone(pool, phases, count);
         return;
     }
+    const uint64_t job = (atomic_load(&pool->job) >> JOB_SHIFT) + 1;
+    prepare(pool, job, phases, count, lanes);
     pool->phases = phases;
-    pool->job++;
-    atomic_store_explicit(&pool->finished, 0, memory_order_relaxed);
-    atomic_store(&pool->ticket, (uint64_t)units << 32);
+    atomic_store(&pool->job, job << JOB_SHIFT | (uint64_t)count << 16 | lanes);
     atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->sleepers) > 0)
         futex_wake(&pool->generation, MOST_THREADS);
     work(pool, 0);
-    wait_until_finished(pool, units);
 }
 
-void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *ends)
+void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *times)
 {
-    pool->ends = ends;
+    pool->times = times;
 }
 
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units)
 {
-    const struct thread_pool_phase phase = {run, argument, units};
-    thread_pool_run_phases(pool, &phase, 1);
+    const struct thread_pool_phase phase = {.run = run, .argument = argument, .units = units, .lanes = 1};
+    if (units > 0)
+        thread_pool_run_phases(pool, &phase, 1);
 }
 
 /* The first number in a file; false when there is none ("max"). */

@@ -1,15 +1,20 @@
 /* A fixed set of threads that run one job at a time: phases one after the other, each in units handed out one after the
  * other.
  *
- * The calling thread works too. Between phases threads wait for units, not for each other: a worker that got no
- * processor holds nobody up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase
- * costs a few hundred nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units
- * write results that do not depend on it. */
+ * A phase may have several lanes: parts of the data that go through the phases side by side. A lane enters a phase as
+ * soon as it has left the one before, wherever the other lanes are, and threads stay with their own lanes, whose data
+ * is in their caches, as long as there is something to do there; then they help with others.
+ *
+ * The calling thread works too. Threads wait for units, not for each other: a worker that got no processor holds nobody
+ * up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase costs a few hundred
+ * nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units write results that
+ * do not depend on it. */
 #ifndef BASE_THREAD_POOL_H
 #define BASE_THREAD_POOL_H
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct thread_pool;
@@ -20,25 +25,30 @@ int thread_pool_create(unsigned threads, struct thread_pool **pool, struct smoll
 void thread_pool_destroy(struct thread_pool *pool);
 unsigned thread_pool_size(const struct thread_pool *pool);
 
-/* unit in [0, units), thread in [0, size) */
+enum { THREAD_POOL_MOST_LANES = 16, THREAD_POOL_MOST_PHASES = 10000, THREAD_POOL_MOST_UNITS = 1 << 19 };
+
+/* unit in [0, lanes * units), thread in [0, size) */
 typedef void thread_pool_function(void *argument, uint32_t unit, unsigned thread);
 
 struct thread_pool_phase {
     thread_pool_function *run;
     void *argument;
-    uint32_t units; /* 0: nothing to do */
+    uint32_t units; /* of each lane, lane after lane; 1 to THREAD_POOL_MOST_UNITS - 1 */
+    uint32_t lanes; /* 1 to THREAD_POOL_MOST_LANES */
+    bool ordered;   /* a lane also waits for the lanes before it to leave the phase before */
 };
 
-/* Runs all units of a phase before any of the next; returns when all have returned. One caller at a time; phases are
- * borrowed meanwhile, fewer than 2^32 units in all. What a unit wrote is visible to every unit of later phases and to
- * the caller afterwards. */
+/* Runs all phases; returns when all units have returned. A lane enters a phase when the phase before is done: in this
+ * lane, if both phases have as many lanes, otherwise in all. One caller at a time; phases are borrowed meanwhile, at
+ * most THREAD_POOL_MOST_PHASES. What a unit wrote is visible to every unit that waited for it and to the caller
+ * afterwards. */
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count);
 
-/* From now on ends[i] is when phase i of a job ended (clock_nanoseconds); phases without units leave theirs alone.
- * NULL: no more. Not while a job runs; borrowed. */
-void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *ends);
+/* From now on the nanoseconds that units of phase i take, of all threads together, are added to times[i]. NULL: no
+ * more. Not while a job runs; borrowed. */
+void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *times);
 
-/* One phase. */
+/* One phase of one lane; units may be 0. */
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units);
 
 /* Processors that this process may use: affinity mask and cgroup CPU quota (v1 and v2) respected; at least 1. */

@@ -104,7 +104,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
                 activations_quantise(&input, kernels, t, 0, COLUMNS, form);
             struct matmul_args args = {.weights = &matrix,
                                        .input = &input,
-                                       .tokens = tokens,
+                                       .last_token = tokens,
                                        .out = out[i][0],
                                        .out_stride = ROWS,
                                        .last_panel = matrix.panels};

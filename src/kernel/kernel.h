@@ -19,13 +19,14 @@
 /* Rows of activations in the form that the weights of one type want; see activations.h. */
 struct activations;
 
-/* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last); of activations
- * in two planes the sum of both planes' products. out has out_stride floats per token; only rows of the matrix are
- * written. */
+/* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last) and tokens
+ * [first, last); of activations in two planes the sum of both planes' products. out has out_stride floats per token;
+ * only rows of the matrix are written. */
 struct matmul_args {
     const struct packed_matrix *weights;
     const struct activations *input;
-    uint32_t tokens;
+    uint32_t first_token;
+    uint32_t last_token;
     float *out;
     size_t out_stride;
     bool add;

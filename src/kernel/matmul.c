@@ -81,12 +81,12 @@ void matmul_generic(const struct matmul_args *args)
     const struct packed_matrix *w = args->weights;
     const bool is_float = w->layout->block_columns == 0;
     const bool both = !is_float && args->input->planes == 2;
-    const uint32_t planes = both ? 2 : 1, all = args->tokens * planes;
+    const uint32_t planes = both ? 2 : 1, end = args->last_token * planes;
     for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
         uint32_t first_row = panel * PANEL_ROWS;
         uint32_t rows = w->rows - first_row < PANEL_ROWS ? w->rows - first_row : PANEL_ROWS;
-        for (uint32_t first = 0; first < all; first += TILE) {
-            uint32_t count = all - first < TILE ? all - first : TILE;
+        for (uint32_t first = args->first_token * planes; first < end; first += TILE) {
+            uint32_t count = end - first < TILE ? end - first : TILE;
             float acc[TILE][PANEL_ROWS] = {0};
             if (is_float)
                 panel_float(args, panel, first, count, acc);

@@ -45,13 +45,15 @@ void attention_plan_destroy(struct attention_plan *plan)
     *plan = (struct attention_plan){0};
 }
 
-/* Tiles of at most `most` tokens. */
-static void make_tiles(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t most)
+/* Tiles of at most `most` tokens of one lane. */
+static void make_tiles(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane,
+                       uint32_t most)
 {
     plan->tile_count = 0;
     for (uint32_t token = 0; token < count;) {
         uint32_t size = 1;
-        while (size < most && token + size < count && tokens[token + size].pages == tokens[token].pages &&
+        while (size < most && token + size < count && (token + size) % lane != 0 &&
+               tokens[token + size].pages == tokens[token].pages &&
                tokens[token + size].position == tokens[token].position + size)
             size++;
         plan->tiles[plan->tile_count++] = (struct attention_tile){
@@ -73,17 +75,19 @@ static void split(struct attention_plan *plan, struct attention_tile *tile, uint
     *used += stride * plan->kv_heads;
 }
 
-void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count)
+void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
     const uint32_t wanted = (WORKS_PER_THREAD * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
     uint32_t most = plan->most_tile;
-    make_tiles(plan, tokens, count, most);
+    make_tiles(plan, tokens, count, lane, most);
     while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
-        make_tiles(plan, tokens, count, most /= 2);
+        make_tiles(plan, tokens, count, lane, most /= 2);
     size_t used = 0;
     plan->work_count = 0;
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         struct attention_tile *tile = &plan->tiles[i];
+        if (tile->first % lane == 0)
+            plan->lane_works[tile->first / lane] = plan->work_count;
         if (plan->threads > 1 && plan->tile_count < wanted)
             split(plan, tile, (wanted + plan->tile_count - 1) / plan->tile_count, &used);
         for (uint32_t piece = 0; piece < tile->pieces; piece++)
@@ -93,5 +97,12 @@ void attention_plan_make(struct attention_plan *plan, const struct batch_token *
                                         .last_range = tile->ranges * (piece + 1) / tile->pieces};
         for (uint32_t kv_head = 0; kv_head < plan->kv_heads; kv_head++)
             atomic_store_explicit(&plan->finished[i * plan->kv_heads + kv_head], 0, memory_order_relaxed);
+    }
+    const uint32_t lanes = (count + lane - 1) / lane;
+    plan->lane_works[lanes] = plan->work_count;
+    plan->most_lane_works = 0;
+    for (uint32_t i = 0; i < lanes; i++) {
+        const uint32_t works = plan->lane_works[i + 1] - plan->lane_works[i];
+        plan->most_lane_works = works > plan->most_lane_works ? works : plan->most_lane_works;
     }
 }

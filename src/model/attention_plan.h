@@ -4,6 +4,7 @@
 #ifndef MODEL_ATTENTION_PLAN_H
 #define MODEL_ATTENTION_PLAN_H
 
+#include "base/thread_pool.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
 
@@ -42,6 +43,8 @@ struct attention_plan {
     struct attention_work *works; /* short ones first */
     uint32_t tile_count;
     uint32_t work_count;
+    uint32_t lane_works[THREAD_POOL_MOST_LANES + 1]; /* works of lane i: [i] to [i + 1] */
+    uint32_t most_lane_works;
     _Atomic uint32_t *finished; /* [tile][KV head]: pieces, counted through all layers of a pass */
     float *partials;
     size_t partials_bytes;
@@ -52,8 +55,9 @@ int attention_plan_create(struct attention_plan *plan, const struct model_config
 /* Accepts a zeroed struct. */
 void attention_plan_destroy(struct attention_plan *plan);
 
-/* Tiles and works of a batch; nothing is allocated. */
-void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count);
+/* Tiles and works of a batch, whose lanes are of `lane` tokens each, the last may be shorter; a tile is of one lane.
+ * Nothing is allocated. */
+void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane);
 
 /* Says that a piece of a tile and KV head is done; true for the one that was last. */
 static inline bool attention_plan_finish(struct attention_plan *plan, uint32_t tile, uint32_t kv_head)

@@ -1,12 +1,8 @@
 #include "model/forward.h"
 
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/memory.h"
 #include "kernel/arithmetic.h"
+#include "model/forward_plan.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -16,57 +12,13 @@ enum {
     MOST_JOINED_POSITIONS = 512,
     /* Results that a unit makes before it goes on with them: what stays in the second-level cache. */
     MOST_CACHED_RESULTS = 65536,
-    MOST_TOGETHER = 3,
-    STORED_TOGETHER = 8,
-    PHASES_PER_LAYER = 9,
-    OTHER_PHASES = 3
+    /* Rows of activations in a lane: what the kernels keep sums of at a time, and what is still worth unpacking weights
+     * for. */
+    LANE_ROWS = 128,
+    LEAST_LANE_ROWS = 48,
+    /* Tokens of a unit of little work. Their results are of whole cache lines, and lanes are multiples of it. */
+    UNIT_TOKENS = 16
 };
-
-/* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
-struct product {
-    struct forward *forward;
-    enum operation operation;
-    const struct packed_matrix *matrices[MOST_TOGETHER];
-    float *out[MOST_TOGETHER];
-    size_t out_stride[MOST_TOGETHER];
-    int count;
-    const struct activations *input;
-    bool add;
-    uint32_t panels_per_unit;
-    uint32_t units;
-    /* What whoever finishes last goes on with; 0 units: nothing. */
-    struct thread_pool_phase then;
-    _Atomic uint32_t finished;
-};
-
-/* One layer as the phases see it. */
-struct layer_pass {
-    struct forward *forward;
-    uint32_t layer;
-    bool stores;                 /* attention units store keys and values: no two tokens are of one sequence */
-    bool joined;                 /* attention of a head follows its projections without a wait */
-    _Atomic uint32_t *projected; /* [KV head]: rows of its query, key and value that are done, when joined */
-    struct product projections, output, gate_up, down;
-};
-
-/* All phases of a pass, run as one job. */
-struct forward_plan {
-    struct layer_pass *layers;
-    struct product head;
-    struct thread_pool_phase *phases;
-    _Atomic uint32_t *projected; /* [layer][KV head] */
-    _Atomic uint64_t *ends;      /* of the phases, when profiled */
-};
-
-static uint32_t query_size(const struct model_config *c)
-{
-    return c->heads * c->head_dim;
-}
-
-static uint32_t kv_size(const struct model_config *c)
-{
-    return c->kv_heads * c->head_dim;
-}
 
 /* ---- Products ---- */
 
@@ -75,12 +27,23 @@ static uint32_t units_of(const struct packed_matrix *matrix, uint32_t panels_per
     return (matrix->panels + panels_per_unit - 1) / panels_per_unit;
 }
 
-static void multiply(const struct product *p, int i, uint32_t unit)
+static uint32_t lane_begin(const struct lanes *lanes, uint32_t lane)
+{
+    return lane * lanes->tokens;
+}
+
+static uint32_t lane_end(const struct lanes *lanes, uint32_t lane, uint32_t tokens)
+{
+    return lane + 1 < lanes->count ? (lane + 1) * lanes->tokens : tokens;
+}
+
+static void multiply(const struct product *p, int i, uint32_t unit, uint32_t lane)
 {
     uint32_t first = unit * p->panels_per_unit, last = first + p->panels_per_unit;
     struct matmul_args args = {.weights = p->matrices[i],
                                .input = p->input,
-                               .tokens = p->input->tokens,
+                               .first_token = lane_begin(&p->lanes, lane),
+                               .last_token = lane_end(&p->lanes, lane, p->input->tokens),
                                .out = p->out[i],
                                .out_stride = p->out_stride[i],
                                .add = p->add,
@@ -92,7 +55,7 @@ static void multiply(const struct product *p, int i, uint32_t unit)
 /* Which matrix a unit is of; *unit becomes the unit within it. */
 static int matrix_of(const struct product *p, uint32_t *unit)
 {
-    int i = 0;
+    int i = p->first;
     while (*unit >= units_of(p->matrices[i], p->panels_per_unit))
         *unit -= units_of(p->matrices[i++], p->panels_per_unit);
     return i;
@@ -101,78 +64,125 @@ static int matrix_of(const struct product *p, uint32_t *unit)
 static void product_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct product *p = user;
+    const uint32_t lane = unit / p->units;
+    unit %= p->units;
     int i = matrix_of(p, &unit);
-    multiply(p, i, unit);
+    multiply(p, i, unit, lane);
     if (p->then.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
         for (uint32_t token = 0; token < p->then.units; token++)
             p->then.run(p->then.argument, token, thread);
 }
 
 /* Sets the units for the pass, at the end of which one thread runs `then`; `whole` panels stay together. */
-static struct thread_pool_phase product_phase(struct product *p, uint32_t whole, struct thread_pool_phase then)
+static struct thread_pool_phase product_phase(struct product *p, struct lanes lanes, uint32_t whole,
+                                              struct thread_pool_phase then)
 {
     uint32_t panels = 0;
-    for (int i = 0; i < p->count; i++)
+    for (int i = p->first; i < p->count; i++)
         panels += p->matrices[i]->panels;
     /* Enough units that a late thread costs little, few enough that handing them out costs nothing. */
-    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * p->input->tokens);
-    p->panels_per_unit = 1 + panels / (12 * thread_pool_size(p->forward->pool));
+    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
+    p->panels_per_unit = 1 + panels * lanes.count / (12 * thread_pool_size(p->forward->pool));
     if (p->panels_per_unit > cached)
         p->panels_per_unit = cached > 0 ? cached : 1;
     p->panels_per_unit = (p->panels_per_unit + whole - 1) / whole * whole;
+    p->lanes = lanes;
     p->then = then;
     p->units = 0;
-    for (int i = 0; i < p->count; i++)
+    for (int i = p->first; i < p->count; i++)
         p->units += units_of(p->matrices[i], p->panels_per_unit);
     atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
-    return (struct thread_pool_phase){product_unit, p, p->units};
+    return (struct thread_pool_phase){.run = product_unit, .argument = p, .units = p->units, .lanes = lanes.count};
 }
 
 /* ---- Single tokens ---- */
 
-/* One token: normed from the residual into place `to` of the input, and quantised. */
-static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input, uint32_t to,
+/* One token: normed from the residual into its place of the input, and quantised. */
+static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input,
                        unsigned forms)
 {
     const struct model_config *c = &f->weights->config;
     struct rmsnorm_args norm = {.x = f->residual + (size_t)token * c->hidden,
                                 .weight = weight,
-                                .out = input->values + (size_t)to * c->hidden,
+                                .out = input->values + (size_t)token * c->hidden,
                                 .size = c->hidden,
                                 .epsilon = c->norm_epsilon};
     f->kernels.rmsnorm(&norm);
-    activations_quantise(input, &f->kernels, to, 0, c->hidden, forms);
+    activations_quantise(input, &f->kernels, token, 0, c->hidden, forms);
 }
 
-static void attention_norm_unit(void *user, uint32_t token, unsigned thread)
+static void attention_norm_token(struct layer_pass *pass, uint32_t token)
 {
-    struct layer_pass *pass = user;
     struct forward *f = pass->forward;
-    norm_token(f, token, f->weights->layers[pass->layer].attention_norm, &f->normed, token, f->attention_forms);
+    norm_token(f, token, f->weights->layers[pass->layer].attention_norm, &f->normed, f->attention_forms);
 }
 
-static void ffn_norm_unit(void *user, uint32_t token, unsigned thread)
+static void ffn_norm_token(struct layer_pass *pass, uint32_t token)
 {
-    struct layer_pass *pass = user;
     struct forward *f = pass->forward;
-    norm_token(f, token, f->weights->layers[pass->layer].ffn_norm, &f->normed, token, f->ffn_forms);
+    norm_token(f, token, f->weights->layers[pass->layer].ffn_norm, pass->normed, f->ffn_forms);
 }
 
-static void head_norm_unit(void *user, uint32_t unit, unsigned thread)
+static void head_norm_token(struct layer_pass *pass, uint32_t token)
 {
-    struct forward *f = user;
-    norm_token(f, f->wanted[unit], f->weights->output_norm, &f->chosen, unit, f->head_forms);
+    struct forward *f = pass->forward;
+    norm_token(f, token, f->weights->output_norm, pass->normed, f->head_forms);
 }
 
-static void embed_unit(void *user, uint32_t token, unsigned thread)
+static void embed_token(struct layer_pass *pass, uint32_t token)
 {
-    struct layer_pass *pass = user;
     struct forward *f = pass->forward;
     size_t pairs = f->weights->rope.pairs;
     packed_matrix_row(&f->weights->embedding, (uint32_t)f->tokens[token].id,
                       f->residual + (size_t)token * f->weights->config.hidden);
     rope_angles(&f->weights->rope, f->tokens[token].position, f->cosine + token * pairs, f->sine + token * pairs);
-    attention_norm_unit(pass, token, thread);
+    attention_norm_token(pass, token);
+}
+
+/* Tokens of a unit of little work. */
+static uint32_t unit_tokens(const struct lanes *lanes)
+{
+    return lanes->count > 1 ? UNIT_TOKENS : 1;
+}
+
+static struct thread_pool_phase token_phase(thread_pool_function *run, struct layer_pass *pass, struct lanes lanes)
+{
+    const uint32_t together = unit_tokens(&lanes);
+    return (struct thread_pool_phase){
+        .run = run, .argument = pass, .units = (lanes.tokens + together - 1) / together, .lanes = lanes.count};
+}
+
+/* The last lane may have fewer tokens than units. */
+static void each_token(struct layer_pass *pass, const struct lanes *lanes, uint32_t tokens, uint32_t unit,
+                       void (*run)(struct layer_pass *pass, uint32_t token))
+{
+    const uint32_t together = unit_tokens(lanes);
+    for (uint32_t token = unit * together; token < (unit + 1) * together && token < tokens; token++)
+        run(pass, token);
+}
+
+static void embed_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->forward->lanes, pass->forward->token_count, unit, embed_token);
+}
+
+static void attention_norm_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->forward->lanes, pass->forward->token_count, unit, attention_norm_token);
+}
+
+static void ffn_norm_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->behind, pass->normed->tokens, unit, ffn_norm_token);
+}
+
+static void head_norm_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->behind, pass->normed->tokens, unit, head_norm_token);
 }
 
 /* ---- Attention ---- */
@@ -210,15 +220,16 @@ static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t k
     f->kernels.kv_store(&args);
 }
 
-/* Several tokens: the slots of a page share cache lines. */
+static void store_token(struct layer_pass *pass, uint32_t token)
+{
+    for (uint32_t kv_head = 0; kv_head < pass->forward->weights->config.kv_heads; kv_head++)
+        store_head(pass, token, kv_head);
+}
+
 static void store_unit(void *user, uint32_t unit, unsigned thread)
 {
-    const struct layer_pass *pass = user;
-    const struct forward *f = pass->forward;
-    for (uint32_t token = unit * STORED_TOGETHER; token < f->token_count && token < (unit + 1) * STORED_TOGETHER;
-         token++)
-        for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
-            store_head(pass, token, kv_head);
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->forward->lanes, pass->forward->token_count, unit, store_token);
 }
 
 static bool heads_are_whole_blocks(const struct forward *f)
@@ -272,17 +283,32 @@ static void attend(const struct layer_pass *pass, const struct attention_work *w
                                              .position = position};
         f->kernels.attention_merge(&merge);
     }
-    if (heads_are_whole_blocks(f))
+    if (heads_are_whole_blocks(f) && !pass->chooses)
         for (uint32_t t = 0; t < tile->tokens; t++)
             activations_quantise(&f->attended, &f->kernels, tile->first + t, first, size, f->attended_forms);
+}
+
+static bool is_wanted(const struct forward *f, const struct attention_tile *tile)
+{
+    for (uint32_t token = tile->first; token < tile->first + tile->tokens; token++)
+        if (f->tokens[token].wants_logits)
+            return true;
+    return false;
 }
 
 static void attention_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
-    const struct attention_plan *plan = &pass->forward->attention;
+    const struct forward *f = pass->forward;
+    const struct attention_plan *plan = &f->attention;
+    const uint32_t units = plan->most_lane_works * plan->kv_heads, lane = unit / units,
+                   at = unit % units / plan->kv_heads;
+    if (at >= plan->lane_works[lane + 1] - plan->lane_works[lane])
+        return;
     /* Late tokens have the longest way: they go first. */
-    attend(pass, &plan->works[plan->work_count - 1 - unit / plan->kv_heads], unit % plan->kv_heads, thread);
+    const struct attention_work *work = &plan->works[plan->lane_works[lane + 1] - 1 - at];
+    if (!pass->chooses || is_wanted(f, &plan->tiles[work->tile]))
+        attend(pass, work, unit % plan->kv_heads, thread);
 }
 
 /* Some rows of query, key or value; whoever completes a head goes on with its attention, if they are joined. */
@@ -291,8 +317,10 @@ static void projection_unit(void *user, uint32_t unit, unsigned thread)
     const struct layer_pass *pass = user;
     const struct product *p = &pass->projections;
     const struct attention_plan *plan = &pass->forward->attention;
+    const uint32_t lane = unit / p->units;
+    unit %= p->units;
     const int i = matrix_of(p, &unit);
-    multiply(p, i, unit);
+    multiply(p, i, unit, lane);
     if (!pass->joined)
         return;
     const uint32_t of_head = (i == 0 ? plan->group : 1) * plan->head_dim, all = (plan->group + 2) * plan->head_dim;
@@ -307,10 +335,30 @@ static void projection_unit(void *user, uint32_t unit, unsigned thread)
     }
 }
 
-static void attended_unit(void *user, uint32_t token, unsigned thread)
+static void attended_token(struct layer_pass *pass, uint32_t token)
 {
-    struct forward *f = ((struct layer_pass *)user)->forward;
-    activations_quantise(&f->attended, &f->kernels, token, 0, f->attended.columns, f->attended_forms);
+    const struct forward *f = pass->forward;
+    activations_quantise(pass->attended, &f->kernels, token, 0, pass->attended->columns, f->attended_forms);
+}
+
+static void attended_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    each_token(pass, &pass->behind, pass->attended->tokens, unit, attended_token);
+}
+
+/* The tokens that want logits move together, in order: what comes behind is about them alone. */
+static void choose_unit(void *user, uint32_t unit, unsigned thread)
+{
+    struct layer_pass *pass = user;
+    struct forward *f = pass->forward;
+    const size_t hidden = f->weights->config.hidden, columns = pass->attended->columns;
+    for (uint32_t i = 0; i < pass->attended->tokens; i++) {
+        const size_t from = f->wanted[i];
+        memmove(f->residual + i * hidden, f->residual + from * hidden, hidden * sizeof(float));
+        memmove(pass->attended->values + i * columns, f->attended.values + from * columns, columns * sizeof(float));
+        attended_token(pass, i);
+    }
 }
 
 /* No two tokens of the batch share their pages; not looked for in long batches, which are prompts. */
@@ -330,109 +378,26 @@ static bool sequences_differ(const struct batch_token *tokens, uint32_t count)
 /* The same panels of gate and up, then SwiGLU of their columns, quantised for down where they are whole blocks. */
 static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 {
-    const struct product *p = user;
-    struct forward *f = p->forward;
+    const struct layer_pass *pass = user;
+    const struct product *p = &pass->gate_up;
+    struct forward *f = pass->forward;
+    struct activations *activated = pass->activated;
+    const uint32_t lane = unit / p->units, end = lane_end(&p->lanes, lane, activated->tokens);
+    unit %= p->units;
     const uint32_t ffn = f->weights->config.ffn, first = unit * p->panels_per_unit * PANEL_ROWS;
     const uint32_t left = ffn - first, wide = p->panels_per_unit * PANEL_ROWS, count = left < wide ? left : wide;
-    multiply(p, 0, unit);
-    multiply(p, 1, unit);
-    for (uint32_t token = 0; token < f->token_count; token++) {
+    multiply(p, 0, unit, lane);
+    multiply(p, 1, unit, lane);
+    for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++) {
         size_t at = (size_t)token * ffn + first;
         struct swiglu_args args = {
-            .gate = f->activated.values + at, .up = f->up + at, .out = f->activated.values + at, .size = count};
+            .gate = activated->values + at, .up = f->up + at, .out = activated->values + at, .size = count};
         f->kernels.swiglu(&args);
-        activations_quantise(&f->activated, &f->kernels, token, first, count, f->activated_forms);
-    }
-}
-
-/* ---- Profile ---- */
-
-/* The product of a phase, NULL for another one. */
-static const struct product *product_of(const struct thread_pool_phase *phase)
-{
-    return phase->run == product_unit || phase->run == gate_up_unit ? phase->argument
-           : phase->run == projection_unit ? &((const struct layer_pass *)phase->argument)->projections
-                                           : NULL;
-}
-
-static bool attends(const struct thread_pool_phase *phase)
-{
-    const struct layer_pass *pass = phase->argument;
-    return pass && (phase->run == attention_unit || (phase->run == projection_unit && pass->joined));
-}
-
-static enum operation operation_of(const struct thread_pool_phase *phase)
-{
-    if (product_of(phase))
-        return product_of(phase)->operation;
-    return phase->run == embed_unit       ? OPERATION_embed
-           : phase->run == store_unit     ? OPERATION_store
-           : phase->run == attention_unit ? OPERATION_attention
-           : phase->run == attended_unit  ? OPERATION_quantise
-           : phase->run == attention_norm_unit || phase->run == ffn_norm_unit || phase->run == head_norm_unit
-               ? OPERATION_norm
-               : OPERATION_other;
-}
-
-static void count_product(struct profile_entry *entry, const struct product *p)
-{
-    for (int i = 0; i < p->count; i++) {
-        const struct packed_matrix *m = p->matrices[i];
-        double macs = (double)m->rows * m->columns * p->input->tokens;
-        entry->bytes += (double)packed_matrix_bytes(m);
-        if (m->layout->block_columns)
-            entry->int8_macs += macs * p->input->planes;
-        else
-            entry->float_macs += macs;
-    }
-}
-
-/* Keys and values of a sequence count once, however many of its tokens read them: tokens of one sequence follow each
- * other. */
-static void count_attention(struct profile_entry *entry, const struct forward *f)
-{
-    const struct model_config *c = &f->weights->config;
-    for (uint32_t i = 0; i < f->token_count; i++) {
-        const struct batch_token *t = &f->tokens[i];
-        double positions = (double)t->position + 1;
-        entry->float_macs += 2 * positions * query_size(c);
-        if (i + 1 == f->token_count || f->tokens[i + 1].pages != t->pages)
-            entry->bytes += positions * c->kv_heads * (double)f->cache->block / KV_PAGE_POSITIONS;
-    }
-}
-
-static void run_profiled(struct forward *f, uint32_t phases)
-{
-    struct forward_plan *plan = f->plan;
-    thread_pool_time_phases(f->pool, plan->ends);
-    uint64_t begin = clock_nanoseconds();
-    thread_pool_run_phases(f->pool, plan->phases, phases);
-    thread_pool_time_phases(f->pool, NULL);
-    for (uint32_t i = 0; i < phases; i++) {
-        const struct thread_pool_phase *phase = &plan->phases[i];
-        if (phase->units == 0)
-            continue;
-        enum operation operation = operation_of(phase);
-        struct profile_entry *entry = &f->profile->operations[operation];
-        uint64_t end = atomic_load_explicit(&plan->ends[i], memory_order_relaxed);
-        entry->calls++;
-        entry->seconds += (double)(end - begin) * 1e-9;
-        begin = end;
-        if (product_of(phase))
-            count_product(entry, product_of(phase));
-        if (attends(phase))
-            count_attention(entry, f);
+        activations_quantise(activated, &f->kernels, token, first, count, f->activated_forms);
     }
 }
 
 /* ---- The pass ---- */
-
-/* A norm is its own phase, or the end of the product that it waits for: its units are 0 in one of the two. */
-static struct thread_pool_phase only_if(bool wanted, struct thread_pool_phase phase)
-{
-    phase.units = wanted ? phase.units : 0;
-    return phase;
-}
 
 /* So little attention that sharing it is not worth a wait. */
 static bool plan_is_short(const struct forward *f)
@@ -443,217 +408,126 @@ static bool plan_is_short(const struct forward *f)
     return positions <= MOST_JOINED_POSITIONS;
 }
 
-static struct thread_pool_phase *plan_layer(struct layer_pass *pass, struct thread_pool_phase *phase)
+static void add_phase(struct forward_plan *plan, struct thread_pool_phase phase, struct planned planned)
+{
+    plan->phases[plan->phase_count] = phase;
+    plan->planned[plan->phase_count++] = planned;
+}
+
+static void plan_product(struct forward_plan *plan, struct product *p, struct lanes lanes,
+                         struct thread_pool_phase then)
+{
+    add_phase(plan, product_phase(p, lanes, 1, then), (struct planned){.operation = p->operation, .product = p});
+}
+
+/* A norm is its own phase, or the end of the product that it waits for. */
+static void plan_product_and_norm(struct forward_plan *plan, struct product *p, struct lanes lanes,
+                                  struct thread_pool_phase norm)
+{
+    const bool is_joined = lanes.count == 1 && lanes.tokens <= MOST_NORMED_BY_ONE;
+    plan_product(plan, p, lanes, is_joined ? norm : (struct thread_pool_phase){0});
+    if (!is_joined)
+        add_phase(plan, norm, (struct planned){.operation = OPERATION_norm});
+}
+
+/* Queries, keys, values and attention. */
+static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
 {
     struct forward *f = pass->forward;
-    const struct model_config *c = &f->weights->config;
-    const uint32_t tokens = f->token_count;
-    const bool is_last = pass->layer + 1 == c->layers, joined = tokens <= MOST_NORMED_BY_ONE;
-    const struct thread_pool_phase nothing = {0}, ffn_norm = {ffn_norm_unit, pass, tokens};
-    const struct thread_pool_phase next_norm = is_last
-                                                   ? (struct thread_pool_phase){head_norm_unit, f, f->chosen.tokens}
-                                                   : (struct thread_pool_phase){attention_norm_unit, pass + 1, tokens};
-    pass->joined = pass->stores && plan_is_short(f);
-    *phase = product_phase(&pass->projections, 1, nothing);
-    *phase++ = (struct thread_pool_phase){projection_unit, pass, pass->projections.units};
-    for (uint32_t kv_head = 0; kv_head < c->kv_heads; kv_head++)
+    const bool attends = pass->behind.tokens > 0;
+    struct thread_pool_phase phase;
+    pass->projections.first = attends ? 0 : 1;
+    phase = product_phase(&pass->projections, f->lanes, 1, (struct thread_pool_phase){0});
+    phase.run = projection_unit;
+    phase.argument = pass;
+    for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
         atomic_store_explicit(&pass->projected[kv_head], 0, memory_order_relaxed);
-    *phase++ = (struct thread_pool_phase){store_unit, pass,
-                                          pass->stores ? 0 : (tokens + STORED_TOGETHER - 1) / STORED_TOGETHER};
-    *phase++ =
-        (struct thread_pool_phase){attention_unit, pass, pass->joined ? 0 : f->attention.work_count * c->kv_heads};
-    *phase++ = (struct thread_pool_phase){attended_unit, pass, heads_are_whole_blocks(f) ? 0 : tokens};
-    *phase++ = product_phase(&pass->output, 1, only_if(joined, ffn_norm));
-    *phase++ = only_if(!joined, ffn_norm);
-    *phase = product_phase(&pass->gate_up, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : 8, nothing);
-    phase->run = gate_up_unit;
-    phase++->units = units_of(pass->gate_up.matrices[0], pass->gate_up.panels_per_unit);
-    *phase++ = product_phase(&pass->down, 1, only_if(joined, next_norm));
-    *phase++ = only_if(!joined, next_norm);
-    return phase;
+    add_phase(plan, phase,
+              (struct planned){.operation = OPERATION_projections,
+                               .product = &pass->projections,
+                               .attends = pass->joined ? pass : NULL});
+    if (!pass->stores)
+        add_phase(plan, token_phase(store_unit, pass, f->lanes), (struct planned){.operation = OPERATION_store});
+    if (!attends)
+        return;
+    phase = (struct thread_pool_phase){.run = attention_unit,
+                                       .argument = pass,
+                                       .units = f->attention.most_lane_works * f->attention.kv_heads,
+                                       .lanes = f->lanes.count,
+                                       .ordered = true};
+    if (!pass->joined)
+        add_phase(plan, phase, (struct planned){.operation = OPERATION_attention, .attends = pass});
+    if (pass->chooses)
+        add_phase(plan, (struct thread_pool_phase){.run = choose_unit, .argument = pass, .units = 1, .lanes = 1},
+                  (struct planned){.operation = OPERATION_quantise});
+    else if (!heads_are_whole_blocks(f))
+        add_phase(plan, token_phase(attended_unit, pass, pass->behind),
+                  (struct planned){.operation = OPERATION_quantise});
+}
+
+static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool stores, uint32_t wanted)
+{
+    struct forward *f = pass->forward;
+    const struct thread_pool_phase nothing = {0};
+    const bool is_last = pass->layer + 1 == f->weights->config.layers;
+    pass->chooses = is_last && wanted < f->token_count;
+    pass->behind = pass->chooses ? (struct lanes){1, wanted} : f->lanes;
+    pass->stores = stores && !pass->chooses;
+    pass->joined = pass->stores && plan_is_short(f);
+    plan_attention(plan, pass);
+    if (pass->behind.tokens == 0)
+        return;
+    plan_product_and_norm(plan, &pass->output, pass->behind, token_phase(ffn_norm_unit, pass, pass->behind));
+    struct thread_pool_phase phase = product_phase(
+        &pass->gate_up, pass->behind, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : 8, nothing);
+    phase.run = gate_up_unit;
+    phase.argument = pass;
+    phase.units = pass->gate_up.units = units_of(pass->gate_up.matrices[0], pass->gate_up.panels_per_unit);
+    add_phase(plan, phase, (struct planned){.operation = OPERATION_gate_up, .product = &pass->gate_up});
+    plan_product_and_norm(plan, &pass->down, pass->behind,
+                          is_last ? token_phase(head_norm_unit, pass, pass->behind)
+                                  : token_phase(attention_norm_unit, pass + 1, f->lanes));
+}
+
+/* Lanes of at most LANE_ROWS rows of activations, as many for each thread where they do not become too short. */
+static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_one)
+{
+    const uint32_t rows = tokens * f->normed.planes, threads = thread_pool_size(f->pool);
+    uint32_t lanes = (rows + LANE_ROWS - 1) / LANE_ROWS;
+    const uint32_t even = (lanes + threads - 1) / threads * threads;
+    if (rows / even >= LEAST_LANE_ROWS)
+        lanes = even;
+    lanes = is_one ? 1 : lanes < THREAD_POOL_MOST_LANES ? lanes : THREAD_POOL_MOST_LANES;
+    if (lanes == 1)
+        return (struct lanes){1, tokens};
+    const uint32_t size = (tokens + lanes * UNIT_TOKENS - 1) / (lanes * UNIT_TOKENS) * UNIT_TOKENS;
+    return (struct lanes){(tokens + size - 1) / size, size};
 }
 
 void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits)
 {
     struct forward_plan *plan = f->plan;
-    struct thread_pool_phase *phase = plan->phases;
     const bool stores = sequences_differ(tokens, count);
+    const uint32_t layers = f->weights->config.layers;
     uint32_t wanted = 0;
     for (uint32_t token = 0; token < count; token++)
         if (tokens[token].wants_logits)
             f->wanted[wanted++] = token;
     f->tokens = tokens;
     f->token_count = f->normed.tokens = f->attended.tokens = f->activated.tokens = count;
-    f->chosen.tokens = wanted;
-    attention_plan_make(&f->attention, tokens, count);
+    f->chosen_normed.tokens = f->chosen_attended.tokens = f->chosen_activated.tokens = wanted;
+    f->lanes = lanes_of(f, count, stores);
+    attention_plan_make(&f->attention, tokens, count, f->lanes.tokens);
     plan->head.out[0] = logits;
-    *phase++ = (struct thread_pool_phase){embed_unit, &plan->layers[0], count};
-    for (uint32_t layer = 0; layer < f->weights->config.layers; layer++) {
-        plan->layers[layer].stores = stores;
-        phase = plan_layer(&plan->layers[layer], phase);
-    }
+    plan->phase_count = 0;
+    add_phase(plan, token_phase(embed_unit, &plan->layers[0], f->lanes),
+              (struct planned){.operation = OPERATION_embed});
+    for (uint32_t layer = 0; layer < layers; layer++)
+        plan_layer(plan, &plan->layers[layer], stores, wanted);
     if (wanted > 0)
-        *phase++ = product_phase(&plan->head, 1, (struct thread_pool_phase){0});
+        plan_product(plan, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
     if (f->profile)
-        run_profiled(f, (uint32_t)(phase - plan->phases));
+        forward_run_profiled(f);
     else
-        thread_pool_run_phases(f->pool, plan->phases, (uint32_t)(phase - plan->phases));
-}
-
-/* ---- Memory ---- */
-
-static void find_forms(struct forward *f)
-{
-    const struct weights *w = f->weights;
-    for (uint32_t i = 0; i < w->config.layers; i++) {
-        const struct layer_weights *l = &w->layers[i];
-        f->attention_forms |=
-            activations_form(l->query.layout) | activations_form(l->key.layout) | activations_form(l->value.layout);
-        f->attended_forms |= activations_form(l->output.layout);
-        f->ffn_forms |= activations_form(l->gate.layout) | activations_form(l->up.layout);
-        f->activated_forms |= activations_form(l->down.layout);
-    }
-    f->head_forms = activations_form(w->head.layout);
-}
-
-static void describe_products(struct forward *f, const struct layer_weights *w, struct layer_pass *pass)
-{
-    const struct model_config *c = &f->weights->config;
-    const size_t q = query_size(c), kv = kv_size(c), all = q + 2 * kv;
-    pass->projections = (struct product){.forward = f,
-                                         .operation = OPERATION_projections,
-                                         .matrices = {&w->query, &w->key, &w->value},
-                                         .out = {f->projections, f->projections + q, f->projections + q + kv},
-                                         .out_stride = {all, all, all},
-                                         .count = 3,
-                                         .input = &f->normed};
-    pass->output = (struct product){.forward = f,
-                                    .operation = OPERATION_output,
-                                    .matrices = {&w->output},
-                                    .out = {f->residual},
-                                    .out_stride = {c->hidden},
-                                    .count = 1,
-                                    .input = &f->attended,
-                                    .add = true};
-    pass->gate_up = (struct product){.forward = f,
-                                     .operation = OPERATION_gate_up,
-                                     .matrices = {&w->gate, &w->up},
-                                     .out = {f->activated.values, f->up},
-                                     .out_stride = {c->ffn, c->ffn},
-                                     .count = 2,
-                                     .input = &f->normed};
-    pass->down = (struct product){.forward = f,
-                                  .operation = OPERATION_down,
-                                  .matrices = {&w->down},
-                                  .out = {f->residual},
-                                  .out_stride = {c->hidden},
-                                  .count = 1,
-                                  .input = &f->activated,
-                                  .add = true};
-}
-
-static int create_plan(struct forward *f, struct smollm_error *error)
-{
-    const struct model_config *c = &f->weights->config;
-    struct forward_plan *plan = f->plan = array_allocate(1, sizeof *plan);
-    if (plan) {
-        plan->layers = array_allocate(c->layers, sizeof *plan->layers);
-        const size_t phases = (size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES;
-        plan->phases = array_allocate(phases, sizeof *plan->phases);
-        plan->ends = array_allocate(phases, sizeof *plan->ends);
-        plan->projected = array_allocate((size_t)c->layers * c->kv_heads, sizeof *plan->projected);
-    }
-    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->ends || !plan->projected, error, SMOLLM_ENOMEM,
-                    "out of memory for %u layers", c->layers);
-    for (uint32_t i = 0; i < c->layers; i++) {
-        plan->layers[i].forward = f;
-        plan->layers[i].layer = i;
-        plan->layers[i].projected = plan->projected + (size_t)i * c->kv_heads;
-        describe_products(f, &f->weights->layers[i], &plan->layers[i]);
-    }
-    plan->head = (struct product){.forward = f,
-                                  .operation = OPERATION_head,
-                                  .matrices = {&f->weights->head},
-                                  .out_stride = {c->vocabulary},
-                                  .count = 1,
-                                  .input = &f->chosen};
-    return 0;
-}
-
-/* Floats of rotated queries of one tile for each thread. */
-static size_t queries_size(const struct model_config *c, unsigned threads)
-{
-    const size_t group = c->heads / c->kv_heads;
-    return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
-}
-
-int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error)
-{
-    if (!name || strcmp(name, "auto") == 0)
-        *planes = weights->parameters < PRECISE_PARAMETERS ? 2 : 1;
-    else if (strcmp(name, "on") == 0)
-        *planes = 2;
-    else if (strcmp(name, "off") == 0)
-        *planes = 1;
-    else
-        return error_set(error, SMOLLM_EINVAL, "unknown precision '%s' (auto, on, off)", name);
-    return 0;
-}
-
-int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
-                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
-                   struct smollm_error *error)
-{
-    const struct model_config *c = &weights->config;
-    *f = (struct forward){.weights = weights, .cache = cache, .pool = pool, .most_tokens = most_tokens};
-    kernel_table_fill(&f->kernels, tier);
-    find_forms(f);
-    f->residual = array_allocate((size_t)most_tokens * c->hidden, sizeof(float));
-    f->projections = array_allocate((size_t)most_tokens * (query_size(c) + 2 * kv_size(c)), sizeof(float));
-    f->up = array_allocate((size_t)most_tokens * c->ffn, sizeof(float));
-    f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
-    f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
-    f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
-    f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
-    int status = !f->queries || !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
-                     ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
-                     : 0;
-    if (status == 0)
-        status = activations_create(&f->normed, c->hidden, most_tokens, planes,
-                                    f->attention_forms | f->ffn_forms | f->head_forms, error);
-    f->chosen = f->normed;
-    if (status == 0)
-        status = activations_create(&f->attended, query_size(c), most_tokens, planes, f->attended_forms, error);
-    if (status == 0)
-        status = activations_create(&f->activated, c->ffn, most_tokens, planes, f->activated_forms, error);
-    if (status == 0)
-        status = attention_plan_create(&f->attention, c, thread_pool_size(pool), most_tokens, error);
-    if (status == 0)
-        status = create_plan(f, error);
-    if (status < 0)
-        forward_destroy(f);
-    return status;
-}
-
-void forward_destroy(struct forward *f)
-{
-    free(f->residual);
-    free(f->projections);
-    free(f->up);
-    free(f->cosine);
-    free(f->sine);
-    free(f->wanted);
-    free(f->queries);
-    attention_plan_destroy(&f->attention);
-    if (f->plan) {
-        free(f->plan->layers);
-        free(f->plan->phases);
-        free((void *)f->plan->ends);
-        free((void *)f->plan->projected);
-        free(f->plan);
-    }
-    activations_destroy(&f->normed);
-    activations_destroy(&f->attended);
-    activations_destroy(&f->activated);
-    *f = (struct forward){0};
+        thread_pool_run_phases(f->pool, plan->phases, plan->phase_count);
 }

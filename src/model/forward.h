@@ -11,6 +11,12 @@
 #include "model/profile.h"
 #include "model/weights.h"
 
+/* How tokens are cut into lanes (model/forward_plan.h): of `tokens` each, the last may be shorter. */
+struct lanes {
+    uint32_t count;
+    uint32_t tokens;
+};
+
 /* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
 struct forward {
     const struct weights *weights;
@@ -25,7 +31,9 @@ struct forward {
     struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
     struct activations attended;  /* heads * head_dim: input of O */
     struct activations activated; /* ffn: input of down; gate is computed in its values */
-    struct activations chosen;    /* hidden: input of the head, in the memory of normed */
+    /* Of the tokens that want logits, in the memory of the three above: what the last layer goes on with behind its
+     * attention, and the input of the head. */
+    struct activations chosen_normed, chosen_attended, chosen_activated;
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
     float *queries;            /* [thread][row of a tile][head_dim]: rotated */
@@ -34,6 +42,7 @@ struct forward {
     /* The pass under way. */
     const struct batch_token *tokens;
     uint32_t token_count;
+    struct lanes lanes;
     uint32_t *wanted; /* [most_tokens]: tokens that want logits */
 };
 

@@ -1,8 +1,9 @@
 /* Where the time of passes goes, for commands that measure: forward_run adds to a profile when it is given one.
  *
- * Operations are the phases of a pass, which follow each other; what is joined to a phase (SwiGLU to gate and up,
- * storing keys and values to attention, attention to few positions to the projections, the norms of one or two tokens
- * to the product before) counts as its part. */
+ * Operations are the phases of a pass; what is joined to a phase (SwiGLU to gate and up, storing keys and values to
+ * attention, attention to few positions to the projections, the norms of one or two tokens to the product before)
+ * counts as its part. Seconds are those that threads work, divided by their number; what that leaves of a pass they
+ * wait. */
 #ifndef MODEL_PROFILE_H
 #define MODEL_PROFILE_H
 
@@ -19,7 +20,7 @@
     X(gate_up)                                                                                                         \
     X(down)                                                                                                            \
     X(head)                                                                                                            \
-    X(other)
+    X(wait)
 
 enum operation {
 #define OPERATION_NUMBER(name) OPERATION_##name,

@@ -56,70 +56,122 @@ static void every_unit_runs_once(void **state)
     }
 }
 
-enum { PHASES = 7 };
+enum { PHASES = 7, LANES = 6 };
+
 struct phase_job {
-    _Atomic uint32_t *finished; /* units of the whole job */
-    uint32_t before;            /* units of earlier phases */
+    _Atomic uint32_t finished[LANES];
+    const struct thread_pool_phase *phase, *before; /* before: NULL for the first */
 };
 
-/* A unit of a phase sees that all units of the phases before have returned. */
+static bool is_finished(const struct thread_pool_phase *phase, uint32_t lane)
+{
+    const struct phase_job *job = phase->argument;
+    return atomic_load(&job->finished[lane]) == phase->units;
+}
+
+/* A unit sees that all it waits for has returned. */
 static void count_phase(void *user, uint32_t unit, unsigned thread)
 {
-    const struct phase_job *job = user;
-    assert_true(atomic_load(job->finished) >= job->before);
+    struct phase_job *job = user;
+    const uint32_t lane = unit / job->phase->units;
+    const struct thread_pool_phase *before = job->before;
+    for (uint32_t i = 0; before && i < before->lanes; i++)
+        if (before->lanes != job->phase->lanes || i == lane || (job->phase->ordered && i < lane))
+            assert_true(is_finished(before, i));
     if (unit % 3 == 0)
         sched_yield();
-    atomic_fetch_add(job->finished, 1);
+    atomic_fetch_add(&job->finished[lane], 1);
+}
+
+static void make_phases(struct thread_pool_phase phases[PHASES], struct phase_job jobs[PHASES], uint32_t count)
+{
+    static const uint32_t units[PHASES] = {1, 40, 2, 1, 300, 3, 7}, lanes[PHASES] = {1, 5, 5, 5, 1, 2, LANES};
+    memset(jobs, 0, PHASES * sizeof *jobs);
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t k = (i + PHASES - count) % PHASES; /* jobs of different lengths differ in their phases */
+        jobs[i].phase = &phases[i];
+        jobs[i].before = i > 0 ? &phases[i - 1] : NULL;
+        phases[i] = (struct thread_pool_phase){count_phase, &jobs[i], units[k], lanes[k], k == 3};
+    }
 }
 
 static void phases_come_one_after_the_other(void **state)
 {
-    static const uint32_t units[PHASES] = {1, 40, 0, 2, 1, 300, 3};
     for (unsigned threads = 1; threads <= 5; threads++) {
         struct thread_pool *pool;
         assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
-        for (int round = 0; round < 300; round++) {
-            _Atomic uint32_t finished = 0;
+        for (uint32_t round = 0; round < 400; round++) {
             struct phase_job jobs[PHASES];
             struct thread_pool_phase phases[PHASES];
-            uint32_t before = 0, first = (uint32_t)round % PHASES; /* jobs of different lengths in turn */
-            for (uint32_t i = first; i < PHASES; before += units[i++]) {
-                jobs[i].finished = &finished;
-                jobs[i].before = before;
-                phases[i] = (struct thread_pool_phase){count_phase, &jobs[i], units[i]};
-            }
-            thread_pool_run_phases(pool, phases + first, PHASES - first);
-            assert_int_equal(finished, before);
+            const uint32_t count = PHASES - round % PHASES;
+            make_phases(phases, jobs, count);
+            thread_pool_run_phases(pool, phases, count);
+            for (uint32_t i = 0; i < count; i++)
+                for (uint32_t lane = 0; lane < phases[i].lanes; lane++)
+                    assert_true(is_finished(&phases[i], lane));
         }
         thread_pool_destroy(pool);
     }
 }
 
-/* The ends of phases ascend, lie within the job, and those of empty phases are left alone. */
+struct held {
+    _Atomic uint32_t *arrived; /* lanes that have come to their second phase */
+    uint32_t lanes;
+    bool is_second;
+};
+
+/* In the first phase the first lane waits until all others have gone on. */
+static void hold_first_lane(void *user, uint32_t unit, unsigned thread)
+{
+    const struct held *held = user;
+    if (held->is_second)
+        atomic_fetch_add(held->arrived, 1);
+    const uint64_t end = clock_nanoseconds() + 10000000000u;
+    while (!held->is_second && unit == 0 && atomic_load(held->arrived) < held->lanes - 1)
+        assert_true(clock_nanoseconds() < end);
+}
+
+static void a_lane_waits_for_no_other(void **state)
+{
+    struct thread_pool *pool;
+    _Atomic uint32_t arrived = 0;
+    struct held held[2] = {{&arrived, LANES, false}, {&arrived, LANES, true}};
+    const struct thread_pool_phase phases[2] = {{hold_first_lane, &held[0], 1, LANES, false},
+                                                {hold_first_lane, &held[1], 1, LANES, false}};
+    assert_int_equal(thread_pool_create(2, &pool, NULL), 0);
+    for (int round = 0; round < 100; round++) {
+        arrived = 0;
+        thread_pool_run_phases(pool, phases, 2);
+        assert_int_equal(arrived, LANES);
+    }
+    thread_pool_destroy(pool);
+}
+
+/* Times of the phases are of their units, and end with the job that they were wanted for. */
 static void phases_are_timed(void **state)
 {
-    static const uint32_t units[PHASES] = {2, 30, 0, 1, 1, 100, 3};
     for (unsigned threads = 1; threads <= 3; threads++) {
         struct thread_pool *pool;
         assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
-        _Atomic uint64_t ends[PHASES] = {0};
-        _Atomic uint32_t finished = 0;
-        struct phase_job job = {&finished, 0};
+        _Atomic uint64_t times[PHASES] = {0};
+        struct phase_job jobs[PHASES];
         struct thread_pool_phase phases[PHASES];
-        for (int i = 0; i < PHASES; i++)
-            phases[i] = (struct thread_pool_phase){count_phase, &job, units[i]};
-        uint64_t last = clock_nanoseconds();
-        thread_pool_time_phases(pool, ends);
+        make_phases(phases, jobs, PHASES);
+        const uint64_t begin = clock_nanoseconds();
+        thread_pool_time_phases(pool, times);
         thread_pool_run_phases(pool, phases, PHASES);
         thread_pool_time_phases(pool, NULL);
+        const uint64_t took = clock_nanoseconds() - begin;
+        uint64_t sum = 0;
         for (int i = 0; i < PHASES; i++) {
-            assert_true(units[i] == 0 ? ends[i] == 0 : ends[i] >= last);
-            last = units[i] == 0 ? last : ends[i];
+            assert_true(times[i] > 0);
+            sum += times[i];
         }
-        assert_true(last <= clock_nanoseconds());
-        last = ends[0];
+        assert_true(sum <= took * threads);
+        const uint64_t first = times[0];
+        make_phases(phases, jobs, PHASES);
         thread_pool_run_phases(pool, phases, PHASES);
-        assert_true(ends[0] == last);
+        assert_true(times[0] == first);
         thread_pool_destroy(pool);
     }
 }
@@ -137,8 +189,8 @@ static void limits(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_unit_runs_once),
-                                       cmocka_unit_test(phases_come_one_after_the_other),
-                                       cmocka_unit_test(phases_are_timed), cmocka_unit_test(limits)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_unit_runs_once), cmocka_unit_test(phases_come_one_after_the_other),
+        cmocka_unit_test(a_lane_waits_for_no_other), cmocka_unit_test(phases_are_timed), cmocka_unit_test(limits)};
     return cmocka_run_group_tests_name("thread_pool", tests, NULL, NULL);
 }

@@ -95,13 +95,15 @@ static void matmul_equals_reference(void **state)
                 for (uint32_t t = 0; t < tokens; t++)
                     activations_quantise(&input, &reference, t, 0, columns, form);
                 size_t size = tokens * (size_t)rows * sizeof(float);
+                /* The second time only some of the tokens: the others stay as they are. */
                 for (int add = 0; add < 2; add++) {
                     uint8_t *want = guarded(size), *have = guarded(size);
                     fill((float *)want, tokens * (size_t)rows, 0);
                     memcpy(have, want, size);
                     struct matmul_args args = {.weights = &matrix,
                                                .input = &input,
-                                               .tokens = tokens,
+                                               .first_token = add ? tokens / 3 : 0,
+                                               .last_token = add ? tokens - tokens / 4 : tokens,
                                                .out = (float *)want,
                                                .out_stride = rows,
                                                .add = add,
@@ -141,7 +143,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
         activations_quantise(&input, &reference, t, 0, 512, ACTIVATIONS_INT8_256);
     float all[7][64], one[64];
     struct matmul_args args = {
-        .weights = &matrix, .input = &input, .tokens = 7, .out = all[0], .out_stride = 64, .last_panel = 2};
+        .weights = &matrix, .input = &input, .last_token = 7, .out = all[0], .out_stride = 64, .last_panel = 2};
     tested.matmul(&args);
     for (uint32_t t = 0; t < 7; t++) {
         struct activations single;
@@ -150,7 +152,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
         memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
         activations_quantise(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
         args.input = &single;
-        args.tokens = 1;
+        args.last_token = 1;
         args.out = one;
         tested.matmul(&args);
         check("matmul alone and in a batch", all[t], one, sizeof one);

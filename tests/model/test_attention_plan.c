@@ -1,5 +1,5 @@
-/* Tiles and pieces of random batches: every token is in one tile beside its neighbours, every range of it in one piece,
- * and partial results do not overlap. */
+/* Tiles and pieces of random batches: every token is in one tile beside its neighbours of one lane, every range of it
+ * in one piece, and partial results do not overlap. */
 #include "cmocka_all.h"
 #include "model/attention_plan.h"
 #include "random_weights.h"
@@ -21,15 +21,19 @@ static uint32_t random_batch(struct batch_token *tokens, uint32_t pages[SEQUENCE
     return count;
 }
 
-static void check_plan(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count)
+static void check_plan(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
     uint32_t token = 0, work = 0;
     size_t used = 0;
-    attention_plan_make(plan, tokens, count);
+    attention_plan_make(plan, tokens, count, lane);
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         const struct attention_tile *tile = &plan->tiles[i];
         assert_int_equal(tile->first, token);
         assert_in_range(tile->tokens, 1, plan->most_tile);
+        assert_int_equal(tile->first / lane, (tile->first + tile->tokens - 1) / lane);
+        const uint32_t *works = &plan->lane_works[tile->first / lane];
+        assert_true(works[0] <= work && work + tile->pieces <= works[1]);
+        assert_true(works[1] - works[0] <= plan->most_lane_works);
         for (uint32_t t = 0; t < tile->tokens; t++, token++) {
             assert_ptr_equal(tokens[token].pages, tokens[tile->first].pages);
             assert_int_equal(tokens[token].position, tokens[tile->first].position + t);
@@ -67,8 +71,11 @@ static void every_token_is_attended_once(void **state)
         const struct model_config config = {.heads = i % 2 ? 16 : 9, .kv_heads = i % 2 ? 4 : 3, .head_dim = 64};
         struct attention_plan plan;
         assert_int_equal(attention_plan_create(&plan, &config, threads[i / 2], MOST_TOKENS, NULL), 0);
-        for (int round = 0; round < 300; round++)
-            check_plan(&plan, tokens, random_batch(tokens, pages));
+        for (int round = 0; round < 300; round++) {
+            const uint32_t count = random_batch(tokens, pages),
+                           least = (count + THREAD_POOL_MOST_LANES - 1) / THREAD_POOL_MOST_LANES;
+            check_plan(&plan, tokens, count, round % 2 ? count : least + random_u32() % count);
+        }
         attention_plan_destroy(&plan);
     }
 }
@@ -81,7 +88,7 @@ static void long_contexts_are_cut(void **state)
     uint32_t page = 0;
     const struct batch_token token = {.position = 16000, .pages = &page};
     assert_int_equal(attention_plan_create(&plan, &config, 8, 1, NULL), 0);
-    attention_plan_make(&plan, &token, 1);
+    attention_plan_make(&plan, &token, 1, 1);
     assert_in_range(plan.work_count, 8, 16);
     attention_plan_destroy(&plan);
 }

@@ -326,16 +326,16 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
     const struct activations_int8 *form = &args->input->int8[s.columns == 256];
-    const uint32_t rows = args->tokens * args->input->planes;
+    const uint32_t end = args->last_token * args->input->planes;
     const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t row_sums = columns / (size_t)s.sub;
     /* Small matrices end soon: what is fetched far ahead would be another thread's. */
     const size_t ahead = w->panel_bytes / 4 < MOST_AHEAD ? w->panel_bytes / 4 : MOST_AHEAD;
     _Alignas(32) accumulators acc;
-    for (uint32_t first = 0; first < rows; first += MOST_TOKENS)
+    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS)
         for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            const uint32_t count = rows - first < MOST_TOKENS ? rows - first : MOST_TOKENS;
+            const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
             const uint8_t *block = w->data + panel * w->panel_bytes;
             memset(acc, 0, count * sizeof *acc);
             for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
@@ -426,8 +426,8 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
 ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
 {
     for (uint32_t p = args->first_panel; p < args->last_panel; p++)
-        for (uint32_t token = 0; token < args->tokens;) {
-            const uint32_t left = args->tokens - token, step = left < 6 ? left : 6;
+        for (uint32_t token = args->first_token; token < args->last_token;) {
+            const uint32_t left = args->last_token - token, step = left < 6 ? left : 6;
             if (step == 1)
                 float_tile(type, args, p, 0, 4, token, 1);
             else if (step == 2)

@@ -396,13 +396,13 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const struct packed_matrix *w = args->weights;
     const struct activations_int8 *form = &args->input->int8[s.columns == 256];
-    const uint32_t rows = args->tokens * args->input->planes;
+    const uint32_t end = args->last_token * args->input->planes;
     const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     _Alignas(64) accumulators acc;
-    for (uint32_t first = 0; first < rows; first += MOST_TOKENS)
+    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS)
         for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            const uint32_t count = rows - first < MOST_TOKENS ? rows - first : MOST_TOKENS;
+            const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
             const uint8_t *block = w->data + panel * w->panel_bytes;
             memset(acc, 0, count * sizeof *acc);
             for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
@@ -481,8 +481,9 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
 ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
 {
     for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++)
-        for (uint32_t token = 0, tiles = (args->tokens + TILE - 1) / TILE; tiles > 0; tiles--) {
-            const uint32_t step = (args->tokens - token + tiles - 1) / tiles;
+        for (uint32_t token = args->first_token, tiles = (args->last_token - token + TILE - 1) / TILE; tiles > 0;
+             tiles--) {
+            const uint32_t step = (args->last_token - token + tiles - 1) / tiles;
             switch (step) {
 #define FLOAT_TILE(n)                                                                                                  \
     case (n):                                                                                                          \

@@ -1,0 +1,171 @@
+/* Memory of the forward pass, and what its plan knows before the first pass. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "model/forward_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void find_forms(struct forward *f)
+{
+    const struct weights *w = f->weights;
+    for (uint32_t i = 0; i < w->config.layers; i++) {
+        const struct layer_weights *l = &w->layers[i];
+        f->attention_forms |=
+            activations_form(l->query.layout) | activations_form(l->key.layout) | activations_form(l->value.layout);
+        f->attended_forms |= activations_form(l->output.layout);
+        f->ffn_forms |= activations_form(l->gate.layout) | activations_form(l->up.layout);
+        f->activated_forms |= activations_form(l->down.layout);
+    }
+    f->head_forms = activations_form(w->head.layout);
+}
+
+static void describe_products(struct forward *f, const struct layer_weights *w, struct layer_pass *pass)
+{
+    const struct model_config *c = &f->weights->config;
+    const size_t q = query_size(c), kv = kv_size(c), all = q + 2 * kv;
+    const bool is_last = pass->layer + 1 == c->layers;
+    pass->normed = is_last ? &f->chosen_normed : &f->normed;
+    pass->attended = is_last ? &f->chosen_attended : &f->attended;
+    pass->activated = is_last ? &f->chosen_activated : &f->activated;
+    pass->projections = (struct product){.forward = f,
+                                         .operation = OPERATION_projections,
+                                         .matrices = {&w->query, &w->key, &w->value},
+                                         .out = {f->projections, f->projections + q, f->projections + q + kv},
+                                         .out_stride = {all, all, all},
+                                         .count = 3,
+                                         .input = &f->normed};
+    pass->output = (struct product){.forward = f,
+                                    .operation = OPERATION_output,
+                                    .matrices = {&w->output},
+                                    .out = {f->residual},
+                                    .out_stride = {c->hidden},
+                                    .count = 1,
+                                    .input = pass->attended,
+                                    .add = true};
+    pass->gate_up = (struct product){.forward = f,
+                                     .operation = OPERATION_gate_up,
+                                     .matrices = {&w->gate, &w->up},
+                                     .out = {f->activated.values, f->up},
+                                     .out_stride = {c->ffn, c->ffn},
+                                     .count = 2,
+                                     .input = pass->normed};
+    pass->down = (struct product){.forward = f,
+                                  .operation = OPERATION_down,
+                                  .matrices = {&w->down},
+                                  .out = {f->residual},
+                                  .out_stride = {c->hidden},
+                                  .count = 1,
+                                  .input = pass->activated,
+                                  .add = true};
+}
+
+static int create_plan(struct forward *f, struct smollm_error *error)
+{
+    const struct model_config *c = &f->weights->config;
+    struct forward_plan *plan = f->plan = array_allocate(1, sizeof *plan);
+    if (plan) {
+        plan->layers = array_allocate(c->layers, sizeof *plan->layers);
+        const size_t phases = (size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES;
+        plan->phases = array_allocate(phases, sizeof *plan->phases);
+        plan->planned = array_allocate(phases, sizeof *plan->planned);
+        plan->times = array_allocate(phases, sizeof *plan->times);
+        plan->projected = array_allocate((size_t)c->layers * c->kv_heads, sizeof *plan->projected);
+    }
+    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->planned || !plan->times || !plan->projected,
+                    error, SMOLLM_ENOMEM, "out of memory for %u layers", c->layers);
+    for (uint32_t i = 0; i < c->layers; i++) {
+        plan->layers[i].forward = f;
+        plan->layers[i].layer = i;
+        plan->layers[i].projected = plan->projected + (size_t)i * c->kv_heads;
+        describe_products(f, &f->weights->layers[i], &plan->layers[i]);
+    }
+    plan->head = (struct product){.forward = f,
+                                  .operation = OPERATION_head,
+                                  .matrices = {&f->weights->head},
+                                  .out_stride = {c->vocabulary},
+                                  .count = 1,
+                                  .input = &f->chosen_normed};
+    return 0;
+}
+
+/* Floats of rotated queries of one tile for each thread. */
+static size_t queries_size(const struct model_config *c, unsigned threads)
+{
+    const size_t group = c->heads / c->kv_heads;
+    return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
+}
+
+int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error)
+{
+    if (!name || strcmp(name, "auto") == 0)
+        *planes = weights->parameters < PRECISE_PARAMETERS ? 2 : 1;
+    else if (strcmp(name, "on") == 0)
+        *planes = 2;
+    else if (strcmp(name, "off") == 0)
+        *planes = 1;
+    else
+        return error_set(error, SMOLLM_EINVAL, "unknown precision '%s' (auto, on, off)", name);
+    return 0;
+}
+
+int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
+                   struct smollm_error *error)
+{
+    const struct model_config *c = &weights->config;
+    *f = (struct forward){.weights = weights, .cache = cache, .pool = pool, .most_tokens = most_tokens};
+    kernel_table_fill(&f->kernels, tier);
+    find_forms(f);
+    f->residual = array_allocate((size_t)most_tokens * c->hidden, sizeof(float));
+    f->projections = array_allocate((size_t)most_tokens * (query_size(c) + 2 * kv_size(c)), sizeof(float));
+    f->up = array_allocate((size_t)most_tokens * c->ffn, sizeof(float));
+    f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
+    f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
+    f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
+    f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
+    int status = !f->queries || !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
+                     ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
+                     : 0;
+    if (status == 0)
+        status = activations_create(&f->normed, c->hidden, most_tokens, planes,
+                                    f->attention_forms | f->ffn_forms | f->head_forms, error);
+    if (status == 0)
+        status = activations_create(&f->attended, query_size(c), most_tokens, planes, f->attended_forms, error);
+    if (status == 0)
+        status = activations_create(&f->activated, c->ffn, most_tokens, planes, f->activated_forms, error);
+    f->chosen_normed = f->normed;
+    f->chosen_attended = f->attended;
+    f->chosen_activated = f->activated;
+    if (status == 0)
+        status = attention_plan_create(&f->attention, c, thread_pool_size(pool), most_tokens, error);
+    if (status == 0)
+        status = create_plan(f, error);
+    if (status < 0)
+        forward_destroy(f);
+    return status;
+}
+
+void forward_destroy(struct forward *f)
+{
+    free(f->residual);
+    free(f->projections);
+    free(f->up);
+    free(f->cosine);
+    free(f->sine);
+    free(f->wanted);
+    free(f->queries);
+    attention_plan_destroy(&f->attention);
+    if (f->plan) {
+        free(f->plan->layers);
+        free(f->plan->phases);
+        free(f->plan->planned);
+        free((void *)f->plan->times);
+        free((void *)f->plan->projected);
+        free(f->plan);
+    }
+    activations_destroy(&f->normed);
+    activations_destroy(&f->attended);
+    activations_destroy(&f->activated);
+    *f = (struct forward){0};
+}
