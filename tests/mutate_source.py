@@ -60,6 +60,7 @@ CHANGES = [
     ("AVX-512 takes large activations for small ones", "src/kernel/x86/matmul_avx512vnni.c", "small &= !in->large[t];", "small &= !in->large[0];", EMULATED),
     ("AVX2 finds no activations large", "src/kernel/x86/vector_avx2.c", "_mm256_set1_epi32(MOST_SMALL_SUM)", "_mm256_set1_epi32(MOST_SMALL_SUM + 1)", KERNEL),
     ("AVX-512 starts at the sums of the next token", "src/kernel/x86/matmul_avx512vnni.c", "t * subs + sub", "(t + 1) * subs + sub", EMULATED),
+    ("AVX-512 takes infinite factors for finite ones", "src/kernel/x86/panel_avx512.h", "chunk->is_finite = finite == 0xffff;", "chunk->is_finite = true;", EMULATED),
     ("AVX-512 tiles overlap", "src/kernel/x86/matmul_avx512vnni.c", "        row += step;\n", "        row += step - (step == 5);\n", EMULATED),
     ("AVX-512 forgets the minimum", "src/kernel/x86/matmul_avx512vnni.c", "derived->sums_float[at] = (float)sum;", "derived->sums_float[at] = 0;", EMULATED),
     ("AVX-512 has BF16 bits in the wrong half", "src/kernel/x86/matmul_avx512vnni.c", "_mm512_cvtepu16_epi32(halves), 16)", "_mm512_cvtepu16_epi32(halves), 15)", EMULATED),

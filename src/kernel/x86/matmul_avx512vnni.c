@@ -120,8 +120,9 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
     }
 }
 
-/* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them. bytes: codes unpacked, or NULL
- * to take them from words. memory, share: what to prefetch behind then. fetch: what to fetch else, or NULL. */
+/* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them, SUM_BIAS_BITS added. bytes:
+ * codes unpacked, or NULL to take them from words. memory, share: what to prefetch behind then. fetch: what to fetch
+ * else, or NULL. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
                              __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share,
@@ -142,7 +143,8 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
             UNROLL
             for (int t = 0; t < tokens; t++) {
                 const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
-                part[0][t] = part[1][t] = bias(s) ? broadcast_word(in->starts + at) : _mm512_setzero_si512();
+                part[0][t] = part[1][t] =
+                    bias(s) ? broadcast_word(in->starts + at) : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
             }
         }
         __m512i code[HALVES];
@@ -225,10 +227,10 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
         finish_256(s, chunk, in, h, tokens, total[h], acc);
 }
 
-/* Up to eight blocks of 32 columns. */
-ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                           const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS],
-                           struct fetch *fetch)
+/* Up to eight blocks of 32 columns. finite: every d is, and chunk says what takes SUM_BIAS back. */
+ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *block, const uint8_t *bytes,
+                           const struct chunk *chunk, const struct inputs *in, int groups, const int tokens,
+                           float (*acc)[PANEL_ROWS], struct fetch *fetch)
 {
     const size_t block_bytes = shape_block_bytes(s);
     __m512 chain[HALVES][TILE];
@@ -245,9 +247,12 @@ ALWAYS_INLINE void tile_32(struct shape s, const uint8_t *block, const uint8_t *
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
+            const __m512 unbias = _mm512_load_ps(&chunk->unbias[group][h * HALF]);
             UNROLL
             for (int t = 0; t < tokens; t++) {
-                __m512 sum = _mm512_mul_ps(d, _mm512_cvtepi32_ps(total[h][t]));
+                __m512 sum = _mm512_castsi512_ps(total[h][t]);
+                sum = finite ? _mm512_fmadd_ps(d, sum, unbias)
+                             : _mm512_mul_ps(d, _mm512_sub_ps(sum, _mm512_set1_ps(SUM_BIAS)));
                 if (s.has_min)
                     sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[group][h * HALF]),
                                           _mm512_set1_ps(in->sums_float[group * MOST_TOKENS + t]), sum);
@@ -273,7 +278,7 @@ ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *byt
         for (int t = 0; t < tokens; t++)
             small &= !in->large[t];
     if (s.columns == 32)
-        tile_32(s, block, bytes, chunk, in, groups, tokens, acc, fetch);
+        tile_32(s, bytes != NULL, block, bytes, chunk, in, groups, tokens, acc, fetch);
     else if (small)
         tile_256(s, true, block, bytes, chunk, in, tokens, acc, fetch);
     else
@@ -325,8 +330,20 @@ ALWAYS_INLINE void derive_sums(struct shape s, const int16_t *sums, size_t sums_
             if (s.has_min)
                 derived->sums_float[at] = (float)sum;
             else
-                derived->starts[at] = -bias(s) * sum;
+                derived->starts[at] = SUM_BIAS_BITS - bias(s) * sum;
         }
+}
+
+/* The next `step` tokens. */
+ALWAYS_INLINE void advance(struct shape s, struct inputs *in, uint32_t step)
+{
+    in->codes += step * in->token_bytes;
+    in->scales += step;
+    in->sums += step * (uint32_t)(s.columns / s.sub);
+    in->starts += s.columns == 256 ? step * (uint32_t)(s.columns / s.sub) : step;
+    in->sums_float += step;
+    if (s.columns == 256)
+        in->large += step;
 }
 
 /* All tokens of one chunk. */
@@ -339,11 +356,18 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     float(*row)[PANEL_ROWS] = acc;
     if (s.columns == 256)
         chunk_read_256(s, block, &chunk);
+    else if (tokens <= DIRECT)
+        chunk_read_32(s, block, groups, false, &chunk);
     else
-        chunk_read_32(s, block, groups, &chunk);
+        chunk_read_32(s, block, groups, true, &chunk);
     derive_sums(s, in.sums, in.scales_stride, groups, tokens, &derived);
     in.starts = derived.starts;
     in.sums_float = derived.sums_float;
+    if (s.columns == 32 && tokens > DIRECT && !chunk.is_finite) {
+        for (; tokens > 0; tokens--, row++, advance(s, &in, 1))
+            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, NULL);
+        return;
+    }
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
     /* Tiles of about the same size: narrow ones wait for their own sums. */
     const uint32_t all = (tokens + TILE - 1) / TILE;
@@ -382,13 +406,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
         }
         tokens -= step;
         row += step;
-        in.codes += step * in.token_bytes;
-        in.scales += step;
-        in.sums += step * (uint32_t)(s.columns / s.sub);
-        in.starts += s.columns == 256 ? step * (uint32_t)(s.columns / s.sub) : step;
-        in.sums_float += step;
-        if (s.columns == 256)
-            in.large += step;
+        advance(s, &in, step);
     }
 }
 

@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+/* The results of one token. */
+ALWAYS_INLINE void store_rows(float *out, const float *acc, const uint32_t rows, const bool add)
+{
+    if (!add)
+        memcpy(out, acc, rows * sizeof *out);
+    else
+        for (uint32_t row = 0; row < rows; row++)
+            out[row] += acc[row];
+}
+
 /* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
 ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
                          const uint32_t planes, float (*acc)[PANEL_ROWS])
@@ -18,11 +28,11 @@ ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_
         if (planes > 1)
             for (uint32_t row = 0; row < PANEL_ROWS; row++)
                 acc[t][row] += acc[t + 1][row];
-        if (!args->add)
-            memcpy(out, acc[t], rows * sizeof *out);
+        /* A whole panel is a few moves, where a part of one is a loop. */
+        if (rows == PANEL_ROWS)
+            store_rows(out, acc[t], PANEL_ROWS, args->add);
         else
-            for (uint32_t row = 0; row < rows; row++)
-                out[row] += acc[t][row];
+            store_rows(out, acc[t], rows, args->add);
     }
 }
 

@@ -168,7 +168,15 @@ struct chunk {
     int32_t min_pairs[8][PANEL_ROWS];            /* 256 columns: int16 minima, likewise */
     float d[CHUNK_GROUPS][PANEL_ROWS];           /* 256 columns: only the first */
     float minus[CHUNK_GROUPS][PANEL_ROWS];       /* -dmin; of Q4_1 and Q5_1 m */
+    float unbias[CHUNK_GROUPS][PANEL_ROWS];      /* 32 columns, many tokens: -d * SUM_BIAS */
+    bool is_finite;                              /* 32 columns, many tokens: every d is */
 };
+
+/* A sum of 32 products that starts with these bits is the float SUM_BIAS + sum without a conversion, as it is below
+ * 2^22 in magnitude: fma(d, it, -d * SUM_BIAS) is d * sum, rounded once, since d has but 11 bits. It is NaN for an
+ * infinite d. */
+#define SUM_BIAS 12582912.0f
+enum { SUM_BIAS_BITS = 0x4b400000 };
 
 /* What is subtracted from an unsigned code before the sums of a sub-block are scaled; it costs next to nothing, since a
  * sum starts with -bias times the sum of the activations. Q5_K is centred to make its sums small; added_back makes
@@ -233,14 +241,22 @@ ALWAYS_INLINE void chunk_read_256(struct shape s, const uint8_t *block, struct c
     }
 }
 
-ALWAYS_INLINE void chunk_read_32(struct shape s, const uint8_t *blocks, int groups, struct chunk *chunk)
+ALWAYS_INLINE void chunk_read_32(struct shape s, const uint8_t *blocks, int groups, const bool many,
+                                 struct chunk *chunk)
 {
+    __mmask16 finite = 0xffff;
     for (int group = 0; group < groups; group++, blocks += shape_block_bytes(s))
         for (int row = 0; row < PANEL_ROWS; row += HALF) {
-            _mm512_store_ps(&chunk->d[group][row], load_factor(blocks + row * 2, 0, false));
+            const __m512 d = load_factor(blocks + row * 2, 0, false);
+            _mm512_store_ps(&chunk->d[group][row], d);
+            if (many) {
+                finite &= _mm512_cmp_ps_mask(_mm512_abs_ps(d), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+                _mm512_store_ps(&chunk->unbias[group][row], _mm512_mul_ps(d, _mm512_set1_ps(-SUM_BIAS)));
+            }
             if (s.has_min)
                 _mm512_store_ps(&chunk->minus[group][row], load_factor(blocks + row * 2, 1, false));
         }
+    chunk->is_finite = finite == 0xffff;
 }
 
 #endif
