@@ -199,7 +199,7 @@ static void matmul_unit(void *argument, uint32_t unit, unsigned thread)
     struct matmul_args args = {.weights = &weights,
                                .input = &c->input,
                                .last_token = c->input.tokens,
-                               .out = c->out,
+                               .out = c->out + (size_t)first * PANEL_ROWS,
                                .out_stride = weights.rows,
                                .first_panel = first,
                                .last_panel = last < weights.panels ? last : weights.panels};
@@ -237,7 +237,7 @@ static void matmul_tokens_case(struct matmul_case *c, uint32_t tokens)
     const uint32_t slices = c->slices;
     const bool is_cold = b->memory == MEMORY_AUTO ? tokens <= COLD_TOKENS : b->memory == MEMORY_COLD;
     struct smollm_error error;
-    if (activations_create(&c->input, m->columns, tokens, 1, form, &error) < 0)
+    if (activations_create(&c->input, m->columns, tokens, 1, form | ACTIVATIONS_FLOAT, &error) < 0)
         must(NULL);
     c->input.tokens = tokens;
     for (uint32_t t = 0; t < tokens; t++) {

@@ -94,7 +94,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
     for (uint32_t panel = 0; panel < matrix.panels; panel++)
         packed_matrix_pack(&matrix, panel, rows + panel * PANEL_ROWS * row_bytes, row_bytes);
     unsigned form = activations_form(matrix.layout);
-    bool good = activations_create(&input, COLUMNS, TOKENS, 1, form, NULL) == 0;
+    bool good = activations_create(&input, COLUMNS, TOKENS, 1, form | ACTIVATIONS_FLOAT, NULL) == 0;
     for (uint32_t tokens = 1; tokens <= TOKENS && good; tokens += 2) {
         random_values(&state, input.values, (size_t)tokens * COLUMNS, 3.0f);
         for (int i = 0; i < 2; i++) {

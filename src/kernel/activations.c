@@ -19,8 +19,9 @@ int activations_create(struct activations *a, uint32_t columns, uint32_t tokens,
 {
     *a = (struct activations){.columns = columns, .planes = planes};
     const size_t count = (size_t)columns * tokens * planes;
-    a->values = array_allocate((size_t)columns * tokens, sizeof *a->values);
-    bool failed = !a->values;
+    if (forms & ACTIVATIONS_FLOAT)
+        a->values = array_allocate((size_t)columns * tokens, sizeof *a->values);
+    bool failed = (forms & ACTIVATIONS_FLOAT) && !a->values;
     for (int i = 0; i < 2; i++) {
         if (!(forms & form_of[i]))
             continue;
@@ -66,13 +67,19 @@ bool activations_can_split(unsigned forms, uint32_t columns)
 void activations_quantise(const struct activations *a, const struct kernel_table *kernels, uint32_t token,
                           uint32_t first, uint32_t count, unsigned forms)
 {
+    activations_quantise_values(a, kernels, a->values + (size_t)token * a->columns + first, token, first, count, forms);
+}
+
+void activations_quantise_values(const struct activations *a, const struct kernel_table *kernels, const float *values,
+                                 uint32_t token, uint32_t first, uint32_t count, unsigned forms)
+{
     for (int i = 0; i < 2; i++) {
         if (!(forms & form_of[i]))
             continue;
         const size_t block = block_of[i], rows = (size_t)a->tokens * a->planes,
                      at = first / block * rows + (size_t)token * a->planes;
         struct quantise_args args = {
-            .x = a->values + (size_t)token * a->columns + first,
+            .x = values,
             .size = count,
             .block = block_of[i],
             .stride = (uint32_t)rows,

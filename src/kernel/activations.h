@@ -14,7 +14,7 @@ struct activations {
     uint32_t columns;
     uint32_t tokens; /* of the current content, set before anything is written */
     uint32_t planes; /* of the int8 forms: 1, or 2 where what the codes leave is coded too (docs/numerics.md) */
-    float *values;   /* [token][columns] */
+    float *values;   /* [token][columns]; NULL where they are not wanted */
     /* Index 0: blocks of 32, 1: blocks of 256; NULL where the model has no weights of the kind.
      * A row is a token's plane, [token][plane]. */
     struct activations_int8 {
@@ -29,7 +29,7 @@ struct activations {
 /* The form that a matrix wants. */
 unsigned activations_form(const struct packed_layout *layout);
 
-/* Allocates for the given forms; float values always exist. */
+/* Allocates for the given forms; values are ACTIVATIONS_FLOAT. */
 int activations_create(struct activations *activations, uint32_t columns, uint32_t tokens, uint32_t planes,
                        unsigned forms, struct smollm_error *error);
 /* Accepts a zeroed struct. */
@@ -38,8 +38,11 @@ void activations_destroy(struct activations *activations);
 /* Whether columns in runs of `columns` can be quantised each by itself: they are whole blocks of all the forms. */
 bool activations_can_split(unsigned forms, uint32_t columns);
 
-/* Makes the int8 forms of `count` columns of one token from its values; first and count are whole blocks. */
+/* Makes the int8 forms of `count` columns of one token from its values, or from those given; first and count are whole
+ * blocks. */
 void activations_quantise(const struct activations *activations, const struct kernel_table *kernels, uint32_t token,
                           uint32_t first, uint32_t count, unsigned forms);
+void activations_quantise_values(const struct activations *activations, const struct kernel_table *kernels,
+                                 const float *values, uint32_t token, uint32_t first, uint32_t count, unsigned forms);
 
 #endif

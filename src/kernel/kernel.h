@@ -20,8 +20,8 @@
 struct activations;
 
 /* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last) and tokens
- * [first, last); of activations in two planes the sum of both planes' products. out has out_stride floats per token;
- * only rows of the matrix are written. */
+ * [first, last); of activations in two planes the sum of both planes' products. out begins with the first row of the
+ * first panel for the first token, and has out_stride floats per token; only rows of the matrix are written. */
 struct matmul_args {
     const struct packed_matrix *weights;
     const struct activations *input;

@@ -93,7 +93,8 @@ void matmul_generic(const struct matmul_args *args)
             else
                 panel_integer(args, panel, first, count, acc);
             for (uint32_t t = 0; t < count; t += planes) {
-                float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+                float *out = args->out + (size_t)((first + t) / planes - args->first_token) * args->out_stride +
+                             (size_t)(panel - args->first_panel) * PANEL_ROWS;
                 for (uint32_t row = 0; row < rows; row++) {
                     float sum = both ? acc[t][row] + acc[t + 1][row] : acc[t][row];
                     out[row] = args->add ? out[row] + sum : sum;

@@ -10,14 +10,8 @@ enum {
     MOST_NORMED_BY_ONE = 2,
     /* So many positions of all tokens are attended to by the thread that finishes a head's projections. */
     MOST_JOINED_POSITIONS = 512,
-    /* Results that a unit makes before it goes on with them: what stays in the second-level cache. */
-    MOST_CACHED_RESULTS = 65536,
-    /* Rows of activations in a lane: what the kernels keep sums of at a time, and what is still worth unpacking weights
-     * for. */
-    LANE_ROWS = 128,
-    LEAST_LANE_ROWS = 48,
-    /* Tokens of a unit of little work. Their results are of whole cache lines, and lanes are multiples of it. */
-    UNIT_TOKENS = 16
+    /* Rows of activations in a lane that is still worth unpacking weights for. */
+    LEAST_LANE_ROWS = 48
 };
 
 /* ---- Products ---- */
@@ -37,19 +31,26 @@ static uint32_t lane_end(const struct lanes *lanes, uint32_t lane, uint32_t toke
     return lane + 1 < lanes->count ? (lane + 1) * lanes->tokens : tokens;
 }
 
-static void multiply(const struct product *p, int i, uint32_t unit, uint32_t lane)
+/* A unit's panels of a matrix for the tokens of a lane; out: where the results begin. */
+static void multiply_to(const struct product *p, int i, uint32_t unit, uint32_t lane, float *out, size_t out_stride)
 {
-    uint32_t first = unit * p->panels_per_unit, last = first + p->panels_per_unit;
+    const uint32_t first = unit * p->panels_per_unit, last = first + p->panels_per_unit;
     struct matmul_args args = {.weights = p->matrices[i],
                                .input = p->input,
                                .first_token = lane_begin(&p->lanes, lane),
                                .last_token = lane_end(&p->lanes, lane, p->input->tokens),
-                               .out = p->out[i],
-                               .out_stride = p->out_stride[i],
+                               .out = out,
+                               .out_stride = out_stride,
                                .add = p->add,
                                .first_panel = first,
                                .last_panel = last < p->matrices[i]->panels ? last : p->matrices[i]->panels};
     p->forward->kernels.matmul(&args);
+}
+
+static void multiply(const struct product *p, int i, uint32_t unit, uint32_t lane)
+{
+    const size_t row = (size_t)unit * p->panels_per_unit * PANEL_ROWS, token = lane_begin(&p->lanes, lane);
+    multiply_to(p, i, unit, lane, p->out[i] + token * p->out_stride[i] + row, p->out_stride[i]);
 }
 
 /* Which matrix a unit is of; *unit becomes the unit within it. */
@@ -81,11 +82,11 @@ static struct thread_pool_phase product_phase(struct product *p, struct lanes la
     for (int i = p->first; i < p->count; i++)
         panels += p->matrices[i]->panels;
     /* Enough units that a late thread costs little, few enough that handing them out costs nothing. */
-    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
-    p->panels_per_unit = 1 + panels * lanes.count / (12 * thread_pool_size(p->forward->pool));
+    const uint32_t wanted = 1 + panels * lanes.count / (12 * thread_pool_size(p->forward->pool));
+    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens) / whole * whole;
+    p->panels_per_unit = (wanted + whole - 1) / whole * whole;
     if (p->panels_per_unit > cached)
-        p->panels_per_unit = cached > 0 ? cached : 1;
-    p->panels_per_unit = (p->panels_per_unit + whole - 1) / whole * whole;
+        p->panels_per_unit = cached > 0 ? cached : whole;
     p->lanes = lanes;
     p->then = then;
     p->units = 0;
@@ -386,14 +387,16 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     unit %= p->units;
     const uint32_t ffn = f->weights->config.ffn, first = unit * p->panels_per_unit * PANEL_ROWS;
     const uint32_t left = ffn - first, wide = p->panels_per_unit * PANEL_ROWS, count = left < wide ? left : wide;
-    multiply(p, 0, unit, lane);
-    multiply(p, 1, unit, lane);
-    for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++) {
-        size_t at = (size_t)token * ffn + first;
-        struct swiglu_args args = {
-            .gate = activated->values + at, .up = f->up + at, .out = activated->values + at, .size = count};
+    /* Rows of whole lines, of which neighbours do not fall into the same set of a cache. */
+    const size_t stride = wide + GATED_PAD;
+    float *gate = f->gated + (size_t)thread * f->gated_stride, *up = gate + f->gated_stride / 2;
+    multiply_to(p, 0, unit, lane, gate, stride);
+    multiply_to(p, 1, unit, lane, up, stride);
+    for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++, gate += stride, up += stride) {
+        float *out = activated->values ? activated->values + (size_t)token * ffn + first : gate;
+        struct swiglu_args args = {.gate = gate, .up = up, .out = out, .size = count};
         f->kernels.swiglu(&args);
-        activations_quantise(activated, &f->kernels, token, first, count, f->activated_forms);
+        activations_quantise_values(activated, &f->kernels, out, token, first, count, f->activated_forms);
     }
 }
 
@@ -406,6 +409,21 @@ static bool plan_is_short(const struct forward *f)
     for (uint32_t token = 0; token < f->token_count; token++)
         positions += f->tokens[token].position + 1;
     return positions <= MOST_JOINED_POSITIONS;
+}
+
+/* Lanes of at most LANE_ROWS rows of activations, as many for each thread where they do not become too short. */
+static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_one)
+{
+    const uint32_t rows = tokens * f->normed.planes, threads = thread_pool_size(f->pool);
+    uint32_t lanes = (rows + LANE_ROWS - 1) / LANE_ROWS;
+    const uint32_t even = (lanes + threads - 1) / threads * threads;
+    if (even > 0 && rows / even >= LEAST_LANE_ROWS)
+        lanes = even;
+    lanes = is_one ? 1 : lanes < THREAD_POOL_MOST_LANES ? lanes : THREAD_POOL_MOST_LANES;
+    if (lanes <= 1)
+        return (struct lanes){1, tokens};
+    const uint32_t size = (tokens + lanes * UNIT_TOKENS - 1) / (lanes * UNIT_TOKENS) * UNIT_TOKENS;
+    return (struct lanes){(tokens + size - 1) / size, size};
 }
 
 static void add_phase(struct forward_plan *plan, struct thread_pool_phase phase, struct planned planned)
@@ -471,7 +489,7 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     const struct thread_pool_phase nothing = {0};
     const bool is_last = pass->layer + 1 == f->weights->config.layers;
     pass->chooses = is_last && wanted < f->token_count;
-    pass->behind = pass->chooses ? (struct lanes){1, wanted} : f->lanes;
+    pass->behind = pass->chooses ? lanes_of(f, wanted, false) : f->lanes;
     pass->stores = stores && !pass->chooses;
     pass->joined = pass->stores && plan_is_short(f);
     plan_attention(plan, pass);
@@ -479,7 +497,7 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
         return;
     plan_product_and_norm(plan, &pass->output, pass->behind, token_phase(ffn_norm_unit, pass, pass->behind));
     struct thread_pool_phase phase = product_phase(
-        &pass->gate_up, pass->behind, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : 8, nothing);
+        &pass->gate_up, pass->behind, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : MOST_WHOLE, nothing);
     phase.run = gate_up_unit;
     phase.argument = pass;
     phase.units = pass->gate_up.units = units_of(pass->gate_up.matrices[0], pass->gate_up.panels_per_unit);
@@ -487,21 +505,6 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     plan_product_and_norm(plan, &pass->down, pass->behind,
                           is_last ? token_phase(head_norm_unit, pass, pass->behind)
                                   : token_phase(attention_norm_unit, pass + 1, f->lanes));
-}
-
-/* Lanes of at most LANE_ROWS rows of activations, as many for each thread where they do not become too short. */
-static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_one)
-{
-    const uint32_t rows = tokens * f->normed.planes, threads = thread_pool_size(f->pool);
-    uint32_t lanes = (rows + LANE_ROWS - 1) / LANE_ROWS;
-    const uint32_t even = (lanes + threads - 1) / threads * threads;
-    if (rows / even >= LEAST_LANE_ROWS)
-        lanes = even;
-    lanes = is_one ? 1 : lanes < THREAD_POOL_MOST_LANES ? lanes : THREAD_POOL_MOST_LANES;
-    if (lanes == 1)
-        return (struct lanes){1, tokens};
-    const uint32_t size = (tokens + lanes * UNIT_TOKENS - 1) / (lanes * UNIT_TOKENS) * UNIT_TOKENS;
-    return (struct lanes){(tokens + size - 1) / size, size};
 }
 
 void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits)

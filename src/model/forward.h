@@ -26,17 +26,18 @@ struct forward {
     uint32_t most_tokens;
     float *residual;              /* [token][hidden] */
     float *projections;           /* [token][query, key, value] */
-    float *up;                    /* [token][ffn] */
     float *cosine, *sine;         /* [token][pairs] */
     struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
     struct activations attended;  /* heads * head_dim: input of O */
-    struct activations activated; /* ffn: input of down; gate is computed in its values */
+    struct activations activated; /* ffn: input of down */
     /* Of the tokens that want logits, in the memory of the three above: what the last layer goes on with behind its
      * attention, and the input of the head. */
     struct activations chosen_normed, chosen_attended, chosen_activated;
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
     float *queries;            /* [thread][row of a tile][head_dim]: rotated */
+    float *gated;              /* [thread][gate, up][token of a lane][row of a unit] */
+    size_t gated_stride;       /* floats of a thread */
     struct forward_plan *plan; /* forward.c */
     struct profile *profile;   /* borrowed, set by who wants to know; NULL: nothing is timed */
     /* The pass under way. */

@@ -46,8 +46,6 @@ static void describe_products(struct forward *f, const struct layer_weights *w, 
     pass->gate_up = (struct product){.forward = f,
                                      .operation = OPERATION_gate_up,
                                      .matrices = {&w->gate, &w->up},
-                                     .out = {f->activated.values, f->up},
-                                     .out_stride = {c->ffn, c->ffn},
                                      .count = 2,
                                      .input = pass->normed};
     pass->down = (struct product){.forward = f,
@@ -96,6 +94,15 @@ static size_t queries_size(const struct model_config *c, unsigned threads)
     return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
 }
 
+/* Floats of gate and up that a thread makes before it goes on with them: at least MOST_WHOLE panels for a lane. */
+static size_t gated_size(uint32_t most_tokens)
+{
+    const size_t lane = (size_t)most_tokens / THREAD_POOL_MOST_LANES + UNIT_TOKENS;
+    const size_t tokens = lane > LANE_ROWS ? lane : LANE_ROWS;
+    const size_t least = tokens * MOST_WHOLE * PANEL_ROWS;
+    return 2 * ((least > MOST_CACHED_RESULTS ? least : MOST_CACHED_RESULTS) + tokens * GATED_PAD);
+}
+
 int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error)
 {
     if (!name || strcmp(name, "auto") == 0)
@@ -119,19 +126,21 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     find_forms(f);
     f->residual = array_allocate((size_t)most_tokens * c->hidden, sizeof(float));
     f->projections = array_allocate((size_t)most_tokens * (query_size(c) + 2 * kv_size(c)), sizeof(float));
-    f->up = array_allocate((size_t)most_tokens * c->ffn, sizeof(float));
     f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
     f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
     f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
+    f->gated_stride = gated_size(most_tokens);
+    f->gated = array_allocate(f->gated_stride * thread_pool_size(pool), sizeof(float));
     f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
-    int status = !f->queries || !f->residual || !f->projections || !f->up || !f->cosine || !f->sine || !f->wanted
+    int status = !f->queries || !f->residual || !f->projections || !f->gated || !f->cosine || !f->sine || !f->wanted
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)
         status = activations_create(&f->normed, c->hidden, most_tokens, planes,
-                                    f->attention_forms | f->ffn_forms | f->head_forms, error);
+                                    f->attention_forms | f->ffn_forms | f->head_forms | ACTIVATIONS_FLOAT, error);
     if (status == 0)
-        status = activations_create(&f->attended, query_size(c), most_tokens, planes, f->attended_forms, error);
+        status = activations_create(&f->attended, query_size(c), most_tokens, planes,
+                                    f->attended_forms | ACTIVATIONS_FLOAT, error);
     if (status == 0)
         status = activations_create(&f->activated, c->ffn, most_tokens, planes, f->activated_forms, error);
     f->chosen_normed = f->normed;
@@ -150,11 +159,11 @@ void forward_destroy(struct forward *f)
 {
     free(f->residual);
     free(f->projections);
-    free(f->up);
     free(f->cosine);
     free(f->sine);
     free(f->wanted);
     free(f->queries);
+    free(f->gated);
     attention_plan_destroy(&f->attention);
     if (f->plan) {
         free(f->plan->layers);

@@ -10,7 +10,17 @@
 
 #include <stdatomic.h>
 
-enum { MOST_TOGETHER = 3, PHASES_PER_LAYER = 9, OTHER_PHASES = 2 };
+enum {
+    MOST_TOGETHER = 3,
+    PHASES_PER_LAYER = 9,
+    OTHER_PHASES = 2,
+    /* Results that a unit makes before it goes on with them: what stays in the second-level cache. */
+    MOST_CACHED_RESULTS = 65536,
+    GATED_PAD = 16,  /* floats between rows of gated */
+    MOST_WHOLE = 8,  /* panels that stay together: blocks of 256 columns of what they make */
+    LANE_ROWS = 128, /* what the kernels keep sums of at a time */
+    UNIT_TOKENS = 16 /* of a unit of little work; its results are whole cache lines, and lanes are multiples of it */
+};
 
 /* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
 struct product {

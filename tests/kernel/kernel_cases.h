@@ -89,7 +89,8 @@ static void matmul_equals_reference(void **state)
                 struct activations input;
                 unsigned form = activations_form(matrix.layout);
                 const uint32_t planes = rows == 1 ? 1 : 1 + tokens % 2;
-                assert_int_equal(activations_create(&input, columns, tokens, planes, form, NULL), 0);
+                assert_int_equal(activations_create(&input, columns, tokens, planes, form | ACTIVATIONS_FLOAT, NULL),
+                                 0);
                 input.tokens = tokens;
                 fill(input.values, (size_t)tokens * columns, (int)(tokens % 5));
                 for (uint32_t t = 0; t < tokens; t++)
@@ -136,7 +137,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
     for (uint32_t p = 0; p < 2; p++)
         packed_matrix_pack(&matrix, p, raw + (size_t)p * 32 * 288, 288);
     struct activations input;
-    activations_create(&input, 512, 7, 1, ACTIVATIONS_INT8_256, NULL);
+    activations_create(&input, 512, 7, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
     input.tokens = 7;
     fill(input.values, 7 * 512, 0);
     for (uint32_t t = 0; t < 7; t++)
@@ -147,7 +148,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
     tested.matmul(&args);
     for (uint32_t t = 0; t < 7; t++) {
         struct activations single;
-        activations_create(&single, 512, 1, 1, ACTIVATIONS_INT8_256, NULL);
+        activations_create(&single, 512, 1, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
         single.tokens = 1;
         memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
         activations_quantise(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
@@ -192,7 +193,8 @@ static void infinite_factors_equal_reference(void **state)
         for (uint32_t p = 0; p < matrix.panels; p++)
             packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
         struct activations input;
-        assert_int_equal(activations_create(&input, COLUMNS, TOKENS, 1, activations_form(layout), NULL), 0);
+        assert_int_equal(
+            activations_create(&input, COLUMNS, TOKENS, 1, activations_form(layout) | ACTIVATIONS_FLOAT, NULL), 0);
         input.tokens = TOKENS;
         fill(input.values, (size_t)TOKENS * COLUMNS, 0);
         for (uint32_t t = 0; t < TOKENS; t++)

@@ -414,7 +414,9 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
         UNROLL
         for (int t = 0; t < T; t++) {
             const uint32_t row = p * PANEL_ROWS + (uint32_t)(octet + o) * OCTET;
-            float *out = args->out + (size_t)(token + (uint32_t)t) * args->out_stride + row, values[OCTET];
+            float *out = args->out + (size_t)(token + (uint32_t)t - args->first_token) * args->out_stride + row -
+                         (size_t)args->first_panel * PANEL_ROWS;
+            float values[OCTET];
             _mm256_storeu_ps(values, acc[o][t]);
             for (uint32_t i = 0; i < OCTET && row + i < w->rows; i++)
                 out[i] = args->add ? out[i] + values[i] : values[i];

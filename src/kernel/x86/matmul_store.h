@@ -24,7 +24,8 @@ ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_
     const uint32_t first_row = panel * PANEL_ROWS;
     const uint32_t rows = args->weights->rows - first_row < PANEL_ROWS ? args->weights->rows - first_row : PANEL_ROWS;
     for (uint32_t t = 0; t < count; t += planes) {
-        float *out = args->out + (size_t)((first + t) / planes) * args->out_stride + first_row;
+        float *out = args->out + (size_t)((first + t) / planes - args->first_token) * args->out_stride +
+                     (size_t)(panel - args->first_panel) * PANEL_ROWS;
         if (planes > 1)
             for (uint32_t row = 0; row < PANEL_ROWS; row++)
                 acc[t][row] += acc[t + 1][row];
