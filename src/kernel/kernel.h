@@ -107,7 +107,9 @@ struct exponentials_args {
 #define KERNEL_AVX512VNNI_LIST(X)                                                                                      \
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
-    X(attention_merge)
+    X(attention_merge)                                                                                                 \
+    X(swiglu)                                                                                                          \
+    X(exponentials)
 
 struct kernel_table {
     enum cpu_tier tier;

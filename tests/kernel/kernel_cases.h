@@ -374,4 +374,39 @@ static void seed_random(void)
     printf("seed %llu\n", (unsigned long long)random_state);
 }
 
+static void vectors_equal_reference(void **state)
+{
+    for (uint32_t size = 1; size <= 600; size += size < 40 ? 1 : 37)
+        for (int kind = 0; kind < 4; kind++) {
+            float *x = malloc(size * sizeof *x), *weight = malloc(size * sizeof *x);
+            fill(x, size, kind);
+            fill(weight, size, 0);
+            uint8_t *want = guarded(size * 4), *have = guarded(size * 4);
+            struct rmsnorm_args norm = {x, weight, (float *)want, size, 1e-6f};
+            reference.rmsnorm(&norm);
+            norm.out = (float *)have;
+            tested.rmsnorm(&norm);
+            check("rmsnorm", want, have, size * 4);
+            for (uint32_t i = 0; i < size; i++)
+                x[i] *= 60.0f;
+            struct swiglu_args swiglu = {x, weight, (float *)want, size};
+            reference.swiglu(&swiglu);
+            swiglu.out = (float *)have;
+            tested.swiglu(&swiglu);
+            check("swiglu", want, have, size * 4);
+            double sums[2];
+            struct exponentials_args exponentials = {x, (float *)want, &sums[0], size, 2.5f};
+            reference.exponentials(&exponentials);
+            exponentials.out = (float *)have;
+            exponentials.sum = &sums[1];
+            tested.exponentials(&exponentials);
+            check("exponentials", want, have, size * 4);
+            check("sum of exponentials", &sums[0], &sums[1], sizeof sums[0]);
+            guarded_free(want, size * 4);
+            guarded_free(have, size * 4);
+            free(x);
+            free(weight);
+        }
+}
+
 #endif

@@ -13,7 +13,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matmul_equals_reference),          cmocka_unit_test(matmul_does_not_see_its_neighbours),
         cmocka_unit_test(infinite_factors_equal_reference), cmocka_unit_test(attention_equals_reference),
-        cmocka_unit_test(hidden_values_leave_no_trace),
+        cmocka_unit_test(hidden_values_leave_no_trace),     cmocka_unit_test(vectors_equal_reference),
     };
     return cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Attention with AVX2, FMA and F16C. */
 #include "kernel/x86/exp_avx2.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LANES = 8 };
@@ -76,20 +77,37 @@ static inline vector keep(mask m, vector v)
     return _mm256_and_ps(v, m);
 }
 
-/* The tree of docs/numerics.md: j + (j + 16), j + (j + 8), ... */
-static inline float sum_tree(const vector part[4])
+static inline vector fold(const vector part[4])
 {
-    __m256 eight = _mm256_add_ps(_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3]));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    return _mm256_add_ps(_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3]));
 }
 
-static inline float largest(vector x)
+static inline vector either(vector a, vector b, const bool sum)
 {
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    return sum ? _mm256_add_ps(a, b) : _mm256_max_ps(a, b);
+}
+
+/* Lanes j and j + 4 of every vector together, two vectors' results in one; then j and j + 2, j + 1. */
+static inline vector combine_rows(const vector row[LANES], const bool sum)
+{
+    vector two[4], four[2];
+    for (int i = 0; i < 4; i++)
+        two[i] = either(_mm256_permute2f128_ps(row[i], row[i + 4], 0x20),
+                        _mm256_permute2f128_ps(row[i], row[i + 4], 0x31), sum);
+    for (int i = 0; i < 2; i++)
+        four[i] = either(_mm256_shuffle_ps(two[2 * i], two[2 * i + 1], 0x44),
+                         _mm256_shuffle_ps(two[2 * i], two[2 * i + 1], 0xee), sum);
+    return either(_mm256_shuffle_ps(four[0], four[1], 0x88), _mm256_shuffle_ps(four[0], four[1], 0xdd), sum);
+}
+
+static inline vector sum_rows(const vector row[LANES])
+{
+    return combine_rows(row, true);
+}
+
+static inline vector largest_rows(const vector row[LANES])
+{
+    return combine_rows(row, false);
 }
 
 #include "kernel/x86/attention_wide.h"

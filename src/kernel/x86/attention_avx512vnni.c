@@ -1,7 +1,7 @@
 /* Attention with AVX-512. */
-#include "kernel/arithmetic.h"
+#include "kernel/x86/exp_avx512.h"
 
-#include <immintrin.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { LANES = 16 };
@@ -56,25 +56,9 @@ static inline vector larger(vector a, vector b)
     return _mm512_max_ps(a, b);
 }
 
-/* float_exp of sixteen values, the same bits. */
-static inline vector exponential(vector x)
+static inline vector exponential(vector v)
 {
-    const __m512 magic = _mm512_set1_ps(12582912.0f);
-    const __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(EXP_LOWEST), _CMP_NLT_UQ); /* NaN is kept */
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const __m512 y = _mm512_min_ps(_mm512_set1_ps(EXP_HIGHEST), x);
-    __m512 n = _mm512_sub_ps(_mm512_add_ps(_mm512_mul_ps(y, _mm512_set1_ps(EXP_LOG2E)), magic), magic);
-    __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(-EXP_LN2_HIGH), y);
-    r = _mm512_fmadd_ps(n, _mm512_set1_ps(-EXP_LN2_LOW), r);
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(EXP_P0), r, _mm512_set1_ps(EXP_P1));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P2));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P3));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P4));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P5));
-    p = _mm512_add_ps(_mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r), _mm512_set1_ps(1.0f));
-    const __m512i exponent = _mm512_slli_epi32(_mm512_cvtps_epi32(n), 23);
-    const __m512 result = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
-    return _mm512_maskz_mov_ps(kept, _mm512_mask_blend_ps(nan, result, x));
+    return exp_avx512(v);
 }
 
 static inline mask seen_lanes(uint32_t visible, int first)
@@ -93,28 +77,43 @@ static inline vector keep(mask m, vector v)
     return _mm512_maskz_mov_ps(m, v);
 }
 
-/* The upper eight lanes. */
-static inline __m256 upper(vector v)
+static inline vector fold(const vector part[2])
 {
-    return _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(v), 1));
+    return _mm512_add_ps(part[0], part[1]);
 }
 
-/* The tree of docs/numerics.md: j + (j + 16), j + (j + 8), ... */
-static inline float sum_tree(const vector part[2])
+static inline vector either(vector a, vector b, const bool sum)
 {
-    __m512 sixteen = _mm512_add_ps(part[0], part[1]);
-    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(sixteen), upper(sixteen));
-    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+    return sum ? _mm512_add_ps(a, b) : _mm512_max_ps(a, b);
 }
 
-static inline float largest(vector x)
+/* Lanes j and j + 8 of every vector together, two vectors' results in one; then j and j + 4, j + 2, j + 1. */
+static inline vector combine_rows(const vector row[LANES], const bool sum)
 {
-    __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(x), upper(x));
-    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+    vector two[8], four[4], eight[2];
+    for (int i = 0; i < 8; i++)
+        two[i] = either(_mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0x44),
+                        _mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0xee), sum);
+    for (int i = 0; i < 4; i++)
+        four[i] = either(_mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0x88),
+                         _mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0xdd), sum);
+    for (int i = 0; i < 2; i++)
+        eight[i] = either(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
+                          _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee), sum);
+    const vector all =
+        either(_mm512_shuffle_ps(eight[0], eight[1], 0x88), _mm512_shuffle_ps(eight[0], eight[1], 0xdd), sum);
+    /* Lane 4q + k is of row q + 4k. */
+    return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all);
+}
+
+static inline vector sum_rows(const vector row[LANES])
+{
+    return combine_rows(row, true);
+}
+
+static inline vector largest_rows(const vector row[LANES])
+{
+    return combine_rows(row, false);
 }
 
 #include "kernel/x86/attention_wide.h"

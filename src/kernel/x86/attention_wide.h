@@ -7,7 +7,8 @@
  *   multiply(a, b), subtract(a, b), fused(a, b, c) = a * b + c, larger(a, b), exponential(v)
  *   seen_lanes(visible, first): lanes whose index from `first` on is below visible
  *   choose(mask, a, b): a where the mask is, b elsewhere; keep(mask, v): 0 elsewhere
- *   sum_tree(parts), largest(v)
+ *   fold(parts): the first steps of the tree of docs/numerics.md, which leave LANES sums
+ *   sum_rows(v), largest_rows(v): of LANES vectors, lane i of the result is of vector i; sums end the tree
  *
  * Rows, the query heads of all tokens, go up to MOST_ROWS at a time through the blocks, so that K and V are read once
  * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
@@ -40,8 +41,9 @@ enum element { ELEMENT_F16, ELEMENT_INT8, ELEMENT_FLOAT };
 
 /* The state of a row within a range: values are to be divided by sum. */
 struct partial {
-    float maximum[MOST_ROWS];
-    float sum[MOST_ROWS];
+    /* Whole vectors are stored: what is behind the last row means nothing. */
+    float maximum[MOST_ROWS + LANES];
+    float sum[MOST_ROWS + LANES];
     /* [row][head_dim]: close together, as the cache wants them */
     _Alignas(64) float values[MOST_ROWS * ATTENTION_MOST_HEAD_DIM];
 };
@@ -57,7 +59,7 @@ struct work {
     const uint8_t *next; /* the block after it, to be fetched ahead; of the last one, itself */
     uint32_t block_position;
     _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK];
-    float corrections[MOST_ROWS];
+    float corrections[MOST_ROWS + LANES];
     _Alignas(64) float wide[ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM]; /* K, then V */
 };
 
@@ -135,35 +137,62 @@ ALWAYS_INLINE void add_scores(struct work *work, enum element e, const uint8_t *
     }
 }
 
-/* Scores of one row to weights; its maximum, sum and correction. scales: of K and V, or NULL. */
-static inline void add_softmax(struct work *work, uint32_t row, const float *scales)
+/* Scores of `count` rows, LANES at most, to weights; their maxima, sums and corrections. scales: of K and V, or NULL.
+ * The rows are the lanes of what there is one of for each. all: every row sees all of the block. */
+ALWAYS_INLINE void soften(struct work *work, uint32_t row, uint32_t count, const float *scales, const bool all)
 {
-    const vector lowest = splat(-__builtin_inff());
-    const uint32_t visible = visible_of(work, row);
-    float *weights = work->weights[row];
-    vector score[PARTS], most = lowest;
-    mask seen[PARTS];
-    for (int i = 0; i < PARTS; i++) {
-        seen[i] = seen_lanes(visible, i * LANES);
-        score[i] = load_floats(weights + i * LANES);
-        if (scales)
-            score[i] = multiply(score[i], load_floats(scales + i * LANES));
-        score[i] = multiply(score[i], splat(work->args->scale));
-        most = larger(choose(seen[i], score[i], lowest), most);
+    const vector lowest = splat(-__builtin_inff()), scale = splat(work->args->scale);
+    vector of_rows[LANES];
+    _Alignas(64) float maxima[LANES];
+    for (uint32_t r = 0; r < LANES; r++)
+        of_rows[r] = lowest;
+    for (uint32_t r = 0; r < count; r++) {
+        const uint32_t visible = visible_of(work, row + r);
+        float *weights = work->weights[row + r];
+        for (int i = 0; i < PARTS; i++) {
+            vector score = load_floats(weights + i * LANES);
+            if (scales)
+                score = multiply(score, load_floats(scales + i * LANES));
+            score = multiply(score, scale);
+            store_floats(weights + i * LANES, score);
+            of_rows[r] = larger(all ? score : choose(seen_lanes(visible, i * LANES), score, lowest), of_rows[r]);
+        }
     }
-    const float old = work->range.maximum[row];
-    float maximum = largest(most);
-    maximum = maximum > old ? maximum : old;
-    for (int i = 0; i < PARTS; i++)
-        score[i] = keep(seen[i], exponential(subtract(score[i], splat(maximum))));
-    const float correction = float_exp(old - maximum);
-    work->range.sum[row] = float_fma(work->range.sum[row], correction, sum_tree(score));
-    work->range.maximum[row] = maximum;
-    work->corrections[row] = correction;
-    for (int i = 0; i < PARTS; i++) {
-        if (scales)
-            score[i] = multiply(score[i], load_floats(scales + ATTENTION_BLOCK + i * LANES));
-        store_floats(weights + i * LANES, score[i]);
+    const vector old = load_floats(work->range.maximum + row), maximum = larger(largest_rows(of_rows), old);
+    const vector correction = exponential(subtract(old, maximum));
+    store_floats(maxima, maximum);
+    store_floats(work->range.maximum + row, maximum);
+    store_floats(work->corrections + row, correction);
+    for (uint32_t r = 0; r < count; r++) {
+        const uint32_t visible = visible_of(work, row + r);
+        float *weights = work->weights[row + r];
+        vector weight[PARTS];
+        for (int i = 0; i < PARTS; i++) {
+            weight[i] = exponential(subtract(load_floats(weights + i * LANES), splat(maxima[r])));
+            if (!all)
+                weight[i] = keep(seen_lanes(visible, i * LANES), weight[i]);
+        }
+        of_rows[r] = fold(weight);
+        for (int i = 0; i < PARTS; i++) {
+            if (scales)
+                weight[i] = multiply(weight[i], load_floats(scales + ATTENTION_BLOCK + i * LANES));
+            store_floats(weights + i * LANES, weight[i]);
+        }
+    }
+    store_floats(work->range.sum + row, fused(load_floats(work->range.sum + row), correction, sum_rows(of_rows)));
+}
+
+static void add_softmax(struct work *work, uint32_t first, const float *scales)
+{
+    const bool all = visible_of(work, first) == ATTENTION_BLOCK;
+    for (uint32_t row = first; row < work->rows; row += LANES) {
+        const uint32_t count = work->rows - row < LANES ? work->rows - row : LANES;
+        if (all && scales)
+            soften(work, row, count, scales, true);
+        else if (all)
+            soften(work, row, count, NULL, true);
+        else
+            soften(work, row, count, scales, false);
     }
 }
 
@@ -321,8 +350,7 @@ static void add_block(struct work *work, const uint8_t *block)
     }
     for (size_t at = 0; !is_f16 && at < 2 * ATTENTION_BLOCK * sizeof *scales; at += 64)
         fetch(work->next + kv_block_scales(args->type, args->head_dim), at);
-    for (uint32_t row = first; row < work->rows; row++)
-        add_softmax(work, row, scales);
+    add_softmax(work, first, scales);
     if (widens) {
         const uint8_t *next = work->next + (v - block);
         if (is_f16)
@@ -341,11 +369,11 @@ static void add_range(struct work *work, uint32_t range, uint32_t positions)
 {
     const struct attention_args *args = work->args;
     const uint32_t first = range * ATTENTION_RANGE;
-    for (uint32_t row = 0; row < work->rows; row++) {
+    for (uint32_t row = 0; row < work->rows + LANES; row++) {
         work->range.maximum[row] = -__builtin_inff();
         work->range.sum[row] = 0;
-        memset(values_of(work, row), 0, args->head_dim * sizeof(float));
     }
+    memset(work->range.values, 0, (size_t)work->rows * args->head_dim * sizeof(float));
     for (uint32_t b = first; b < first + ATTENTION_RANGE && b * ATTENTION_BLOCK < positions; b++) {
         work->block_position = b * ATTENTION_BLOCK;
         const uint32_t next = (b + 1) * ATTENTION_BLOCK < positions ? b + 1 : b;

@@ -53,6 +53,11 @@ static inline __m512 emulated_cvtph_ps(__m256i a)
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps emulated_cvtph_ps
 
+/* VSHUFF32X4, as its twin for integers. */
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4(a, b, imm)                                                                                \
+    _mm512_castsi512_ps(_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), imm))
+
 /* VPMOVZXWD: sixteen uint16 to uint32. */
 static inline __m512i emulated_cvtepu16_epi32(__m256i a)
 {
