@@ -16,82 +16,28 @@ enum {
 
 /* ---- Products ---- */
 
-static uint32_t units_of(const struct packed_matrix *matrix, uint32_t panels_per_unit)
+/* A unit's pieces to their results. */
+static void multiply(const struct product *p, uint32_t unit)
 {
-    return (matrix->panels + panels_per_unit - 1) / panels_per_unit;
-}
-
-static uint32_t lane_begin(const struct lanes *lanes, uint32_t lane)
-{
-    return lane * lanes->tokens;
-}
-
-static uint32_t lane_end(const struct lanes *lanes, uint32_t lane, uint32_t tokens)
-{
-    return lane + 1 < lanes->count ? (lane + 1) * lanes->tokens : tokens;
-}
-
-/* A unit's panels of a matrix for the tokens of a lane; out: where the results begin. */
-static void multiply_to(const struct product *p, int i, uint32_t unit, uint32_t lane, float *out, size_t out_stride)
-{
-    const uint32_t first = unit * p->panels_per_unit, last = first + p->panels_per_unit;
-    struct matmul_args args = {.weights = p->matrices[i],
-                               .input = p->input,
-                               .first_token = lane_begin(&p->lanes, lane),
-                               .last_token = lane_end(&p->lanes, lane, p->input->tokens),
-                               .out = out,
-                               .out_stride = out_stride,
-                               .add = p->add,
-                               .first_panel = first,
-                               .last_panel = last < p->matrices[i]->panels ? last : p->matrices[i]->panels};
-    p->forward->kernels.matmul(&args);
-}
-
-static void multiply(const struct product *p, int i, uint32_t unit, uint32_t lane)
-{
-    const size_t row = (size_t)unit * p->panels_per_unit * PANEL_ROWS, token = lane_begin(&p->lanes, lane);
-    multiply_to(p, i, unit, lane, p->out[i] + token * p->out_stride[i] + row, p->out_stride[i]);
-}
-
-/* Which matrix a unit is of; *unit becomes the unit within it. */
-static int matrix_of(const struct product *p, uint32_t *unit)
-{
-    int i = p->first;
-    while (*unit >= units_of(p->matrices[i], p->panels_per_unit))
-        *unit -= units_of(p->matrices[i++], p->panels_per_unit);
-    return i;
+    for (struct piece piece = {0}; product_next_piece(p, unit % p->units, &piece);)
+        product_multiply(p, &piece, unit / p->units);
 }
 
 static void product_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct product *p = user;
-    const uint32_t lane = unit / p->units;
-    unit %= p->units;
-    int i = matrix_of(p, &unit);
-    multiply(p, i, unit, lane);
+    multiply(p, unit);
     if (p->then.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
         for (uint32_t token = 0; token < p->then.units; token++)
             p->then.run(p->then.argument, token, thread);
 }
 
-/* Sets the units for the pass, at the end of which one thread runs `then`; `whole` panels stay together. */
-static struct thread_pool_phase product_phase(struct product *p, struct lanes lanes, uint32_t whole,
+/* At the end of the product one thread runs `then`. */
+static struct thread_pool_phase product_phase(struct forward *f, struct product *p, struct lanes lanes,
                                               struct thread_pool_phase then)
 {
-    uint32_t panels = 0;
-    for (int i = p->first; i < p->count; i++)
-        panels += p->matrices[i]->panels;
-    /* Enough units that a late thread costs little, few enough that handing them out costs nothing. */
-    const uint32_t wanted = 1 + panels * lanes.count / (12 * thread_pool_size(p->forward->pool));
-    const uint32_t cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens) / whole * whole;
-    p->panels_per_unit = (wanted + whole - 1) / whole * whole;
-    if (p->panels_per_unit > cached)
-        p->panels_per_unit = cached > 0 ? cached : whole;
-    p->lanes = lanes;
+    product_plan(p, lanes, thread_pool_size(f->pool));
     p->then = then;
-    p->units = 0;
-    for (int i = p->first; i < p->count; i++)
-        p->units += units_of(p->matrices[i], p->panels_per_unit);
     atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
     return (struct thread_pool_phase){.run = product_unit, .argument = p, .units = p->units, .lanes = lanes.count};
 }
@@ -312,28 +258,32 @@ static void attention_unit(void *user, uint32_t unit, unsigned thread)
         attend(pass, work, unit % plan->kv_heads, thread);
 }
 
-/* Some rows of query, key or value; whoever completes a head goes on with its attention, if they are joined. */
-static void projection_unit(void *user, uint32_t unit, unsigned thread)
+/* Whoever completes a head, with some rows of its query, key or value, goes on with its attention. */
+static void attend_completed(const struct layer_pass *pass, const struct piece *piece, unsigned thread)
 {
-    const struct layer_pass *pass = user;
-    const struct product *p = &pass->projections;
     const struct attention_plan *plan = &pass->forward->attention;
-    const uint32_t lane = unit / p->units;
-    unit %= p->units;
-    const int i = matrix_of(p, &unit);
-    multiply(p, i, unit, lane);
-    if (!pass->joined)
-        return;
-    const uint32_t of_head = (i == 0 ? plan->group : 1) * plan->head_dim, all = (plan->group + 2) * plan->head_dim;
-    const uint32_t wide = p->panels_per_unit * PANEL_ROWS, rows = p->matrices[i]->rows;
-    const uint32_t end = rows - unit * wide < wide ? rows : (unit + 1) * wide;
-    for (uint32_t row = unit * wide; row < end;) {
+    const uint32_t of_head = (piece->matrix == 0 ? plan->group : 1) * plan->head_dim;
+    const uint32_t all = (plan->group + 2) * plan->head_dim, rows = pass->projections.matrices[piece->matrix]->rows;
+    const uint32_t end = piece->last_panel * PANEL_ROWS < rows ? piece->last_panel * PANEL_ROWS : rows;
+    for (uint32_t row = piece->first_panel * PANEL_ROWS; row < end;) {
         const uint32_t kv_head = row / of_head, next = (kv_head + 1) * of_head, last = next < end ? next : end;
         if (atomic_fetch_add(&pass->projected[kv_head], last - row) + last - row == all)
             for (uint32_t work = 0; work < plan->work_count; work++)
                 attend(pass, &plan->works[work], kv_head, thread);
         row = last;
     }
+}
+
+/* Some rows of query, key or value. */
+static void projection_unit(void *user, uint32_t unit, unsigned thread)
+{
+    const struct layer_pass *pass = user;
+    const struct product *p = &pass->projections;
+    multiply(p, unit);
+    if (!pass->joined)
+        return;
+    for (struct piece piece = {0}; product_next_piece(p, unit % p->units, &piece);)
+        attend_completed(pass, &piece, thread);
 }
 
 static void attended_token(struct layer_pass *pass, uint32_t token)
@@ -384,14 +334,17 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     struct forward *f = pass->forward;
     struct activations *activated = pass->activated;
     const uint32_t lane = unit / p->units, end = lane_end(&p->lanes, lane, activated->tokens);
-    unit %= p->units;
-    const uint32_t ffn = f->weights->config.ffn, first = unit * p->panels_per_unit * PANEL_ROWS;
-    const uint32_t left = ffn - first, wide = p->panels_per_unit * PANEL_ROWS, count = left < wide ? left : wide;
+    float *gate = f->gated + (size_t)thread * f->gated_stride, *up = gate + f->gated_stride / 2;
+    struct piece piece = {0};
+    (void)product_next_piece(p, unit % p->units, &piece);
+    const uint32_t ffn = f->weights->config.ffn, first = piece.first_panel * PANEL_ROWS;
+    const uint32_t left = ffn - first, wide = (piece.last_panel - piece.first_panel) * PANEL_ROWS;
+    const uint32_t count = left < wide ? left : wide;
     /* Rows of whole lines, of which neighbours do not fall into the same set of a cache. */
     const size_t stride = wide + GATED_PAD;
-    float *gate = f->gated + (size_t)thread * f->gated_stride, *up = gate + f->gated_stride / 2;
-    multiply_to(p, 0, unit, lane, gate, stride);
-    multiply_to(p, 1, unit, lane, up, stride);
+    product_multiply_to(p, &piece, lane, gate, stride);
+    (void)product_next_piece(p, unit % p->units, &piece);
+    product_multiply_to(p, &piece, lane, up, stride);
     for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++, gate += stride, up += stride) {
         float *out = activated->values ? activated->values + (size_t)token * ffn + first : gate;
         struct swiglu_args args = {.gate = gate, .up = up, .out = out, .size = count};
@@ -432,20 +385,20 @@ static void add_phase(struct forward_plan *plan, struct thread_pool_phase phase,
     plan->planned[plan->phase_count++] = planned;
 }
 
-static void plan_product(struct forward_plan *plan, struct product *p, struct lanes lanes,
+static void plan_product(struct forward *f, enum operation operation, struct product *p, struct lanes lanes,
                          struct thread_pool_phase then)
 {
-    add_phase(plan, product_phase(p, lanes, 1, then), (struct planned){.operation = p->operation, .product = p});
+    add_phase(f->plan, product_phase(f, p, lanes, then), (struct planned){.operation = operation, .product = p});
 }
 
 /* A norm is its own phase, or the end of the product that it waits for. */
-static void plan_product_and_norm(struct forward_plan *plan, struct product *p, struct lanes lanes,
+static void plan_product_and_norm(struct forward *f, enum operation operation, struct product *p, struct lanes lanes,
                                   struct thread_pool_phase norm)
 {
     const bool is_joined = lanes.count == 1 && lanes.tokens <= MOST_NORMED_BY_ONE;
-    plan_product(plan, p, lanes, is_joined ? norm : (struct thread_pool_phase){0});
+    plan_product(f, operation, p, lanes, is_joined ? norm : (struct thread_pool_phase){0});
     if (!is_joined)
-        add_phase(plan, norm, (struct planned){.operation = OPERATION_norm});
+        add_phase(f->plan, norm, (struct planned){.operation = OPERATION_norm});
 }
 
 /* Queries, keys, values and attention. */
@@ -455,7 +408,7 @@ static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
     const bool attends = pass->behind.tokens > 0;
     struct thread_pool_phase phase;
     pass->projections.first = attends ? 0 : 1;
-    phase = product_phase(&pass->projections, f->lanes, 1, (struct thread_pool_phase){0});
+    phase = product_phase(f, &pass->projections, f->lanes, (struct thread_pool_phase){0});
     phase.run = projection_unit;
     phase.argument = pass;
     for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
@@ -495,14 +448,13 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     plan_attention(plan, pass);
     if (pass->behind.tokens == 0)
         return;
-    plan_product_and_norm(plan, &pass->output, pass->behind, token_phase(ffn_norm_unit, pass, pass->behind));
-    struct thread_pool_phase phase = product_phase(
-        &pass->gate_up, pass->behind, activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : MOST_WHOLE, nothing);
+    plan_product_and_norm(f, OPERATION_output, &pass->output, pass->behind,
+                          token_phase(ffn_norm_unit, pass, pass->behind));
+    struct thread_pool_phase phase = product_phase(f, &pass->gate_up, pass->behind, nothing);
     phase.run = gate_up_unit;
     phase.argument = pass;
-    phase.units = pass->gate_up.units = units_of(pass->gate_up.matrices[0], pass->gate_up.panels_per_unit);
     add_phase(plan, phase, (struct planned){.operation = OPERATION_gate_up, .product = &pass->gate_up});
-    plan_product_and_norm(plan, &pass->down, pass->behind,
+    plan_product_and_norm(f, OPERATION_down, &pass->down, pass->behind,
                           is_last ? token_phase(head_norm_unit, pass, pass->behind)
                                   : token_phase(attention_norm_unit, pass + 1, f->lanes));
 }
@@ -528,7 +480,7 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
     for (uint32_t layer = 0; layer < layers; layer++)
         plan_layer(plan, &plan->layers[layer], stores, wanted);
     if (wanted > 0)
-        plan_product(plan, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
+        plan_product(f, OPERATION_head, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
     if (f->profile)
         forward_run_profiled(f);
     else

@@ -5,17 +5,10 @@
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
-#include "base/thread_pool.h"
-#include "kernel/activations.h"
 #include "model/attention_plan.h"
+#include "model/product.h"
 #include "model/profile.h"
 #include "model/weights.h"
-
-/* How tokens are cut into lanes (model/forward_plan.h): of `tokens` each, the last may be shorter. */
-struct lanes {
-    uint32_t count;
-    uint32_t tokens;
-};
 
 /* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
 struct forward {

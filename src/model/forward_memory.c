@@ -28,34 +28,47 @@ static void describe_products(struct forward *f, const struct layer_weights *w, 
     pass->normed = is_last ? &f->chosen_normed : &f->normed;
     pass->attended = is_last ? &f->chosen_attended : &f->attended;
     pass->activated = is_last ? &f->chosen_activated : &f->activated;
-    pass->projections = (struct product){.forward = f,
-                                         .operation = OPERATION_projections,
+    pass->projections = (struct product){.kernels = &f->kernels,
+                                         .whole = 1,
                                          .matrices = {&w->query, &w->key, &w->value},
                                          .out = {f->projections, f->projections + q, f->projections + q + kv},
                                          .out_stride = {all, all, all},
                                          .count = 3,
                                          .input = &f->normed};
-    pass->output = (struct product){.forward = f,
-                                    .operation = OPERATION_output,
+    pass->output = (struct product){.kernels = &f->kernels,
+                                    .whole = 1,
                                     .matrices = {&w->output},
                                     .out = {f->residual},
                                     .out_stride = {c->hidden},
                                     .count = 1,
                                     .input = pass->attended,
                                     .add = true};
-    pass->gate_up = (struct product){.forward = f,
-                                     .operation = OPERATION_gate_up,
+    pass->gate_up = (struct product){.kernels = &f->kernels,
+                                     .whole = activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : MOST_WHOLE,
                                      .matrices = {&w->gate, &w->up},
+                                     .is_pair = true,
                                      .count = 2,
                                      .input = pass->normed};
-    pass->down = (struct product){.forward = f,
-                                  .operation = OPERATION_down,
+    pass->down = (struct product){.kernels = &f->kernels,
+                                  .whole = 1,
                                   .matrices = {&w->down},
                                   .out = {f->residual},
                                   .out_stride = {c->hidden},
                                   .count = 1,
                                   .input = pass->activated,
                                   .add = true};
+}
+
+static int create_products(struct layer_pass *pass, struct smollm_error *error)
+{
+    int status = product_create(&pass->projections, error);
+    if (status == 0)
+        status = product_create(&pass->output, error);
+    if (status == 0)
+        status = product_create(&pass->gate_up, error);
+    if (status == 0)
+        status = product_create(&pass->down, error);
+    return status;
 }
 
 static int create_plan(struct forward *f, struct smollm_error *error)
@@ -77,14 +90,34 @@ static int create_plan(struct forward *f, struct smollm_error *error)
         plan->layers[i].layer = i;
         plan->layers[i].projected = plan->projected + (size_t)i * c->kv_heads;
         describe_products(f, &f->weights->layers[i], &plan->layers[i]);
+        int status = create_products(&plan->layers[i], error);
+        if (status < 0)
+            return status;
     }
-    plan->head = (struct product){.forward = f,
-                                  .operation = OPERATION_head,
+    plan->head = (struct product){.kernels = &f->kernels,
+                                  .whole = 1,
                                   .matrices = {&f->weights->head},
                                   .out_stride = {c->vocabulary},
                                   .count = 1,
                                   .input = &f->chosen_normed};
-    return 0;
+    return product_create(&plan->head, error);
+}
+
+static void destroy_plan(struct forward_plan *plan, uint32_t layers)
+{
+    for (uint32_t i = 0; plan->layers && i < layers; i++) {
+        product_destroy(&plan->layers[i].projections);
+        product_destroy(&plan->layers[i].output);
+        product_destroy(&plan->layers[i].gate_up);
+        product_destroy(&plan->layers[i].down);
+    }
+    product_destroy(&plan->head);
+    free(plan->layers);
+    free(plan->phases);
+    free(plan->planned);
+    free((void *)plan->times);
+    free((void *)plan->projected);
+    free(plan);
 }
 
 /* Floats of rotated queries of one tile for each thread. */
@@ -165,14 +198,8 @@ void forward_destroy(struct forward *f)
     free(f->queries);
     free(f->gated);
     attention_plan_destroy(&f->attention);
-    if (f->plan) {
-        free(f->plan->layers);
-        free(f->plan->phases);
-        free(f->plan->planned);
-        free((void *)f->plan->times);
-        free((void *)f->plan->projected);
-        free(f->plan);
-    }
+    if (f->plan)
+        destroy_plan(f->plan, f->weights->config.layers);
     activations_destroy(&f->normed);
     activations_destroy(&f->attended);
     activations_destroy(&f->activated);

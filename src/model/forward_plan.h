@@ -11,33 +11,11 @@
 #include <stdatomic.h>
 
 enum {
-    MOST_TOGETHER = 3,
     PHASES_PER_LAYER = 9,
     OTHER_PHASES = 2,
-    /* Results that a unit makes before it goes on with them: what stays in the second-level cache. */
-    MOST_CACHED_RESULTS = 65536,
     GATED_PAD = 16,  /* floats between rows of gated */
-    MOST_WHOLE = 8,  /* panels that stay together: blocks of 256 columns of what they make */
     LANE_ROWS = 128, /* what the kernels keep sums of at a time */
     UNIT_TOKENS = 16 /* of a unit of little work; its results are whole cache lines, and lanes are multiples of it */
-};
-
-/* The matrices that read one input, run as one phase so that their panels spread over all threads without a wait. */
-struct product {
-    struct forward *forward;
-    enum operation operation;
-    const struct packed_matrix *matrices[MOST_TOGETHER];
-    float *out[MOST_TOGETHER];
-    size_t out_stride[MOST_TOGETHER];
-    int first, count; /* matrices [first, count) are wanted */
-    const struct activations *input;
-    bool add;
-    struct lanes lanes;
-    uint32_t panels_per_unit;
-    uint32_t units; /* of each lane */
-    /* What whoever finishes last goes on with, token by token; only in one lane. 0 units: nothing. */
-    struct thread_pool_phase then;
-    _Atomic uint32_t finished;
 };
 
 /* One layer as the phases see it. */

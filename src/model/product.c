@@ -1,0 +1,86 @@
+#include "model/product.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+
+/* Panels that units are cut of. */
+static uint32_t panels_of(const struct product *p)
+{
+    uint32_t panels = 0;
+    for (int i = p->first; i < (p->is_pair ? p->first + 1 : p->count); i++)
+        panels += p->matrices[i]->panels;
+    return panels;
+}
+
+int product_create(struct product *p, struct smollm_error *error)
+{
+    p->begins = array_allocate((size_t)panels_of(p) + 1, sizeof *p->begins);
+    RETURN_ERROR_IF(!p->begins, error, SMOLLM_ENOMEM, "out of memory for the units of %u panels", panels_of(p));
+    return 0;
+}
+
+void product_destroy(struct product *p)
+{
+    free(p->begins);
+    p->begins = NULL;
+}
+
+void product_plan(struct product *p, struct lanes lanes, unsigned threads)
+{
+    if (p->units > 0 && lanes.count == p->lanes.count && lanes.tokens == p->lanes.tokens && p->first == p->begins_first)
+        return;
+    const uint32_t panels = panels_of(p), cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
+    const uint32_t most = !p->is_pair ? panels : cached > p->whole ? cached / p->whole * p->whole : p->whole;
+    p->lanes = lanes;
+    p->begins_first = p->first;
+    p->units = 0;
+    for (uint32_t begin = 0; begin < panels;) {
+        /* In one lane half of each thread's share of what is left. In more, enough that a late thread costs little. */
+        const uint32_t share =
+            lanes.count == 1 ? (panels - begin) / (2 * threads) : panels * lanes.count / (12 * threads);
+        const uint32_t size = (share + p->whole) / p->whole * p->whole;
+        p->begins[p->units++] = begin;
+        begin += size < most ? size : most;
+    }
+    p->begins[p->units] = panels;
+}
+
+bool product_next_piece(const struct product *p, uint32_t unit, struct piece *piece)
+{
+    const uint32_t begin = p->begins[unit], end = p->begins[unit + 1];
+    uint32_t before = 0; /* panels of the matrices before */
+    for (int i = p->first; i < p->count; i++) {
+        const uint32_t panels = p->matrices[i]->panels;
+        const bool is_next = piece->last_panel == 0 || i > piece->matrix;
+        if (is_next && end > before && begin < before + panels) {
+            *piece = (struct piece){.matrix = i,
+                                    .first_panel = begin > before ? begin - before : 0,
+                                    .last_panel = end - before < panels ? end - before : panels};
+            return true;
+        }
+        before += p->is_pair ? 0 : panels;
+    }
+    return false;
+}
+
+void product_multiply_to(const struct product *p, const struct piece *piece, uint32_t lane, float *out,
+                         size_t out_stride)
+{
+    const struct matmul_args args = {.weights = p->matrices[piece->matrix],
+                                     .input = p->input,
+                                     .first_token = lane_begin(&p->lanes, lane),
+                                     .last_token = lane_end(&p->lanes, lane, p->input->tokens),
+                                     .out = out,
+                                     .out_stride = out_stride,
+                                     .add = p->add,
+                                     .first_panel = piece->first_panel,
+                                     .last_panel = piece->last_panel};
+    p->kernels->matmul(&args);
+}
+
+void product_multiply(const struct product *p, const struct piece *piece, uint32_t lane)
+{
+    const size_t stride = p->out_stride[piece->matrix], row = (size_t)piece->first_panel * PANEL_ROWS;
+    product_multiply_to(p, piece, lane, p->out[piece->matrix] + lane_begin(&p->lanes, lane) * stride + row, stride);
+}
