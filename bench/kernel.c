@@ -452,6 +452,17 @@ static void swiglu_unit(void *argument, uint32_t unit, unsigned thread)
     c->bench->kernels.swiglu(&args);
 }
 
+/* An angle of which cosine and sine are these: however often a vector is turned, it stays as long. */
+static float turn_cosine[64], turn_sine[64];
+
+static void rotate_unit(void *argument, uint32_t unit, unsigned thread)
+{
+    const struct vector_case *c = argument;
+    const struct rotate_args args = {
+        c->x + (size_t)thread * c->size, c->size / c->block, c->block, c->block / 2, turn_cosine, turn_sine};
+    c->bench->kernels.rotate(&args);
+}
+
 static void exponentials_unit(void *argument, uint32_t unit, unsigned thread)
 {
     const struct vector_case *c = argument;
@@ -552,6 +563,16 @@ static void bench_attention_merge(struct bench *b)
     report(b, "4x128, 8 ranges", &work);
     free(c.x);
     free(c.out);
+}
+
+static void bench_rotate(struct bench *b)
+{
+    for (int i = 0; i < 64; i++) {
+        turn_cosine[i] = 0.6f;
+        turn_sine[i] = 0.8f;
+    }
+    vector_bench(b, rotate_unit, 2048, 128, 8);
+    vector_bench(b, rotate_unit, 576, 64, 8);
 }
 
 static void bench_rmsnorm(struct bench *b)

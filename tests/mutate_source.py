@@ -23,8 +23,8 @@ KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/librar
 # name, file, what stands there, what to put instead, the test that must fail
 CHANGES = [
     ("NoPE shifted by one layer", "src/model/config.c", "(layer + 1) % config->nope_interval", "layer % config->nope_interval", MODEL),
-    ("RoPE on halves", "src/model/rope.c", "float a = heads[2 * i], b = heads[2 * i + 1];\n            heads[2 * i] = a * cosine[i] - b * sine[i];\n            heads[2 * i + 1]",
-     "float a = heads[i], b = heads[i + rope->pairs];\n            heads[i] = a * cosine[i] - b * sine[i];\n            heads[i + rope->pairs]", MODEL),
+    ("RoPE on halves", "src/kernel/vector.c", "* args->head_dim + 2 * (size_t)i;\n            const float a = pair[0], b = pair[1];", "* args->head_dim + (size_t)i;\n            const float a = pair[0], b = pair[args->pairs];", MODEL),
+    ("AVX2 turns the other way", "src/kernel/x86/vector_avx2.c", "_mm256_addsub_ps(_mm256_mul_ps(x, cosine), _mm256_mul_ps(other, sine))", "_mm256_add_ps(_mm256_mul_ps(x, cosine), _mm256_mul_ps(other, sine))", KERNEL),
     ("output not tied", "src/model/weights.c", "w->head = w->embedding;", "w->head = w->embedding, w->head.data += w->head.panel_bytes;",
      "pytest tests/model -q -x -k near"),
     ("reference not tied", "src/model/reference.c", "head ? head : gguf_tensor_find(r->file, \"token_embd.weight\")",

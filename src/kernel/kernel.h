@@ -65,6 +65,16 @@ struct quantise_args {
     uint8_t *large; /* 0 or 1; NULL: not wanted */
 };
 
+/* Rotates the adjacent pairs (2i, 2i + 1) of each head by angle i: x0 c - x1 s, x0 s + x1 c, both products rounded.
+ * Other dimensions stay. Su et al., "RoFormer", 2021. */
+struct rotate_args {
+    float *heads; /* [count][head_dim] */
+    uint32_t count;
+    uint32_t head_dim;
+    uint32_t pairs; /* head_dim / 2 at most */
+    const float *cosine, *sine;
+};
+
 /* out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]. out may be gate. Shazeer, 2020. */
 struct swiglu_args {
     const float *gate;
@@ -88,6 +98,7 @@ struct exponentials_args {
     X(kv_store)                                                                                                        \
     X(attention)                                                                                                       \
     X(attention_merge)                                                                                                 \
+    X(rotate)                                                                                                          \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \
@@ -98,6 +109,7 @@ struct exponentials_args {
     X(kv_store)                                                                                                        \
     X(attention)                                                                                                       \
     X(attention_merge)                                                                                                 \
+    X(rotate)                                                                                                          \
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \

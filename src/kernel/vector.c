@@ -17,6 +17,17 @@ void rmsnorm_generic(const struct rmsnorm_args *args)
         args->out[i] = (args->x[i] * scale) * args->weight[i];
 }
 
+void rotate_generic(const struct rotate_args *args)
+{
+    for (uint32_t h = 0; h < args->count; h++)
+        for (uint32_t i = 0; i < args->pairs; i++) {
+            float *pair = args->heads + (size_t)h * args->head_dim + 2 * (size_t)i;
+            const float a = pair[0], b = pair[1];
+            pair[0] = a * args->cosine[i] - b * args->sine[i];
+            pair[1] = a * args->sine[i] + b * args->cosine[i];
+        }
+}
+
 /* Sums of the codes of one block. */
 static void sum_codes(const struct quantise_args *args, size_t at)
 {

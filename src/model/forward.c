@@ -145,8 +145,14 @@ static void rotate(const struct layer_pass *pass, uint32_t token, float *heads, 
     const struct forward *f = pass->forward;
     const struct rope *rope = &f->weights->rope;
     const size_t at = (size_t)token * rope->pairs;
+    const struct rotate_args args = {.heads = heads,
+                                     .count = count,
+                                     .head_dim = f->weights->config.head_dim,
+                                     .pairs = rope->pairs,
+                                     .cosine = f->cosine + at,
+                                     .sine = f->sine + at};
     if (model_config_layer_has_rope(&f->weights->config, pass->layer))
-        rope_rotate(rope, f->cosine + at, f->sine + at, heads, count, f->weights->config.head_dim);
+        f->kernels.rotate(&args);
 }
 
 /* Rotates a key of one token and stores it with its value. */

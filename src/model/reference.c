@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
+#include "kernel/kernel.h"
 #include "model/weights.h"
 #include "quant/quant.h"
 
@@ -101,8 +102,8 @@ static void attention(struct reference *r, uint32_t layer)
     multiply(r, layer_tensor(r, layer, "attn_k"), r->normed, key);
     multiply(r, layer_tensor(r, layer, "attn_v"), r->normed, value);
     if (model_config_layer_has_rope(c, layer)) {
-        rope_rotate(&r->rope, r->cosine, r->sine, r->query, c->heads, c->head_dim);
-        rope_rotate(&r->rope, r->cosine, r->sine, key, c->kv_heads, c->head_dim);
+        rotate_generic(&(struct rotate_args){r->query, c->heads, c->head_dim, r->rope.pairs, r->cosine, r->sine});
+        rotate_generic(&(struct rotate_args){key, c->kv_heads, c->head_dim, r->rope.pairs, r->cosine, r->sine});
     }
     for (uint32_t head = 0; head < c->heads; head++) {
         size_t shared = (size_t)(head / (c->heads / c->kv_heads)) * c->head_dim, at = (size_t)head * c->head_dim;

@@ -85,14 +85,3 @@ void rope_angles(const struct rope *rope, uint32_t position, float *cosine, floa
         sine[i] = (float)s * rope->magnitude;
     }
 }
-
-void rope_rotate(const struct rope *rope, const float *cosine, const float *sine, float *heads, uint32_t count,
-                 uint32_t head_dim)
-{
-    for (uint32_t h = 0; h < count; h++, heads += head_dim)
-        for (uint32_t i = 0; i < rope->pairs; i++) {
-            float a = heads[2 * i], b = heads[2 * i + 1];
-            heads[2 * i] = a * cosine[i] - b * sine[i];
-            heads[2 * i + 1] = a * sine[i] + b * cosine[i];
-        }
-}

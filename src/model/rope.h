@@ -18,11 +18,7 @@ void rope_create(struct rope *rope, const struct model_config *config, const flo
 int rope_read(struct rope *rope, const struct gguf_file *file, const struct model_config *config,
               struct smollm_error *error);
 
-/* Cosines and sines of one position, `pairs` each. */
+/* Cosines and sines of one position, `pairs` each; see struct rotate_args. */
 void rope_angles(const struct rope *rope, uint32_t position, float *cosine, float *sine);
-
-/* Rotates the adjacent pairs (2i, 2i + 1) of each head: x0 c - x1 s, x0 s + x1 c. */
-void rope_rotate(const struct rope *rope, const float *cosine, const float *sine, float *heads, uint32_t count,
-                 uint32_t head_dim);
 
 #endif

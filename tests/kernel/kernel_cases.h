@@ -394,6 +394,14 @@ static void vectors_equal_reference(void **state)
             swiglu.out = (float *)have;
             tested.swiglu(&swiglu);
             check("swiglu", want, have, size * 4);
+            const uint32_t dim = size / 3, pairs = dim / 2 - (dim > 20);
+            memcpy(want, x, size * 4);
+            memcpy(have, x, size * 4);
+            struct rotate_args rotate = {(float *)want, 3, dim, dim < 2 ? 0 : pairs, weight, weight + size / 2};
+            reference.rotate(&rotate);
+            rotate.heads = (float *)have;
+            tested.rotate(&rotate);
+            check("rotate", want, have, size * 4);
             double sums[2];
             struct exponentials_args exponentials = {x, (float *)want, &sums[0], size, 2.5f};
             reference.exponentials(&exponentials);

@@ -29,6 +29,28 @@ void rmsnorm_avx2(const struct rmsnorm_args *args)
         args->out[i] = (args->x[i] * scale) * args->weight[i];
 }
 
+void rotate_avx2(const struct rotate_args *args)
+{
+    const __m256i twice = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+    uint32_t i = 0;
+    for (; i + 4 <= args->pairs; i += 4) {
+        /* Each of four angles for both of its dimensions. */
+        const __m256 cosine = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(args->cosine + i)), twice);
+        const __m256 sine = _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(args->sine + i)), twice);
+        float *pairs = args->heads + 2 * (size_t)i;
+        for (uint32_t h = 0; h < args->count; h++, pairs += args->head_dim) {
+            const __m256 x = _mm256_loadu_ps(pairs), other = _mm256_permute_ps(x, 0xb1);
+            _mm256_storeu_ps(pairs, _mm256_addsub_ps(_mm256_mul_ps(x, cosine), _mm256_mul_ps(other, sine)));
+        }
+    }
+    struct rotate_args rest = *args;
+    rest.heads += 2 * (size_t)i;
+    rest.pairs -= i;
+    rest.cosine += i;
+    rest.sine += i;
+    rotate_generic(&rest);
+}
+
 /* 32 codes: stored, and the two sums of 16. Returns the larger of `most` and the sums of their magnitudes, 16 codes to
  * the two lanes of each half. */
 static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16, __m256i most)
