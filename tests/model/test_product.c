@@ -1,0 +1,81 @@
+/* Units of products: every wanted panel is in one piece of one unit, units begin at multiples of `whole`, a pair's unit
+ * is the same panels of both, and its results fit the memory that is there for them. */
+#include "cmocka_all.h"
+#include "model/product.h"
+#include "random_weights.h"
+
+enum { MOST_PANELS = 800 };
+
+static void check_units(const struct product *p)
+{
+    static uint8_t seen[MOST_TOGETHER][MOST_PANELS];
+    memset(seen, 0, sizeof seen);
+    for (uint32_t unit = 0; unit < p->units; unit++) {
+        uint32_t pieces = 0, first = 0;
+        for (struct piece piece = {0}; product_next_piece(p, unit, &piece); pieces++) {
+            assert_in_range(piece.matrix, p->first, p->count - 1);
+            assert_true(piece.first_panel < piece.last_panel);
+            assert_in_range(piece.last_panel, 1, p->matrices[piece.matrix]->panels);
+            assert_int_equal(p->begins[unit] % p->whole, 0);
+            if (pieces == 0)
+                first = piece.first_panel;
+            assert_true(!p->is_pair || piece.first_panel == first);
+            for (uint32_t panel = piece.first_panel; panel < piece.last_panel; panel++)
+                seen[piece.matrix][panel]++;
+            const uint32_t results = (piece.last_panel - piece.first_panel) * PANEL_ROWS * p->lanes.tokens;
+            const uint32_t least = p->whole * PANEL_ROWS * p->lanes.tokens;
+            assert_true(!p->is_pair || results <= (least > MOST_CACHED_RESULTS ? least : MOST_CACHED_RESULTS));
+        }
+        assert_int_equal(p->is_pair, pieces == 2 && p->is_pair);
+        assert_true(pieces > 0);
+    }
+    for (int i = p->first; i < p->count; i++)
+        for (uint32_t panel = 0; panel < p->matrices[i]->panels; panel++)
+            assert_int_equal(seen[i][panel], 1);
+}
+
+static void every_panel_is_in_one_unit(void **state)
+{
+    for (int round = 0; round < 400; round++) {
+        const bool is_pair = random_u32() % 2;
+        struct packed_matrix matrices[MOST_TOGETHER];
+        struct product p = {.is_pair = is_pair,
+                            .count = is_pair ? 2 : 1 + (int)(random_u32() % MOST_TOGETHER),
+                            .whole = is_pair && random_u32() % 2 ? MOST_WHOLE : 1};
+        const uint32_t panels = 1 + random_u32() % (random_u32() % 2 ? 30 : MOST_PANELS);
+        for (int i = 0; i < MOST_TOGETHER; i++) {
+            matrices[i].panels = is_pair ? panels : 1 + random_u32() % panels;
+            p.matrices[i] = &matrices[i];
+        }
+        assert_int_equal(product_create(&p, NULL), 0);
+        for (int pass = 0; pass < 6; pass++) {
+            const struct lanes lanes = {1 + random_u32() % 2 * (random_u32() % 16), 1 + random_u32() % 128};
+            p.first = !is_pair && p.count > 1 ? (int)(random_u32() % 2) : 0;
+            product_plan(&p, lanes, 1 + random_u32() % 40);
+            check_units(&p);
+        }
+        product_destroy(&p);
+    }
+}
+
+/* Threads that work equally fast end together: the last units are of one panel. */
+static void units_become_smaller(void **state)
+{
+    struct packed_matrix matrix = {.panels = 344};
+    struct product p = {.matrices = {&matrix}, .count = 1, .whole = 1};
+    assert_int_equal(product_create(&p, NULL), 0);
+    product_plan(&p, (struct lanes){1, 1}, 2);
+    assert_in_range(p.units, 10, 30);
+    for (uint32_t unit = 1; unit < p.units; unit++)
+        assert_true(p.begins[unit + 1] - p.begins[unit] <= p.begins[unit] - p.begins[unit - 1]);
+    assert_int_equal(p.begins[p.units] - p.begins[p.units - 1], 1);
+    product_destroy(&p);
+}
+
+int main(void)
+{
+    random_state = 20261126;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_panel_is_in_one_unit),
+                                       cmocka_unit_test(units_become_smaller)};
+    return cmocka_run_group_tests_name("product", tests, NULL, NULL);
+}
