@@ -14,9 +14,9 @@ Prints the time to the first token (TTFT) of first and of later turns and the ti
 percentile; slow readers not counted), tokens a second of all, answers a second within the targets (goodput: TTFT at most
 --ttft seconds, and between tokens at most --between seconds on average), and refusals (429, 503).
 
---decode: so many users at once, each with a short prompt and an answer of --tokens tokens; counted is the time in which all
-of them have their first token and none its last. Beside it stands llama-batched-bench, which has no HTTP (the better of
--fa on and off). smollm guesses nothing there.
+--decode: so many users at once, each with a short text to go on with (no chat template, as llama-batched-bench has none) and
+an answer of --tokens tokens; counted is the time in which all of them have their first token and none its last. Beside it
+stands llama-batched-bench, which has no HTTP (the better of -fa on and off). smollm guesses nothing there.
 
 --compare gives each server as many slots as users, measures the limits of the machine before and after each run and drops
 rounds in which one of them moved by more than --tolerance. Only figures of one run can be compared.
@@ -40,7 +40,6 @@ from measure import SMOLLM, Page, Program, Rounds, llama_program, numbers, shown
 WORDS = ("the a of and sea stone light river garden letter winter engine small old bright slowly never often carry open follow "
          "answer question morning paper window number silver forest").split()
 SHARES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
-CHAT_FRAME = 512  # tokens that a chat format may put around a short prompt: SmolLM3's has a system message of its own
 DECODE_PROMPT = 8  # words, and of llama-batched-bench tokens
 
 
@@ -66,14 +65,15 @@ class Answer:
 
 
 async def ask(address, messages, answer, leaves_after=None, pause=0.0):
-    """One request over its own connection; fills the answer as its tokens come. pause: seconds that the reader takes for each."""
-    body = json.dumps({"model": "any", "messages": messages, "stream": True, "temperature": 0, "max_tokens": answer.wanted,
+    """One request over its own connection; fills the answer as its tokens come. messages: of a conversation, or a text to go on
+    with. pause: seconds that the reader takes for each token."""
+    key, path = ("prompt", b"completions") if isinstance(messages, str) else ("messages", b"chat/completions")
+    body = json.dumps({"model": "any", key: messages, "stream": True, "temperature": 0, "max_tokens": answer.wanted,
                        "stream_options": {"include_usage": True}, "ignore_eos": True}).encode()
     reader, writer = await asyncio.open_connection(address.hostname, address.port, limit=8192 if pause else 1 << 16)
     with contextlib.closing(writer):
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: %s:%d\r\nContent-Type: application/json\r\n"
-                     b"Content-Length: %d\r\nConnection: close\r\n\r\n" % (address.hostname.encode(), address.port, len(body)) +
-                     body)
+        writer.write(b"POST /v1/%s HTTP/1.1\r\nHost: %s:%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+                     b"Connection: close\r\n\r\n" % (path, address.hostname.encode(), address.port, len(body)) + body)
         answer.status = int((await reader.readline()).split()[1])
         while line := await reader.readline():
             if not line.startswith(b"data: {"):
@@ -84,7 +84,7 @@ async def ask(address, messages, answer, leaves_after=None, pause=0.0):
                 answer.cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
             for choice in event.get("choices", []):
                 delta = choice.get("delta", {})
-                if text := delta.get("content") or delta.get("reasoning_content"):
+                if text := delta.get("content") or delta.get("reasoning_content") or choice.get("text"):
                     answer.times.append(time.monotonic())
                     answer.text += text
             if leaves_after and len(answer.times) >= leaves_after:
@@ -262,7 +262,7 @@ async def decode(url, users, options):
     """Tokens a second of all users while all of them get some."""
     address = urllib.parse.urlparse(url)
     answers = [Answer(0, options.tokens) for _ in range(users)]
-    asked = [[{"role": "user", "content": sentence(random.Random(options.seed * 1000 + i), DECODE_PROMPT)}] for i in range(users)]
+    asked = [sentence(random.Random(options.seed * 1000 + i), DECODE_PROMPT) for i in range(users)]
     if not all(await asyncio.gather(*(try_to_ask(address, m, a, options) for m, a in zip(asked, answers)))):
         raise SystemExit(f"{url}: not all of {users} users got their answer: {[a.status for a in answers]}")
     first, last = max(a.times[0] for a in answers), min(a.times[-1] for a in answers)
@@ -289,7 +289,7 @@ class DecodeServers(Program):
 
 def compare_decode(options):
     folder, model = options.compare
-    context = DECODE_PROMPT * 4 + options.tokens + CHAT_FRAME
+    context = DECODE_PROMPT * 4 + options.tokens
 
     def play(users):
         return lambda url: {users: asyncio.run(decode(url, users, options))}
