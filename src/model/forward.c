@@ -8,7 +8,9 @@
 enum {
     /* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
     MOST_NORMED_BY_ONE = 4,
-    /* So many positions of all tokens are attended to by the thread that finishes a head's projections. */
+    /* So many tokens, and positions of all of them, are attended to by the thread that finishes a head's projections.
+     */
+    MOST_JOINED_TOKENS = 2,
     MOST_JOINED_POSITIONS = 512,
     /* Rows of activations in a lane that is still worth unpacking weights for. */
     LEAST_LANE_ROWS = 48
@@ -450,7 +452,7 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     pass->chooses = is_last && wanted < f->token_count;
     pass->behind = pass->chooses ? lanes_of(f, wanted, false) : f->lanes;
     pass->stores = stores && !pass->chooses;
-    pass->joined = pass->stores && f->token_count <= 2 && plan_is_short(f);
+    pass->joined = pass->stores && f->token_count <= MOST_JOINED_TOKENS && plan_is_short(f);
     plan_attention(plan, pass);
     if (pass->behind.tokens == 0)
         return;
