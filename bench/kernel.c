@@ -127,7 +127,7 @@ static double seconds_of(struct bench *b, const struct work *w)
         uint32_t parts = units * w->largest < w->parts ? units * w->largest : w->parts;
         double cases = units <= w->units ? (double)parts / w->parts : (double)units / w->units;
         /* A run that is short because it is few units counts only until there is a longer one. */
-        bool grows = took < 4e-3 && took < b->seconds / 8 && units < 1u << 24;
+        bool grows = took < 4e-3 && took < b->seconds / 8 && units < THREAD_POOL_MOST_UNITS / 4;
         if (is_first || grows || took / cases < best)
             best = took / cases;
         is_first = grows;

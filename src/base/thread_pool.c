@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -31,7 +32,7 @@ struct slot {
     _Atomic uint64_t claim;    /* job, enum wait, units, units handed out */
     _Atomic uint64_t finished; /* job, units that have returned */
 };
-enum { UNIT_BITS = 19, WAIT_BITS = 2, JOB_SHIFT = 2 * UNIT_BITS + WAIT_BITS };
+enum { UNIT_BITS = 20, WAIT_BITS = 2, JOB_SHIFT = 2 * UNIT_BITS + WAIT_BITS };
 _Static_assert(1 << UNIT_BITS == THREAD_POOL_MOST_UNITS, "units fit their bits");
 
 struct thread_pool {
@@ -307,7 +308,9 @@ static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
     uint32_t lanes = 1, most_units = 0;
+    assert(count <= THREAD_POOL_MOST_PHASES);
     for (uint32_t i = 0; i < count; i++) {
+        assert(phases[i].units > 0 && phases[i].units < THREAD_POOL_MOST_UNITS);
         lanes = phases[i].lanes > lanes ? phases[i].lanes : lanes;
         most_units = phases[i].units > most_units ? phases[i].units : most_units;
     }

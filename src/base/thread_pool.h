@@ -25,7 +25,7 @@ int thread_pool_create(unsigned threads, struct thread_pool **pool, struct smoll
 void thread_pool_destroy(struct thread_pool *pool);
 unsigned thread_pool_size(const struct thread_pool *pool);
 
-enum { THREAD_POOL_MOST_LANES = 16, THREAD_POOL_MOST_PHASES = 10000, THREAD_POOL_MOST_UNITS = 1 << 19 };
+enum { THREAD_POOL_MOST_LANES = 16, THREAD_POOL_MOST_PHASES = 10000, THREAD_POOL_MOST_UNITS = 1 << 20 };
 
 /* unit in [0, lanes * units), thread in [0, size) */
 typedef void thread_pool_function(void *argument, uint32_t unit, unsigned thread);
