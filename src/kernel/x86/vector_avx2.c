@@ -1,6 +1,7 @@
 /* The operations on single vectors with AVX2 and FMA: the bits of kernel/vector.c. */
 #include "kernel/kernel.h"
 #include "kernel/x86/exp_avx2.h"
+#include "kernel/x86/vector_rest.h"
 
 void rmsnorm_avx2(const struct rmsnorm_args *args)
 {
@@ -151,10 +152,7 @@ void swiglu_avx2(const struct swiglu_args *args)
         __m256 below = _mm256_add_ps(one, exp_avx2(_mm256_xor_ps(gate, sign)));
         _mm256_storeu_ps(args->out + i, _mm256_mul_ps(_mm256_div_ps(gate, below), _mm256_loadu_ps(args->up + i)));
     }
-    for (; i < args->size; i++) {
-        float gate = args->gate[i];
-        args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
-    }
+    swiglu_rest(args, i);
 }
 
 void exponentials_avx2(const struct exponentials_args *args)
@@ -173,14 +171,5 @@ void exponentials_avx2(const struct exponentials_args *args)
     double sum[16];
     for (int i = 0; i < 4; i++)
         _mm256_storeu_pd(sum + i * 4, part[i]);
-    for (uint32_t i = whole; i < args->size; i++) {
-        float value = float_exp(args->x[i] - args->maximum);
-        if (args->out)
-            args->out[i] = value;
-        sum[i - whole] += (double)value;
-    }
-    for (uint32_t half = 8; half >= 1; half /= 2)
-        for (uint32_t i = 0; i < half; i++)
-            sum[i] += sum[i + half];
-    *args->sum = sum[0];
+    exponentials_rest(args, whole, sum);
 }

@@ -1,6 +1,7 @@
 /* The operations on single vectors with AVX-512: the bits of kernel/vector.c. */
 #include "kernel/kernel.h"
 #include "kernel/x86/exp_avx512.h"
+#include "kernel/x86/vector_rest.h"
 
 void swiglu_avx512vnni(const struct swiglu_args *args)
 {
@@ -13,10 +14,7 @@ void swiglu_avx512vnni(const struct swiglu_args *args)
         const __m512 below = _mm512_add_ps(one, exp_avx512(opposite));
         _mm512_storeu_ps(args->out + i, _mm512_mul_ps(_mm512_div_ps(gate, below), _mm512_loadu_ps(args->up + i)));
     }
-    for (; i < args->size; i++) {
-        const float gate = args->gate[i];
-        args->out[i] = gate / (1.0f + float_exp(-gate)) * args->up[i];
-    }
+    swiglu_rest(args, i);
 }
 
 void exponentials_avx512vnni(const struct exponentials_args *args)
@@ -35,14 +33,5 @@ void exponentials_avx512vnni(const struct exponentials_args *args)
     double sum[16];
     _mm512_storeu_pd(sum, low);
     _mm512_storeu_pd(sum + 8, high);
-    for (uint32_t i = whole; i < args->size; i++) {
-        const float value = float_exp(args->x[i] - args->maximum);
-        if (args->out)
-            args->out[i] = value;
-        sum[i - whole] += (double)value;
-    }
-    for (uint32_t half = 8; half >= 1; half /= 2)
-        for (uint32_t i = 0; i < half; i++)
-            sum[i] += sum[i + half];
-    *args->sum = sum[0];
+    exponentials_rest(args, whole, sum);
 }
