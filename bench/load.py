@@ -4,7 +4,8 @@
 usage: load.py URL [--users 8] [--turns 3] [--seed 1] ...           a server that runs already
        load.py --compare LLAMA_CPP MODEL [--users 8] ...            smollm and llama-server on the same file, by turns
        load.py --compare LLAMA_CPP MODEL --decode 1,4,8,16 ...      users that only wait for tokens
-       ... --write docs                                             writes docs/load.md or docs/decode.md, and plots
+       load.py URL --beside 8000, or --compare ... --beside 8000    the rhythm of streams while a long prompt is read
+       ... --write docs                                             writes docs/load.md, decode.md or rhythm.md, and plots
 
 Each user holds a conversation: a system prompt that all share, a question, and follow-ups that send the history back. When
 users come, what they ask, how long questions and answers are, who leaves in the middle of an answer (--leavers) and who reads
@@ -17,6 +18,9 @@ percentile; slow readers not counted), tokens a second of all, answers a second 
 --decode: so many users at once, each with a short text to go on with (no chat template, as llama-batched-bench has none) and
 an answer of --tokens tokens; counted is the time in which all of them have their first token and none its last. Beside it
 stands llama-batched-bench, which has no HTTP (the better of -fa on and off). smollm guesses nothing there.
+
+--beside: --users streams, and when each has got --tokens tokens, a prompt of so many words from somebody else; the streams go on
+until each has got as many again after its first token. The time between their tokens alone, before and after, and beside it.
 
 --compare gives each server as many slots as users, measures the limits of the machine before and after each run and drops
 rounds in which one of them moved by more than --tolerance. Only figures of one run can be compared.
@@ -41,6 +45,7 @@ WORDS = ("the a of and sea stone light river garden letter winter engine small o
          "answer question morning paper window number silver forest").split()
 SHARES = {"median": 0.5, "p90": 0.9, "p99": 0.99}
 DECODE_PROMPT = 8  # words, and of llama-batched-bench tokens
+ENDLESS = 16  # times --tokens are the answers of streams beside a prompt, which should not end before it is read
 
 
 class Answer:
@@ -49,7 +54,7 @@ class Answer:
         self.status, self.text = 0, ""
         self.begin = time.monotonic()
         self.times = []  # when text came
-        self.tokens = self.cached = self.left = 0
+        self.tokens = self.cached = self.left = self.prompt = 0
 
     @property
     def ttft(self):
@@ -80,7 +85,7 @@ async def ask(address, messages, answer, leaves_after=None, pause=0.0):
                 continue
             event = json.loads(line[6:])
             if usage := event.get("usage"):
-                answer.tokens = usage["completion_tokens"]
+                answer.tokens, answer.prompt = usage["completion_tokens"], usage["prompt_tokens"]
                 answer.cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
             for choice in event.get("choices", []):
                 delta = choice.get("delta", {})
@@ -320,11 +325,79 @@ def compare_decode(options):
     page.save()
 
 
+# ---- Rhythm ----
+
+async def rhythm(url, options):
+    """Streams alone, then beside a prompt that is read: milliseconds between their tokens."""
+    address = urllib.parse.urlparse(url)
+    answers = [Answer(0, options.tokens * ENDLESS) for _ in range(options.users)]
+    streams = [asyncio.create_task(try_to_ask(address, sentence(random.Random(options.seed * 1000 + i), DECODE_PROMPT), a, options))
+               for i, a in enumerate(answers)]
+
+    async def all_go_on():
+        wanted = [len(a.times) + options.tokens for a in answers]
+        while not any(s.done() for s in streams) and any(len(a.times) < w for a, w in zip(answers, wanted)):
+            await asyncio.sleep(0.05)
+
+    await all_go_on()
+    joined, reader = max(a.times[0] for a in answers if a.times), Answer(0, 1)
+    was_read = await try_to_ask(address, sentence(random.Random(options.seed), options.beside), reader, options)
+    if was_read:
+        await all_go_on()
+    over = [s.done() for s in streams]
+    for stream in streams:
+        stream.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    if not was_read or any(over):
+        raise SystemExit(f"{url}: the prompt was not read (status {reader.status}), or {sum(over)} of {options.users} streams were over "
+                         "before: more --tokens?")
+    began, read = reader.begin, reader.times[0]
+    gaps = [(a, b) for x in answers for a, b in zip(x.times, x.times[1:]) if a > joined]
+    found = {"alone": [b - a for a, b in gaps if b < began or a > read], "beside": [b - a for a, b in gaps if began < a and b < read]}
+    figures = {(what, name): 1000 * percentile(found[what], share) for what in found for name, share in SHARES.items()}
+    return figures | {"prompt tokens": reader.prompt, "first token of the prompt, ms": 1000 * reader.ttft} | {
+        ("times", name): figures["beside", name] / figures["alone", name] for name in SHARES}
+
+
+def rhythm_rows(found):
+    yield ["prompt read in, s"] + [f"{f['first token of the prompt, ms'][0] / 1000:.1f}" for f in found]
+    for name in SHARES:
+        for what in ("alone", "beside"):
+            yield [f"between tokens, {what}, {name}, ms"] + [f"{f[what, name][0]:.1f}" for f in found]
+        yield [f"times, {name}"] + [f"{f['times', name][0]:.2f}" for f in found]
+
+
+def compare_rhythm(options):
+    context = max(options.beside * 5 // 4, options.tokens * ENDLESS) + DECODE_PROMPT * 4
+
+    def play(url):
+        return asyncio.run(rhythm(url, options))
+
+    programs = servers(options, options.users + 1, context, play, "--spec", "off")
+    rounds = Rounds(programs, options.rounds, options.threads, options.tolerance)
+    found = [{key: spread(values) for key, values in rounds.figures[p.name].items()} for p in programs]
+    page = Page(options.write, "rhythm", "Streams beside a long prompt, through HTTP")
+    page.add(f"{pathlib.Path(options.compare[1]).stem}: {options.users} streams of short prompts, and, when each has got "
+             f"{options.tokens} tokens, a prompt of {found[0]['prompt tokens'][0]} tokens from somebody else; {options.threads} "
+             "threads. Medians of rounds.", "")
+    page.table(["", *(p.name for p in programs)], rhythm_rows(found))
+    notes(page, rounds, programs)
+    page.save()
+
+
+def tell_rhythm(options):
+    figures = {key: spread([value]) for key, value in asyncio.run(rhythm(options.url, options)).items()}
+    print(f"{options.users} streams beside a prompt of {figures['prompt tokens'][0]} tokens")
+    for what, figure in rhythm_rows([figures]):
+        print(f"  {what:40} {figure:>8}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", nargs="?", metavar="URL")
     parser.add_argument("--compare", nargs=2, metavar=("LLAMA_CPP", "MODEL"))
     parser.add_argument("--decode", metavar="N,...", type=numbers, help="users that only wait for tokens (with --compare)")
+    parser.add_argument("--beside", metavar="N", type=int, help="words of a prompt that is read beside streams")
     parser.add_argument("--write", metavar="DIR", help="write Markdown and plots there (with --compare)")
     for name, standard, text in (("users", 8, "conversations at once"), ("turns", 3, "questions of each"), ("seed", 1, ""),
                                  ("question", 24, "words of a question"), ("tokens", 48, "of an answer"),
@@ -343,7 +416,9 @@ def main():
         parser.add_argument(f"--{name}", metavar="X", type=float, default=standard, help=f"{text} [{standard}]")
     options = parser.parse_args()
     if options.compare:
-        (compare_decode if options.decode else compare)(options)
+        (compare_decode if options.decode else compare_rhythm if options.beside else compare)(options)
+    elif options.url and options.beside:
+        tell_rhythm(options)
     elif options.url:
         tell(options.url, figures_of(*asyncio.run(storm(options.url, options)), options))
     else:

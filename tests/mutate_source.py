@@ -45,6 +45,8 @@ CHANGES = [
     ("attention does not wait for keys of other lanes", "src/model/forward.c", ".ordered = true", ".ordered = false", "pytest tests/model -q -x -k same_bits"),
     ("tiles cross lanes", "src/model/attention_plan.c", "(token + size) % lane != 0 &&", "1 &&", "build/tests/model/test_attention_plan"),
     ("a piece ends with its matrix's neighbour", "src/model/product.c", "end - before < panels ? end - before : panels", "end - before", "build/tests/model/test_product"),
+    ("layers share their keys", "src/model/kv_cache.h", "(size_t)layer * cache->kv_heads + kv_head", "(size_t)layer * (cache->kv_heads - 1) + kv_head",
+     "build/tests/model/test_kv_cache"),
     ("units stay as large as the first", "src/model/product.c", "(panels - begin) / (2 * threads)", "panels / (2 * threads)", "build/tests/model/test_product"),
     ("chosen tokens stay where they are", "src/model/forward.c", "from = f->wanted[i];", "from = i;", "pytest tests/model -q -x -k same_bits"),
     ("lanes of a product overlap", "src/kernel/x86/matmul_avx512vnni.c", "first = args->first_token * args->input->planes; first < end", "first = 0; first < end", EMULATED),

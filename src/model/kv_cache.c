@@ -15,10 +15,9 @@ int kv_cache_create(struct kv_cache *cache, const struct model_config *config, e
                                .pages = pages,
                                .type = type};
     cache->block = kv_block_bytes(type, config->head_dim);
-    cache->page_stride = cache->block * config->kv_heads;
     size_t bytes;
-    if (!size_multiply(cache->page_stride, (size_t)pages, &bytes) || !size_multiply(bytes, config->layers, &bytes) ||
-        !(cache->data = pages_allocate(bytes))) {
+    if (!size_multiply(cache->block, (size_t)config->kv_heads * config->layers, &cache->page_stride) ||
+        !size_multiply(cache->page_stride, pages, &bytes) || !(cache->data = pages_allocate(bytes))) {
         *cache = (struct kv_cache){0};
         return error_set(error, SMOLLM_ENOMEM, "out of memory for a KV cache of %u pages of %d positions", pages,
                          KV_PAGE_POSITIONS);
@@ -40,10 +39,7 @@ size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_ty
 
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to)
 {
-    for (uint32_t layer = 0; layer < cache->layers; layer++) {
-        uint8_t *base = kv_cache_base(cache, layer, 0);
-        memcpy(base + to * cache->page_stride, base + from * cache->page_stride, cache->page_stride);
-    }
+    memcpy(cache->data + to * cache->page_stride, cache->data + from * cache->page_stride, cache->page_stride);
 }
 
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error)

@@ -1,7 +1,8 @@
 /* The keys and values of all sequences, in pages of 32 positions that sequences hold by number.
  *
- * Memory: [layer][page][KV head] blocks of kernel/attention.h, as f16 or int8. Who owns which page is the engine's
- * business. */
+ * Memory: [page][layer][KV head] blocks of kernel/attention.h, as f16 or int8. A page is one piece, so that a sequence
+ * that grows meets new memory, which the system has to clear, a little at every page instead of much in every layer at
+ * once. Who owns which page is the engine's business. */
 #ifndef MODEL_KV_CACHE_H
 #define MODEL_KV_CACHE_H
 
@@ -18,7 +19,7 @@ struct kv_cache {
     uint32_t pages;
     enum kv_type type;
     size_t block;       /* bytes of one KV head in one page */
-    size_t page_stride; /* bytes from one page to the next within a layer */
+    size_t page_stride; /* bytes of a page, all layers */
     uint8_t *data;
     size_t bytes;
 };
@@ -35,10 +36,10 @@ size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_ty
 /* The first block (page 0) of a layer and KV head; add page * page_stride. */
 static inline uint8_t *kv_cache_base(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head)
 {
-    return cache->data + (size_t)layer * cache->pages * cache->page_stride + kv_head * cache->block;
+    return cache->data + ((size_t)layer * cache->kv_heads + kv_head) * cache->block;
 }
 
-/* Copies a page in all layers. */
+/* Copies a page. */
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to);
 
 /* "f16" or "q8_0", NULL for f16; SMOLLM_EINVAL for another name. */

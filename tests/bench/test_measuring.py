@@ -1,6 +1,7 @@
 """The tools that measure: limits follow from the file, restless rounds are dropped, steps are found, plots are whole, users are
 counted right."""
 import asyncio
+import itertools
 import json
 import os
 import pathlib
@@ -147,3 +148,35 @@ def test_every_server_meets_the_same_users(monkeypatch):
     assert wanted <= set(range(4, 13)) and len(wanted) > 2 and len(leaves) > 1 and pauses == {0.0, 0.1}
     systems = {json.loads(x[0])[0]["content"] for x in storms[0]}
     assert len(systems) == 1 and any(len(json.loads(x[0])) == 4 for x in storms[0])
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_prompt_beside_streams(monkeypatch, ends):
+    clock, reading = [100.0], []
+
+    async def try_to_ask(address, messages, answer, options):
+        if len(messages.split()) == 50:
+            reading.append(True)
+            while not ends and clock[0] < answer.begin + 1:
+                await asyncio.sleep(0)
+            answer.times, answer.prompt = [clock[0]], 51
+            reading.clear()
+            return True
+        for _ in range(30) if ends else itertools.count():
+            clock[0] += 0.020 if reading else 0.010
+            answer.times.append(clock[0])
+            await asyncio.sleep(0)
+        return True
+
+    monkeypatch.setattr(load, "try_to_ask", try_to_ask)
+    monkeypatch.setattr(load, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    options = load_options(users=1, tokens=20, beside=50)
+    if ends:
+        with pytest.raises(SystemExit, match="1 of 1 streams were over"):
+            asyncio.run(load.rhythm("http://nowhere:1", options))
+        return
+    figures = asyncio.run(load.rhythm("http://nowhere:1", options))
+    assert figures["alone", "p99"] == pytest.approx(10) and figures["beside", "median"] == pytest.approx(20)
+    assert figures["times", "p99"] == pytest.approx(2) and figures["prompt tokens"] == 51
+    assert figures["first token of the prompt, ms"] == pytest.approx(1000, rel=0.05)
+    assert ["times, p99", "2.00"] in list(load.rhythm_rows([{key: (x, x, x) for key, x in figures.items()}]))

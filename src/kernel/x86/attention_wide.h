@@ -377,7 +377,10 @@ static void add_range(struct work *work, uint32_t range, uint32_t positions)
     for (uint32_t b = first; b < first + ATTENTION_RANGE && b * ATTENTION_BLOCK < positions; b++) {
         work->block_position = b * ATTENTION_BLOCK;
         const uint32_t next = (b + 1) * ATTENTION_BLOCK < positions ? b + 1 : b;
+        const uint32_t after = (next + 1) * ATTENTION_BLOCK < positions ? next + 1 : next;
         work->next = args->cache + args->pages[next] * args->page_stride;
+        /* One line of the block after that, for its address to be translated in time. */
+        fetch(args->cache + args->pages[after] * args->page_stride, 0);
         add_block(work, args->cache + args->pages[b] * args->page_stride);
     }
 }
