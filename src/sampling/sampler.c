@@ -1,10 +1,19 @@
 #include "sampling/sampler.h"
 
+#include "base/half.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
 
 #include <stdlib.h>
+
+enum {
+    TOGETHER = 256,     /* values that are looked at in vectors before any of them decides anything */
+    MOST_INSERTED = 32, /* candidates that are not worth a radix sort */
+    DIGITS = 3,         /* of the bits of a weight: 1 is 0x3f800000 */
+    DIGIT_BITS = 10,
+    DIGIT_VALUES = 1 << DIGIT_BITS
+};
 
 int sampler_scratch_create(struct sampler_scratch *s, uint32_t vocabulary, const struct kernel_table *kernels,
                            struct smollm_error *error)
@@ -13,7 +22,8 @@ int sampler_scratch_create(struct sampler_scratch *s, uint32_t vocabulary, const
     s->logits = array_allocate(vocabulary, sizeof *s->logits);
     s->weights = array_allocate(vocabulary, sizeof *s->weights);
     s->candidates = array_allocate(vocabulary, sizeof *s->candidates);
-    if (!s->logits || !s->weights || !s->candidates) {
+    s->sorted = array_allocate(vocabulary, sizeof *s->sorted);
+    if (!s->logits || !s->weights || !s->candidates || !s->sorted) {
         sampler_scratch_destroy(s);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for sampling");
     }
@@ -25,6 +35,7 @@ void sampler_scratch_destroy(struct sampler_scratch *s)
     free(s->logits);
     free(s->weights);
     free(s->candidates);
+    free(s->sorted);
     *s = (struct sampler_scratch){0};
 }
 
@@ -106,19 +117,38 @@ double random_uniform(uint64_t seed, uint64_t n)
     return (double)(z >> 11) * 0x1p-53;
 }
 
+/* The bits of a float as a number of the same order (-0 below 0), and back: comparisons of integers, with no branch
+ * between them, are what compilers turn into vectors. */
+static int32_t order_of(int32_t bits)
+{
+    return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
 int32_t logits_greatest(const float *logits, uint32_t count)
 {
     float most = -__builtin_inff();
-    int32_t best = -1;
-    for (uint32_t i = 0; i < count; i++) {
-        if (logits[i] > most) {
-            most = logits[i];
-            best = (int32_t)i;
+    uint32_t where = 0;
+    for (uint32_t begin = 0; begin < count; begin += TOGETHER) {
+        const uint32_t size = count - begin < TOGETHER ? count - begin : TOGETHER;
+        int32_t greatest = INT32_MIN, is_nan = 0;
+        for (uint32_t i = 0; i < size; i++) {
+            const int32_t bits = (int32_t)float_bits(logits[begin + i]), order = order_of(bits);
+            greatest = order > greatest ? order : greatest;
+            is_nan |= (bits & INT32_MAX) > 0x7f800000;
         }
-        if (logits[i] != logits[i])
+        if (is_nan)
             return -1;
+        const float value = float_from_bits((uint32_t)order_of(greatest));
+        if (value > most) {
+            most = value;
+            where = begin;
+        }
     }
-    return best;
+    if (most == -__builtin_inff())
+        return -1;
+    while (logits[where] != most)
+        where++;
+    return (int32_t)where;
 }
 
 double logits_log_sum(const struct kernel_table *kernels, const float *logits, uint32_t count)
@@ -167,22 +197,73 @@ static void apply_penalties(struct sampler *sampler, float *logits, const int32_
                 logits[id] -= o->presence_penalty + (float)sampler->generated[id] * o->frequency_penalty;
 }
 
-static int compare_candidates(const void *a, const void *b)
+/* Few candidates, likeliest first; equals stay in the order of their ids. */
+static void insert_sorted(struct candidate *candidates, uint32_t count)
 {
-    const struct candidate *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight < y->weight ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
+    for (uint32_t i = 1; i < count; i++) {
+        const struct candidate moved = candidates[i];
+        uint32_t at = i;
+        for (; at > 0 && candidates[at - 1].weight < moved.weight; at--)
+            candidates[at] = candidates[at - 1];
+        candidates[at] = moved;
+    }
+}
+
+/* The place of a weight, at most 1, in descending order; and ten bits of it. */
+static uint32_t digit_of(float weight, int digit)
+{
+    return (0x3fffffff - float_bits(weight)) >> digit * DIGIT_BITS & (DIGIT_VALUES - 1);
+}
+
+/* Likeliest first, ties by the lower id: candidates come in the order of their ids, and a radix sort keeps it. */
+static void sort_candidates(struct sampler_scratch *s, uint32_t count)
+{
+    uint32_t places[DIGITS][DIGIT_VALUES] = {0};
+    if (count <= MOST_INSERTED) {
+        insert_sorted(s->candidates, count);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        for (int digit = 0; digit < DIGITS; digit++)
+            places[digit][digit_of(s->candidates[i].weight, digit)]++;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        uint32_t before = 0;
+        for (uint32_t value = 0; value < DIGIT_VALUES; value++) {
+            const uint32_t its = places[digit][value];
+            places[digit][value] = before;
+            before += its;
+        }
+        for (uint32_t i = 0; i < count; i++)
+            s->sorted[places[digit][digit_of(s->candidates[i].weight, digit)]++] = s->candidates[i];
+        struct candidate *other = s->sorted;
+        s->sorted = s->candidates;
+        s->candidates = other;
+    }
+}
+
+/* Whether any of the weights, which are not negative, is at least `least`. */
+static bool has_weight(const float *weights, uint32_t count, float least)
+{
+    const int32_t bits = (int32_t)float_bits(least);
+    int32_t has = 0;
+    for (uint32_t i = 0; i < count; i++)
+        has |= (int32_t)float_bits(weights[i]) >= bits;
+    return has != 0;
 }
 
 /* Fills candidates, sorted, with the tokens of at least `least` weight; returns how many. */
 static uint32_t gather(struct sampler_scratch *s, float least)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < s->vocabulary; i++)
-        if (s->weights[i] >= least && s->weights[i] > 0.0f)
-            s->candidates[count++] = (struct candidate){s->weights[i], (int32_t)i};
-    qsort(s->candidates, count, sizeof *s->candidates, compare_candidates);
+    for (uint32_t begin = 0; begin < s->vocabulary; begin += TOGETHER) {
+        const uint32_t end = s->vocabulary - begin < TOGETHER ? s->vocabulary : begin + TOGETHER;
+        if (!has_weight(s->weights + begin, end - begin, least))
+            continue;
+        for (uint32_t i = begin; i < end; i++)
+            if (s->weights[i] >= least && s->weights[i] > 0.0f)
+                s->candidates[count++] = (struct candidate){s->weights[i], (int32_t)i};
+    }
+    sort_candidates(s, count);
     return count;
 }
 
@@ -244,36 +325,31 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
     return s->candidates[0].id;
 }
 
-/* Whether the answer is the greatest logit as it is, which one pass over the vocabulary finds. */
-static bool takes_greatest(const struct smollm_sampling *o)
+/* Whether logits are not taken as they are. */
+static bool changes_logits(const struct smollm_sampling *o)
 {
-    return o->temperature <= 0.0f && o->logit_bias_count == 0 && o->repetition_penalty == 1.0f &&
-           o->presence_penalty == 0.0f && o->frequency_penalty == 0.0f;
+    return o->logit_bias_count > 0 || o->repetition_penalty != 1.0f || o->presence_penalty != 0.0f ||
+           o->frequency_penalty != 0.0f;
 }
 
 int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const float *logits, const int32_t *history,
                  uint32_t history_count, int32_t *token)
 {
     const struct smollm_sampling *o = &sampler->options;
-    int32_t best = logits_greatest(logits, s->vocabulary);
-    if (best < 0)
-        return SMOLLM_ENUMERIC;
-    if (takes_greatest(o) && logits[best] - logits[best] == 0.0f) {
-        sampler->generated[best]++;
-        *token = best;
-        return 0;
+    if (changes_logits(o)) {
+        memcpy(s->logits, logits, s->vocabulary * sizeof *logits);
+        for (size_t i = 0; i < o->logit_bias_count; i++)
+            s->logits[o->logit_bias[i].token] += o->logit_bias[i].bias;
+        apply_penalties(sampler, s->logits, history, history_count);
+        logits = s->logits;
     }
-    memcpy(s->logits, logits, s->vocabulary * sizeof *logits);
-    for (size_t i = 0; i < o->logit_bias_count; i++)
-        s->logits[o->logit_bias[i].token] += o->logit_bias[i].bias;
-    apply_penalties(sampler, s->logits, history, history_count);
-    best = logits_greatest(s->logits, s->vocabulary);
-    if (best < 0 || s->logits[best] - s->logits[best] != 0.0f)
+    int32_t best = logits_greatest(logits, s->vocabulary);
+    if (best < 0 || logits[best] - logits[best] != 0.0f)
         return SMOLLM_ENUMERIC;
     if (o->temperature > 0.0f) {
-        float maximum = s->logits[best];
+        const float maximum = logits[best];
         for (uint32_t i = 0; i < s->vocabulary; i++)
-            s->weights[i] = (s->logits[i] - maximum) / o->temperature;
+            s->weights[i] = (logits[i] - maximum) / o->temperature;
         double total;
         struct exponentials_args args = {.x = s->weights, .out = s->weights, .sum = &total, .size = s->vocabulary};
         s->kernels->exponentials(&args);

@@ -22,6 +22,7 @@ struct sampler_scratch {
     float *logits;
     float *weights;
     struct candidate *candidates;
+    struct candidate *sorted; /* changes places with candidates */
 };
 int sampler_scratch_create(struct sampler_scratch *scratch, uint32_t vocabulary, const struct kernel_table *kernels,
                            struct smollm_error *error);

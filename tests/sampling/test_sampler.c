@@ -76,6 +76,8 @@ static void equals_the_naive_version(void **state)
         float spread = round % 3 == 0 ? 1.0f : round % 3 == 1 ? 8.0f : 0.01f;
         for (int i = 0; i < VOCABULARY; i++)
             logits[i] = (uniform() * 2 - 1) * spread + (i % 50 == 0 ? spread : 0);
+        for (int i = 0; i < VOCABULARY && round % 11 == 0; i++) /* many equal ones */
+            logits[i] = roundf(logits[i]);
         struct smollm_sampling o = smollm_sampling_default();
         o.temperature = 0.2f + uniform() * 1.5f;
         o.top_k = round % 4 == 0 ? 1 + (int)(uniform() * 100) : 0;
@@ -101,6 +103,30 @@ static void zero_temperature_is_greedy(void **state)
     assert_int_equal(draw(logits, &o), 7);
     o.logit_bias_count = 2;
     assert_int_equal(draw(logits, &o), 450);
+}
+
+/* Ties, zeros of both signs, infinities and NaN at any place, in any number of logits. */
+static void the_greatest_is_the_first_of_its_kind(void **state)
+{
+    static const float values[] = {1.0f,    2.0f,    2.0f,     0.0f,      -0.0f,    -3.0f,     1e-45f,
+                                   -1e-45f, 3.4e38f, INFINITY, -INFINITY, -3.4e38f, 0x1p-126f, 7.0f};
+    const uint32_t kinds = sizeof values / sizeof *values;
+    static float logits[1000];
+    for (int round = 0; round < 20000; round++) {
+        const uint32_t count = (uint32_t)(uniform() * 1000), least = (uint32_t)(uniform() * (float)kinds),
+                       most = (uint32_t)(uniform() * (float)kinds);
+        int32_t want = -1;
+        for (uint32_t i = 0; i < count; i++) {
+            logits[i] = values[least < most ? least + (uint32_t)(uniform() * (float)(most - least)) : least];
+            if (logits[i] > (want < 0 ? -INFINITY : logits[want]))
+                want = (int32_t)i;
+        }
+        assert_int_equal(logits_greatest(logits, count), want);
+        if (count > 0) {
+            logits[(uint32_t)(uniform() * (float)count)] = uniform() < 0.5f ? NAN : -NAN;
+            assert_int_equal(logits_greatest(logits, count), -1);
+        }
+    }
 }
 
 static void penalties_push_tokens_down(void **state)
@@ -147,6 +173,21 @@ static void draws_follow_the_probabilities(void **state)
     assert_in_range(counts[10], 14500, 15500);
     assert_in_range(counts[20], 8600, 9400);
     assert_in_range(counts[30], 5600, 6400);
+}
+
+/* Two likely tokens, wherever they are, are drawn about as often. */
+static void no_place_is_overlooked(void **state)
+{
+    static const int32_t places[] = {0, 1, 254, 255, 256, 257, VOCABULARY - 2, VOCABULARY - 1};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        float logits[VOCABULARY] = {0};
+        logits[100] = logits[places[i]] = 40.0f;
+        struct smollm_sampling o = smollm_sampling_default();
+        int drawn = 0;
+        for (o.seed = 0; o.seed < 1000; o.seed++)
+            drawn += draw(logits, &o) == places[i];
+        assert_in_range(drawn, 400, 600);
+    }
 }
 
 static void broken_logits_are_an_error(void **state)
@@ -204,9 +245,14 @@ int main(void)
         sampler_create(&sampler, VOCABULARY, NULL) < 0)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_the_naive_version),   cmocka_unit_test(zero_temperature_is_greedy),
-        cmocka_unit_test(penalties_push_tokens_down), cmocka_unit_test(draws_follow_the_probabilities),
-        cmocka_unit_test(broken_logits_are_an_error), cmocka_unit_test(logprobs_and_top),
+        cmocka_unit_test(the_greatest_is_the_first_of_its_kind),
+        cmocka_unit_test(equals_the_naive_version),
+        cmocka_unit_test(zero_temperature_is_greedy),
+        cmocka_unit_test(penalties_push_tokens_down),
+        cmocka_unit_test(draws_follow_the_probabilities),
+        cmocka_unit_test(no_place_is_overlooked),
+        cmocka_unit_test(broken_logits_are_an_error),
+        cmocka_unit_test(logprobs_and_top),
         cmocka_unit_test(wrong_options_are_named),
     };
     int failed = cmocka_run_group_tests_name("sampler", tests, NULL, NULL);
