@@ -175,7 +175,7 @@ static void draws_follow_the_probabilities(void **state)
     assert_in_range(counts[30], 5600, 6400);
 }
 
-/* Two likely tokens, wherever they are, are drawn about as often. */
+/* Two likely tokens, wherever they are, are drawn about as often, and a likelier one alone is the first. */
 static void no_place_is_overlooked(void **state)
 {
     static const int32_t places[] = {0, 1, 254, 255, 256, 257, VOCABULARY - 2, VOCABULARY - 1};
@@ -187,6 +187,9 @@ static void no_place_is_overlooked(void **state)
         for (o.seed = 0; o.seed < 1000; o.seed++)
             drawn += draw(logits, &o) == places[i];
         assert_in_range(drawn, 400, 600);
+        logits[places[i]] = 41.0f;
+        o.top_k = 1;
+        assert_int_equal(draw(logits, &o), places[i]);
     }
 }
 
