@@ -472,6 +472,14 @@ static void exponentials_unit(void *argument, uint32_t unit, unsigned thread)
     c->bench->kernels.exponentials(&args);
 }
 
+static void peaks_unit(void *argument, uint32_t unit, unsigned thread)
+{
+    const struct vector_case *c = argument;
+    const size_t at = (size_t)thread * c->size;
+    const struct peaks_args args = {c->x + at, c->out + at, c->size};
+    c->bench->kernels.peaks(&args);
+}
+
 /* x is a key and y a value of `size`; codes have room for a block. */
 static void kv_store_unit(void *argument, uint32_t unit, unsigned thread)
 {
@@ -598,6 +606,12 @@ static void bench_exponentials(struct bench *b)
 {
     vector_bench(b, exponentials_unit, 128256, 0, 8);
     vector_bench(b, exponentials_unit, 49152, 0, 8);
+}
+
+static void bench_peaks(struct bench *b)
+{
+    vector_bench(b, peaks_unit, 128256, 0, 4.125);
+    vector_bench(b, peaks_unit, 49152, 0, 4.125);
 }
 
 /* ---- The program ---- */

@@ -88,7 +88,7 @@ static double time_prefill(struct pass *pass, uint32_t tokens, uint32_t depth)
                                                    .position = depth + first + i,
                                                    .pages = pass->pages,
                                                    .wants_logits = first + i + 1 == tokens};
-        forward_run(&pass->forward, pass->tokens, count, pass->logits);
+        forward_run(&pass->forward, pass->tokens, count, pass->logits, pass->peaks);
     }
     return clock_seconds() - begin;
 }
@@ -104,7 +104,7 @@ static double time_decode(struct pass *pass, uint32_t batch, uint32_t steps, uin
                                                    .position = depth + step,
                                                    .pages = pass->pages + (size_t)i * pages_each,
                                                    .wants_logits = true};
-        forward_run(&pass->forward, pass->tokens, batch, pass->logits);
+        forward_run(&pass->forward, pass->tokens, batch, pass->logits, pass->peaks);
     }
     return clock_seconds() - begin;
 }

@@ -30,7 +30,9 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     p->pages = array_allocate(page_count, sizeof *p->pages);
     p->tokens = array_allocate(batch, sizeof *p->tokens);
     p->logits = array_allocate((size_t)logit_rows * config->vocabulary, sizeof *p->logits);
-    RETURN_ERROR_IF(!p->pages || !p->tokens || !p->logits, error, SMOLLM_ENOMEM, "out of memory for logits");
+    p->peaks = array_allocate((size_t)logit_rows * peak_count(config->vocabulary), sizeof *p->peaks);
+    RETURN_ERROR_IF(!p->pages || !p->tokens || !p->logits || !p->peaks, error, SMOLLM_ENOMEM,
+                    "out of memory for logits");
     for (uint32_t i = 0; i < page_count; i++)
         p->pages[i] = page_count - 1 - i;
     return 0;
@@ -41,6 +43,7 @@ void pass_destroy(struct pass *p)
     free(p->pages);
     free(p->tokens);
     free(p->logits);
+    free(p->peaks);
     forward_destroy(&p->forward);
     kv_cache_destroy(&p->cache);
     weights_free(&p->weights);

@@ -13,6 +13,7 @@ struct pass {
     uint32_t *pages; /* all pages of the cache, not in order, so that nothing can rely on them lying side by side */
     struct batch_token *tokens; /* [batch] */
     float *logits;              /* [logit rows][vocabulary] */
+    float *peaks;               /* [logit rows][peak_count(vocabulary)] */
 };
 
 /* Loads the model and allocates for `positions` in all and passes of ubatch-size tokens; options give threads and

@@ -34,10 +34,10 @@ struct scoring {
     double sum;
 };
 
-static void score(struct scoring *s, uint32_t position, const float *logits, uint32_t vocabulary)
+static void score(struct scoring *s, uint32_t position, const struct logits *logits)
 {
     int32_t id = s->ids.data[position];
-    double logprob = (double)logits[id] - logits_log_sum(&s->kernels, logits, vocabulary);
+    double logprob = (double)logits->values[id] - logits_log_sum(&s->kernels, logits);
     s->sum += logprob;
     if (!s->options->per_token)
         return;
@@ -54,15 +54,19 @@ static int score_reference(struct scoring *s, const struct gguf_file *file, cons
     uint32_t count = (uint32_t)s->ids.count;
     int status = reference_create(file, config, count, &reference, error);
     float *logits = array_allocate(config->vocabulary, sizeof *logits);
-    if (status == 0 && !logits)
+    float *peaks = array_allocate(peak_count(config->vocabulary), sizeof *peaks);
+    if (status == 0 && (!logits || !peaks))
         status = error_set(error, SMOLLM_ENOMEM, "out of memory for logits");
     for (uint32_t i = 0; i + 1 < count && status == 0; i++) {
         status = reference_step(reference, s->ids.data[i], logits, error);
-        if (status == 0)
-            score(s, i + 1, logits, config->vocabulary);
+        if (status == 0) {
+            const struct logits seen = logits_look_at(&s->kernels, logits, config->vocabulary, peaks);
+            score(s, i + 1, &seen);
+        }
         progress_update(&s->progress, i + 1, count);
     }
     free(logits);
+    free(peaks);
     reference_destroy(reference);
     return status;
 }
@@ -77,9 +81,13 @@ static int score_pass(struct scoring *s, const struct gguf_file *file, const str
         uint32_t size = count - 1 - first < chunk ? count - 1 - first : chunk;
         for (uint32_t i = 0; i < size; i++)
             p.tokens[i] = (struct batch_token){s->ids.data[first + i], first + i, p.pages, true};
-        forward_run(&p.forward, p.tokens, size, p.logits);
-        for (uint32_t i = 0; i < size; i++)
-            score(s, first + i + 1, p.logits + (size_t)i * config->vocabulary, config->vocabulary);
+        forward_run(&p.forward, p.tokens, size, p.logits, p.peaks);
+        for (uint32_t i = 0; i < size; i++) {
+            const struct logits logits = {.values = p.logits + (size_t)i * config->vocabulary,
+                                          .peaks = p.peaks + (size_t)i * peak_count(config->vocabulary),
+                                          .count = config->vocabulary};
+            score(s, first + i + 1, &logits);
+        }
         progress_update(&s->progress, first + size, count);
     }
     pass_destroy(&p);

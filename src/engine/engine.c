@@ -237,8 +237,10 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     engine->order = array_allocate(o->parallel, sizeof(struct slot *));
     engine->batch = array_allocate(most, sizeof *engine->batch);
     engine->logits = array_allocate((size_t)(o->parallel + DRAFT_ROWS) * c->vocabulary, sizeof *engine->logits);
+    engine->peaks =
+        array_allocate((size_t)(o->parallel + DRAFT_ROWS) * peak_count(c->vocabulary), sizeof *engine->peaks);
     RETURN_ERROR_IF(!engine->shares.owners || !engine->places || !engine->slots || !engine->order || !engine->batch ||
-                        !engine->logits,
+                        !engine->logits || !engine->peaks,
                     error, SMOLLM_ENOMEM, "out of memory for %u conversations", o->parallel);
     for (uint32_t i = 0; i <= o->parallel && status == 0; i++)
         status = slot_create(&engine->slots[i], o->context, c->vocabulary, error);
@@ -300,6 +302,7 @@ void engine_destroy(struct engine *engine)
     history_destroy(&engine->history);
     free(engine->batch);
     free(engine->logits);
+    free(engine->peaks);
     sampler_scratch_destroy(&engine->scratch);
     forward_destroy(&engine->forward);
     page_cache_destroy(&engine->pages);

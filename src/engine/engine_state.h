@@ -37,6 +37,7 @@ struct engine {
     uint32_t active;     /* how many there are */
     struct batch_token *batch;
     float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
+    float *peaks;  /* of the logits */
     struct shares shares;
     uint32_t *places; /* scratch of queue_tell_places */
     pthread_t thread;

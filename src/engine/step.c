@@ -201,19 +201,24 @@ static struct pass plan(struct engine *engine)
 
 /* ---- Tokens ---- */
 
-static void fill_logprobs(struct engine *engine, const float *logits, int alternatives, struct engine_token *token)
+static struct engine_logprob logprob_of(const struct logits *logits, int32_t id, double log_sum)
 {
-    uint32_t vocabulary = engine->weights->config.vocabulary;
-    double log_sum = logits_log_sum(&engine->forward.kernels, logits, vocabulary);
-    token->chosen = (struct engine_logprob){token->id, (float)((double)logits[token->id] - log_sum)};
+    return (struct engine_logprob){id, (float)((double)logits->values[id] - log_sum)};
+}
+
+static void fill_logprobs(struct engine *engine, const struct logits *logits, int alternatives,
+                          struct engine_token *token)
+{
+    double log_sum = logits_log_sum(&engine->forward.kernels, logits);
+    token->chosen = logprob_of(logits, token->id, log_sum);
     int32_t ids[ENGINE_MOST_ALTERNATIVES];
-    logits_top(logits, vocabulary, ids, (uint32_t)alternatives);
+    logits_top(logits, ids, (uint32_t)alternatives);
     for (int i = 0; i < alternatives && ids[i] >= 0; i++)
-        token->top[token->top_count++] = (struct engine_logprob){ids[i], (float)((double)logits[ids[i]] - log_sum)};
+        token->top[token->top_count++] = logprob_of(logits, ids[i], log_sum);
 }
 
 /* Draws the next token of a slot and hands it over; false when the sequence has ended. */
-static bool draw_token(struct engine *engine, struct slot *slot, const float *logits)
+static bool draw_token(struct engine *engine, struct slot *slot, const struct logits *logits)
 {
     struct engine_sequence *s = slot->sequence;
     const struct engine_request *request = &s->request;
@@ -255,7 +260,6 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
     const uint32_t vocabulary = engine->weights->config.vocabulary, drafted = slot->drafted;
-    const float *logits = engine->logits + (size_t)slot->first_row * vocabulary;
     uint32_t right = 0;
     slot->drafted = 0;
     s->drafted += drafted;
@@ -263,7 +267,11 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
     for (;;) {
         /* Drawing overwrites the guess. */
         const int32_t guess = right < drafted ? s->tokens[s->token_count] : -1;
-        if (!draw_token(engine, slot, logits + (size_t)right * vocabulary))
+        const size_t row = slot->first_row + right;
+        const struct logits logits = {.values = engine->logits + row * vocabulary,
+                                      .peaks = engine->peaks + row * peak_count(vocabulary),
+                                      .count = vocabulary};
+        if (!draw_token(engine, slot, &logits))
             return;
         if (right == drafted || s->tokens[s->token_count - 1] != guess || !slot_is_ready(slot))
             break;
@@ -309,7 +317,7 @@ bool step_run(struct engine *engine)
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     engine_meter_pages(&engine->meter, &engine->pages);
     const uint64_t begin = clock_nanoseconds();
-    forward_run(&engine->forward, engine->batch, pass.size, engine->logits);
+    forward_run(&engine->forward, engine->batch, pass.size, engine->logits, engine->peaks);
     pacer_note(&engine->pacer, pass.streams, pass.size - pass.stream_tokens,
                (double)(clock_nanoseconds() - begin) * 1e-9);
     for (uint32_t i = 0; i < engine->active; i++)

@@ -93,6 +93,20 @@ struct exponentials_args {
     float maximum;
 };
 
+/* peaks[i] = the greatest of x[i * PEAK_VALUES] and those behind it, the last of what is left; 0 is above -0. NaN where
+ * one of them is. */
+enum { PEAK_VALUES = 32 };
+struct peaks_args {
+    const float *x;
+    float *peaks; /* [peak_count(size)] */
+    uint32_t size;
+};
+
+static inline uint32_t peak_count(uint32_t size)
+{
+    return size / PEAK_VALUES + (size % PEAK_VALUES > 0);
+}
+
 #define KERNEL_LIST(X)                                                                                                 \
     X(matmul)                                                                                                          \
     X(kv_store)                                                                                                        \
@@ -102,7 +116,8 @@ struct exponentials_args {
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \
-    X(exponentials)
+    X(exponentials)                                                                                                    \
+    X(peaks)
 
 #define KERNEL_AVX2_LIST(X)                                                                                            \
     X(matmul)                                                                                                          \
@@ -113,7 +128,8 @@ struct exponentials_args {
     X(rmsnorm)                                                                                                         \
     X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \
-    X(exponentials)
+    X(exponentials)                                                                                                    \
+    X(peaks)
 
 /* The other operations gain little from wider registers and stay as AVX2 has them. */
 #define KERNEL_AVX512VNNI_LIST(X)                                                                                      \

@@ -13,7 +13,8 @@ enum {
     MOST_JOINED_TOKENS = 2,
     MOST_JOINED_POSITIONS = 512,
     /* Rows of activations in a lane that is still worth unpacking weights for. */
-    LEAST_LANE_ROWS = 48
+    LEAST_LANE_ROWS = 48,
+    HEAD_PANELS = 64
 };
 
 /* ---- Products ---- */
@@ -361,6 +362,40 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     }
 }
 
+/* ---- Logits ---- */
+
+_Static_assert(PANEL_ROWS % PEAK_VALUES == 0, "a panel's logits have peaks of their own");
+
+/* Peaks of some panels' logits, of all tokens. */
+static void find_peaks(const struct forward *f, const struct product *p, const struct piece *piece)
+{
+    const uint32_t vocabulary = f->weights->config.vocabulary;
+    const uint32_t first = piece->first_panel * PANEL_ROWS, end = piece->last_panel * PANEL_ROWS;
+    for (uint32_t token = 0; token < p->input->tokens; token++) {
+        const struct peaks_args args = {.x = p->out[0] + (size_t)token * vocabulary + first,
+                                        .peaks =
+                                            f->peaks + (size_t)token * peak_count(vocabulary) + first / PEAK_VALUES,
+                                        .size = (end < vocabulary ? end : vocabulary) - first};
+        f->kernels.peaks(&args);
+    }
+}
+
+/* A few panels at a time, whose logits are still in the cache when their peaks are looked for. */
+static void head_unit(void *user, uint32_t unit, unsigned thread)
+{
+    const struct forward *f = user;
+    const struct product *p = &f->plan->head;
+    struct piece all = {0};
+    (void)product_next_piece(p, unit, &all);
+    for (struct piece few = all; few.first_panel < all.last_panel; few.first_panel = few.last_panel) {
+        few.last_panel = few.first_panel + HEAD_PANELS;
+        few.last_panel = few.last_panel < all.last_panel ? few.last_panel : all.last_panel;
+        product_multiply(p, &few, 0);
+        if (f->peaks)
+            find_peaks(f, p, &few);
+    }
+}
+
 /* ---- The pass ---- */
 
 /* So little attention that sharing it is not worth a wait. */
@@ -467,7 +502,7 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
                                   : token_phase(attention_norm_unit, pass + 1, f->lanes));
 }
 
-void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits)
+void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits, float *peaks)
 {
     struct forward_plan *plan = f->plan;
     const bool stores = sequences_differ(tokens, count);
@@ -482,13 +517,19 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
     f->lanes = lanes_of(f, count, stores);
     attention_plan_make(&f->attention, tokens, count, f->lanes.tokens);
     plan->head.out[0] = logits;
+    f->peaks = peaks;
     plan->phase_count = 0;
     add_phase(plan, token_phase(embed_unit, &plan->layers[0], f->lanes),
               (struct planned){.operation = OPERATION_embed});
     for (uint32_t layer = 0; layer < layers; layer++)
         plan_layer(plan, &plan->layers[layer], stores, wanted);
-    if (wanted > 0)
-        plan_product(f, OPERATION_head, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
+    if (wanted > 0) {
+        struct thread_pool_phase phase =
+            product_phase(f, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
+        phase.run = head_unit;
+        phase.argument = f;
+        add_phase(plan, phase, (struct planned){.operation = OPERATION_head, .product = &plan->head});
+    }
     if (f->profile)
         forward_run_profiled(f);
     else

@@ -38,6 +38,7 @@ struct forward {
     uint32_t token_count;
     struct lanes lanes;
     uint32_t *wanted; /* [most_tokens]: tokens that want logits */
+    float *peaks;     /* of their logits, or NULL */
 };
 
 /* planes: of the int8 activations, 1 or 2. weights, cache and pool are borrowed until forward_destroy. */
@@ -52,8 +53,11 @@ void forward_destroy(struct forward *forward);
 #define PRECISE_PARAMETERS 1000000000
 int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error);
 
-/* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order. Allocates
- * nothing and cannot fail; logits that are not finite say that the sequence must end. */
-void forward_run(struct forward *forward, const struct batch_token *tokens, uint32_t count, float *logits);
+/* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order; and, where
+ * peaks is not NULL, what kernels.peaks finds in them, [tokens that want them][peak_count(vocabulary)], while they are
+ * in the cache of the thread that made them. Allocates nothing and cannot fail; logits that are not finite say that the
+ * sequence must end. */
+void forward_run(struct forward *forward, const struct batch_token *tokens, uint32_t count, float *logits,
+                 float *peaks);
 
 #endif

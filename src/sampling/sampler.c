@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    TOGETHER = 256,     /* values that are looked at in vectors before any of them decides anything */
+    TOGETHER = 256,     /* weights that are looked at in vectors before any of them decides anything */
     MOST_INSERTED = 32, /* candidates that are not worth a radix sort */
     DIGITS = 3,         /* of the bits of a weight: 1 is 0x3f800000 */
     DIGIT_BITS = 10,
@@ -21,9 +21,10 @@ int sampler_scratch_create(struct sampler_scratch *s, uint32_t vocabulary, const
     *s = (struct sampler_scratch){.vocabulary = vocabulary, .kernels = kernels};
     s->logits = array_allocate(vocabulary, sizeof *s->logits);
     s->weights = array_allocate(vocabulary, sizeof *s->weights);
+    s->peaks = array_allocate(peak_count(vocabulary), sizeof *s->peaks);
     s->candidates = array_allocate(vocabulary, sizeof *s->candidates);
     s->sorted = array_allocate(vocabulary, sizeof *s->sorted);
-    if (!s->logits || !s->weights || !s->candidates || !s->sorted) {
+    if (!s->logits || !s->weights || !s->peaks || !s->candidates || !s->sorted) {
         sampler_scratch_destroy(s);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for sampling");
     }
@@ -34,6 +35,7 @@ void sampler_scratch_destroy(struct sampler_scratch *s)
 {
     free(s->logits);
     free(s->weights);
+    free(s->peaks);
     free(s->candidates);
     free(s->sorted);
     *s = (struct sampler_scratch){0};
@@ -117,58 +119,56 @@ double random_uniform(uint64_t seed, uint64_t n)
     return (double)(z >> 11) * 0x1p-53;
 }
 
-/* The bits of a float as a number of the same order (-0 below 0), and back: comparisons of integers, with no branch
- * between them, are what compilers turn into vectors. */
-static int32_t order_of(int32_t bits)
+struct logits logits_look_at(const struct kernel_table *kernels, const float *values, uint32_t count, float *peaks)
 {
-    return bits ^ ((bits >> 31) & INT32_MAX);
+    const struct peaks_args args = {.x = values, .peaks = peaks, .size = count};
+    kernels->peaks(&args);
+    return (struct logits){.values = values, .peaks = peaks, .count = count};
 }
 
-int32_t logits_greatest(const float *logits, uint32_t count)
+int32_t logits_greatest(const struct logits *logits)
 {
     float most = -__builtin_inff();
-    uint32_t where = 0;
-    for (uint32_t begin = 0; begin < count; begin += TOGETHER) {
-        const uint32_t size = count - begin < TOGETHER ? count - begin : TOGETHER;
-        int32_t greatest = INT32_MIN, is_nan = 0;
-        for (uint32_t i = 0; i < size; i++) {
-            const int32_t bits = (int32_t)float_bits(logits[begin + i]), order = order_of(bits);
-            greatest = order > greatest ? order : greatest;
-            is_nan |= (bits & INT32_MAX) > 0x7f800000;
-        }
-        if (is_nan)
+    int32_t where = -1;
+    for (uint32_t i = 0; i < peak_count(logits->count); i++) {
+        const float peak = logits->peaks[i];
+        if (peak != peak)
             return -1;
-        const float value = float_from_bits((uint32_t)order_of(greatest));
-        if (value > most) {
-            most = value;
-            where = begin;
+        if (peak > most) {
+            most = peak;
+            where = (int32_t)(i * PEAK_VALUES);
         }
     }
-    if (most == -__builtin_inff())
-        return -1;
-    while (logits[where] != most)
+    while (where >= 0 && logits->values[where] != most)
         where++;
-    return (int32_t)where;
+    return where;
 }
 
-double logits_log_sum(const struct kernel_table *kernels, const float *logits, uint32_t count)
+double logits_log_sum(const struct kernel_table *kernels, const struct logits *logits)
 {
-    int32_t best = logits_greatest(logits, count);
-    float maximum = best < 0 ? 0.0f : logits[best];
+    int32_t best = logits_greatest(logits);
+    float maximum = best < 0 ? 0.0f : logits->values[best];
     double sum;
-    struct exponentials_args args = {.x = logits, .sum = &sum, .size = count, .maximum = maximum};
+    struct exponentials_args args = {.x = logits->values, .sum = &sum, .size = logits->count, .maximum = maximum};
     kernels->exponentials(&args);
     return (double)maximum + double_log(sum);
 }
 
-void logits_top(const float *logits, uint32_t vocabulary, int32_t *ids, uint32_t count)
+void logits_top(const struct logits *logits, int32_t *ids, uint32_t count)
 {
+    const float *values = logits->values;
     uint32_t filled = 0;
-    for (uint32_t i = 0; i < vocabulary; i++) {
-        if (filled == count && (count == 0 || !(logits[i] > logits[ids[count - 1]])))
-            continue;
+    for (uint32_t i = 0; i < logits->count && count > 0; i++) {
+        if (filled == count) {
+            const float least = values[ids[count - 1]];
+            /* Nothing better among the next ones. */
+            while (i < logits->count && i % PEAK_VALUES == 0 && !(logits->peaks[i / PEAK_VALUES] > least))
+                i += PEAK_VALUES;
+            if (i >= logits->count || !(values[i] > least))
+                continue;
+        }
         uint32_t place = filled < count ? filled++ : count - 1;
-        for (; place > 0 && logits[i] > logits[ids[place - 1]]; place--)
+        for (; place > 0 && values[i] > values[ids[place - 1]]; place--)
             ids[place] = ids[place - 1];
         ids[place] = (int32_t)i;
     }
@@ -332,24 +332,26 @@ static bool changes_logits(const struct smollm_sampling *o)
            o->frequency_penalty != 0.0f;
 }
 
-int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const float *logits, const int32_t *history,
-                 uint32_t history_count, int32_t *token)
+int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const struct logits *logits,
+                 const int32_t *history, uint32_t history_count, int32_t *token)
 {
     const struct smollm_sampling *o = &sampler->options;
+    struct logits changed;
     if (changes_logits(o)) {
-        memcpy(s->logits, logits, s->vocabulary * sizeof *logits);
+        memcpy(s->logits, logits->values, s->vocabulary * sizeof *s->logits);
         for (size_t i = 0; i < o->logit_bias_count; i++)
             s->logits[o->logit_bias[i].token] += o->logit_bias[i].bias;
         apply_penalties(sampler, s->logits, history, history_count);
-        logits = s->logits;
+        changed = logits_look_at(s->kernels, s->logits, s->vocabulary, s->peaks);
+        logits = &changed;
     }
-    int32_t best = logits_greatest(logits, s->vocabulary);
-    if (best < 0 || logits[best] - logits[best] != 0.0f)
+    int32_t best = logits_greatest(logits);
+    if (best < 0 || logits->values[best] - logits->values[best] != 0.0f)
         return SMOLLM_ENUMERIC;
     if (o->temperature > 0.0f) {
-        const float maximum = logits[best];
+        const float maximum = logits->values[best];
         for (uint32_t i = 0; i < s->vocabulary; i++)
-            s->weights[i] = (logits[i] - maximum) / o->temperature;
+            s->weights[i] = (logits->values[i] - maximum) / o->temperature;
         double total;
         struct exponentials_args args = {.x = s->weights, .out = s->weights, .sum = &total, .size = s->vocabulary};
         s->kernels->exponentials(&args);

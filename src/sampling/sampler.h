@@ -15,12 +15,24 @@ struct candidate {
     int32_t id;
 };
 
+/* The logits of one token, and what kernels.peaks found in them: whoever looks for the greatest need not look at all.
+ */
+struct logits {
+    const float *values; /* [count] */
+    const float *peaks;  /* [peak_count(count)] */
+    uint32_t count;
+};
+
+/* Looks for the peaks. */
+struct logits logits_look_at(const struct kernel_table *kernels, const float *values, uint32_t count, float *peaks);
+
 /* Scratch of one thread that samples, and the memory of one sequence; both sized for a vocabulary at start. */
 struct sampler_scratch {
     uint32_t vocabulary;
     const struct kernel_table *kernels;
     float *logits;
     float *weights;
+    float *peaks;
     struct candidate *candidates;
     struct candidate *sorted; /* changes places with candidates */
 };
@@ -49,18 +61,18 @@ void sampler_resume(struct sampler *sampler, const int32_t *generated, uint32_t 
 
 /* Draws the next token; history is the sequence so far, prompt included. SMOLLM_ENUMERIC when a logit is NaN or none is
  * finite. Allocates nothing. */
-int sampler_next(struct sampler *sampler, struct sampler_scratch *scratch, const float *logits, const int32_t *history,
-                 uint32_t history_count, int32_t *token);
+int sampler_next(struct sampler *sampler, struct sampler_scratch *scratch, const struct logits *logits,
+                 const int32_t *history, uint32_t history_count, int32_t *token);
 
 /* The token that greedy decoding takes: the largest logit, the lowest id among equals; -1 when a logit is NaN or none
  * is above minus infinity. */
-int32_t logits_greatest(const float *logits, uint32_t count);
+int32_t logits_greatest(const struct logits *logits);
 
 /* Log of the sum of exp(logits): log-probability of a token is its logit minus this. */
-double logits_log_sum(const struct kernel_table *kernels, const float *logits, uint32_t count);
+double logits_log_sum(const struct kernel_table *kernels, const struct logits *logits);
 
-/* The `count` likeliest tokens in order, by one pass over the logits. */
-void logits_top(const float *logits, uint32_t vocabulary, int32_t *ids, uint32_t count);
+/* The `count` likeliest tokens in order; -1 where there are no more. */
+void logits_top(const struct logits *logits, int32_t *ids, uint32_t count);
 
 /* The n-th number of the stream of a seed, uniform in [0, 1): Steele, Lea and Flood, "Fast splittable pseudorandom
  * number generators", 2014. */

@@ -97,7 +97,7 @@ def test_the_kernel_bench_names_every_operation():
                            "--depth", "64", "--seconds", "0.005"], check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in text.splitlines()[1:] if not line.startswith("#")]
     assert {row[0] for row in rows} == {"matmul", "kv_store", "attention", "attention_merge", "rotate", "rmsnorm", "quantise", "swiglu",
-                                        "exponentials"}
+                                        "exponentials", "peaks"}
     assert all(row[1] == "generic" for row in rows) and sum(row[0] == "matmul" for row in rows) == 4
 
 

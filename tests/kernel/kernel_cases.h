@@ -410,10 +410,45 @@ static void vectors_equal_reference(void **state)
             tested.exponentials(&exponentials);
             check("exponentials", want, have, size * 4);
             check("sum of exponentials", &sums[0], &sums[1], sizeof sums[0]);
+            struct peaks_args peaks = {x, (float *)want, size};
+            reference.peaks(&peaks);
+            peaks.peaks = (float *)have;
+            tested.peaks(&peaks);
+            check("peaks", want, have, peak_count(size) * 4);
             guarded_free(want, size * 4);
             guarded_free(have, size * 4);
             free(x);
             free(weight);
+        }
+}
+
+/* One number among equal ones: which of them is the greatest, zeros and numbers that are none included. */
+static void peaks_are_as_defined(void **state)
+{
+    static const struct {
+        float odd, among, peak;
+    } cases[] = {
+        {-INFINITY, -0.0f, -0.0f},   {0.0f, -0.0f, 0.0f},  {-0.0f, 0.0f, 0.0f}, {-0.0f, -1e-45f, -0.0f},
+        {INFINITY, 3e38f, INFINITY}, {NAN, INFINITY, NAN}, {-NAN, 1.0f, NAN},   {-2.0f, -3.0f, -2.0f},
+    };
+    for (uint32_t size = 1; size <= 200; size++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            float *x = malloc(size * sizeof *x);
+            for (uint32_t at = 0; at < size; at++)
+                x[at] = cases[i].among;
+            const uint32_t where = random_u32() % size, block = where / PEAK_VALUES;
+            x[where] = cases[i].odd;
+            const bool is_alone = block == size / PEAK_VALUES && size % PEAK_VALUES == 1;
+            const float peak = is_alone ? cases[i].odd : cases[i].peak;
+            uint8_t *want = guarded(peak_count(size) * 4), *have = guarded(peak_count(size) * 4);
+            reference.peaks(&(struct peaks_args){x, (float *)want, size});
+            tested.peaks(&(struct peaks_args){x, (float *)have, size});
+            check("peaks of odd numbers", want, have, peak_count(size) * 4);
+            const float found = ((const float *)(void *)have)[block];
+            assert_true(peak != peak ? found != found : float_bits(found) == float_bits(peak));
+            guarded_free(want, peak_count(size) * 4);
+            guarded_free(have, peak_count(size) * 4);
+            free(x);
         }
 }
 

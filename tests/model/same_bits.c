@@ -32,6 +32,22 @@ static void die(const struct smollm_error *error)
     exit(2);
 }
 
+/* Dies when peaks are not what is found in the logits. */
+static void check_peaks(const struct way *way, const float *logits, const float *peaks, uint32_t rows,
+                        uint32_t vocabulary)
+{
+    const uint32_t count = peak_count(vocabulary);
+    float *want = malloc(count * sizeof *want);
+    for (uint32_t row = 0; row < rows; row++) {
+        peaks_generic(&(struct peaks_args){logits + (size_t)row * vocabulary, want, vocabulary});
+        if (memcmp(want, peaks + (size_t)row * count, count * sizeof *want) != 0) {
+            fprintf(stderr, "same_bits: %s: the peaks of token %u are not those of its logits\n", way->name, row);
+            exit(1);
+        }
+    }
+    free(want);
+}
+
 /* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences; logits [tokens that want
  * them][vocabulary]. */
 static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config,
@@ -55,6 +71,8 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
         pages[i] = (i % pages_each) * sequences + i / pages_each;
     struct batch_token *tokens = malloc(most * sizeof *tokens);
 
+    const uint32_t row_peaks = peak_count(config->vocabulary), rows = count / way->every;
+    float *peaks = malloc((size_t)(rows + 1) * row_peaks * sizeof *peaks);
     for (uint32_t first = 0; first < count; first += way->chunk) {
         uint32_t size = count - first < way->chunk ? count - first : way->chunk, n = 0;
         for (uint32_t s = 0; s < sequences; s++)
@@ -67,9 +85,12 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
                                                    .pages = pages + who * pages_each,
                                                    .wants_logits = who == 0 && position % way->every == way->every - 1};
             }
-        forward_run(&forward, tokens, n, logits + (size_t)(first / way->every) * config->vocabulary);
+        const size_t row = first / way->every;
+        forward_run(&forward, tokens, n, logits + row * config->vocabulary, peaks + row * row_peaks);
     }
+    check_peaks(way, logits, peaks, rows, config->vocabulary);
 
+    free(peaks);
     free(tokens);
     free(pages);
     forward_destroy(&forward);

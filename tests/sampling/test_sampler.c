@@ -12,6 +12,7 @@ enum { VOCABULARY = 500 };
 static struct kernel_table kernels;
 static struct sampler_scratch scratch;
 static struct sampler sampler;
+static float peaks[(1000 + PEAK_VALUES - 1) / PEAK_VALUES];
 static uint64_t random_state = 99;
 
 static float uniform(void)
@@ -60,11 +61,17 @@ static int naive(const float *logits, const struct smollm_sampling *o, double u)
     return pairs[kept - 1].id;
 }
 
+static int next(const float *values, const int32_t *history, uint32_t count, int32_t *token)
+{
+    const struct logits logits = logits_look_at(&kernels, values, VOCABULARY, peaks);
+    return sampler_next(&sampler, &scratch, &logits, history, count, token);
+}
+
 static int draw(const float *logits, const struct smollm_sampling *options)
 {
     int32_t token = -1;
     sampler_begin(&sampler, options);
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), 0);
+    assert_int_equal(next(logits, NULL, 0, &token), 0);
     return token;
 }
 
@@ -105,6 +112,27 @@ static void zero_temperature_is_greedy(void **state)
     assert_int_equal(draw(logits, &o), 450);
 }
 
+/* The likeliest, the earlier ones first, and nothing that is likelier is left out. */
+static void check_top(const struct logits *logits)
+{
+    enum { MOST = 5 };
+    int32_t ids[MOST];
+    const uint32_t want = (uint32_t)(uniform() * (MOST + 1)), have = want < logits->count ? want : logits->count;
+    logits_top(logits, ids, want);
+    for (uint32_t i = 0; i < want; i++)
+        assert_true(i < have ? ids[i] >= 0 : ids[i] == -1);
+    for (uint32_t i = 1; i < have; i++)
+        assert_true(logits->values[ids[i - 1]] > logits->values[ids[i]] ||
+                    (logits->values[ids[i - 1]] == logits->values[ids[i]] && ids[i - 1] < ids[i]));
+    for (int32_t i = 0; have > 0 && i < (int32_t)logits->count; i++) {
+        bool is_in = false;
+        for (uint32_t k = 0; k < have; k++)
+            is_in |= ids[k] == i;
+        const float least = logits->values[ids[have - 1]];
+        assert_true(is_in || logits->values[i] < least || (logits->values[i] == least && i > ids[have - 1]));
+    }
+}
+
 /* Ties, zeros of both signs, infinities and NaN at any place, in any number of logits. */
 static void the_greatest_is_the_first_of_its_kind(void **state)
 {
@@ -121,10 +149,13 @@ static void the_greatest_is_the_first_of_its_kind(void **state)
             if (logits[i] > (want < 0 ? -INFINITY : logits[want]))
                 want = (int32_t)i;
         }
-        assert_int_equal(logits_greatest(logits, count), want);
+        struct logits seen = logits_look_at(&kernels, logits, count, peaks);
+        assert_int_equal(logits_greatest(&seen), want);
+        check_top(&seen);
         if (count > 0) {
             logits[(uint32_t)(uniform() * (float)count)] = uniform() < 0.5f ? NAN : -NAN;
-            assert_int_equal(logits_greatest(logits, count), -1);
+            seen = logits_look_at(&kernels, logits, count, peaks);
+            assert_int_equal(logits_greatest(&seen), -1);
         }
     }
 }
@@ -139,17 +170,17 @@ static void penalties_push_tokens_down(void **state)
     o.repetition_penalty = 1.2f;
     int32_t history[3] = {5, 5, 1}, token;
     sampler_begin(&sampler, &o);
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 3, &token), 0);
+    assert_int_equal(next(logits, history, 3, &token), 0);
     assert_int_equal(token, 6);
     o.repetition_window = 1; /* 5 is too long ago */
     sampler_begin(&sampler, &o);
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 3, &token), 0);
+    assert_int_equal(next(logits, history, 3, &token), 0);
     assert_int_equal(token, 5);
     o.repetition_penalty = 1.0f;
     o.presence_penalty = 0.5f;
     sampler_begin(&sampler, &o);
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(sampler_next(&sampler, &scratch, logits, history, 0, &token), 0);
+        assert_int_equal(next(logits, history, 0, &token), 0);
         assert_int_equal(token, i == 1 ? 6 : 5);
     }
 }
@@ -167,7 +198,7 @@ static void draws_follow_the_probabilities(void **state)
     sampler_begin(&sampler, &o);
     for (int i = 0; i < 30000; i++) {
         int32_t token;
-        assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), 0);
+        assert_int_equal(next(logits, NULL, 0, &token), 0);
         counts[token]++;
     }
     assert_in_range(counts[10], 14500, 15500);
@@ -200,12 +231,12 @@ static void broken_logits_are_an_error(void **state)
     struct smollm_sampling o = smollm_sampling_default();
     sampler_begin(&sampler, &o);
     logits[100] = NAN;
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+    assert_int_equal(next(logits, NULL, 0, &token), SMOLLM_ENUMERIC);
     for (int i = 0; i < VOCABULARY; i++)
         logits[i] = -INFINITY;
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+    assert_int_equal(next(logits, NULL, 0, &token), SMOLLM_ENUMERIC);
     logits[4] = INFINITY;
-    assert_int_equal(sampler_next(&sampler, &scratch, logits, NULL, 0, &token), SMOLLM_ENUMERIC);
+    assert_int_equal(next(logits, NULL, 0, &token), SMOLLM_ENUMERIC);
 }
 
 static void logprobs_and_top(void **state)
@@ -216,10 +247,12 @@ static void logprobs_and_top(void **state)
         logits[i] = uniform() * 20 - 10;
         sum += exp((double)logits[i]);
     }
-    assert_true(fabs(logits_log_sum(&kernels, logits, VOCABULARY) - log(sum)) < 1e-6);
+    struct logits seen = logits_look_at(&kernels, logits, VOCABULARY, peaks);
+    assert_true(fabs(logits_log_sum(&kernels, &seen) - log(sum)) < 1e-6);
     logits[9] = logits[11] = 50;
     int32_t ids[5];
-    logits_top(logits, VOCABULARY, ids, 5);
+    seen = logits_look_at(&kernels, logits, VOCABULARY, peaks);
+    logits_top(&seen, ids, 5);
     assert_int_equal(ids[0], 9);
     assert_int_equal(ids[1], 11);
     for (int i = 1; i < 5; i++)

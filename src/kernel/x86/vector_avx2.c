@@ -173,3 +173,29 @@ void exponentials_avx2(const struct exponentials_args *args)
         _mm256_storeu_pd(sum + i * 4, part[i]);
     exponentials_rest(args, whole, sum);
 }
+
+void peaks_avx2(const struct peaks_args *args)
+{
+    const __m256i magnitude = _mm256_set1_epi32(INT32_MAX);
+    uint32_t at = 0;
+    for (; at + PEAK_VALUES <= args->size; at += PEAK_VALUES) {
+        /* As integers of the same order, which have a maximum without exceptions. */
+        __m256i most = _mm256_set1_epi32(INT32_MIN);
+        __m256 is_nan = _mm256_setzero_ps();
+        for (uint32_t i = 0; i < PEAK_VALUES; i += 8) {
+            const __m256 x = _mm256_loadu_ps(args->x + at + i);
+            const __m256i bits = _mm256_castps_si256(x);
+            const __m256i turned = _mm256_and_si256(_mm256_srai_epi32(bits, 31), magnitude);
+            most = _mm256_max_epi32(most, _mm256_xor_si256(bits, turned));
+            is_nan = _mm256_or_ps(is_nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+        }
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+        four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+        const int32_t order = _mm_cvtsi128_si32(four), bits = order ^ ((order >> 31) & INT32_MAX);
+        args->peaks[at / PEAK_VALUES] =
+            _mm256_movemask_ps(is_nan) ? __builtin_nanf("") : float_from_bits((uint32_t)bits);
+    }
+    const struct peaks_args rest = {args->x + at, args->peaks + at / PEAK_VALUES, args->size - at};
+    peaks_generic(&rest);
+}
