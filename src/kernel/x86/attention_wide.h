@@ -91,10 +91,11 @@ ALWAYS_INLINE float load_one(enum element e, const uint8_t *data, size_t i)
 }
 
 /* The next block may lie anywhere. It is fetched in equal steps, as this one is worked on: a core follows few misses at
- * a time, and waits when there are more. */
+ * a time, and waits when there are more. offset: of this step; a line is asked for once. */
 ALWAYS_INLINE void fetch(const uint8_t *next, size_t offset)
 {
-    _mm_prefetch((const char *)(next + offset), FETCH_HINT);
+    if (offset % 64 == 0)
+        _mm_prefetch((const char *)(next + offset), FETCH_HINT);
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */
