@@ -9,10 +9,11 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) > /dev/null || { echo "smollm: packages are missing? scripts/install-packages.sh installs them" >&2; exit 1; }
 
-# Installs packages, builds, fetches the small model and serves the chat page.
+# Installs packages, builds the program, fetches the small model and serves the chat page.
 run:
 	@scripts/install-packages.sh build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@ninja -C $(BUILD) smollm
 	@scripts/run.sh $(ARGS)
 
 # Installs what tests need and runs all of them; the last line is "N passed, N failed".
