@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run a program on an emulated CPU with AVX-512 and VNNI, detection and encodings included: Bochs (an Ice Lake) boots Debian's
-# kernel with the program as its only one. Without arguments: the kernel test and the self-test, six minutes.
+# kernel with the program as its only one. Without arguments: the kernel test, and the self-test with plain kernels: Bochs 2.7
+# rounds some ties of vcvtps2ph to odd, which the keys of the self-test's model meet and CPUs do not do. Six minutes.
 #
 # usage: scripts/test-avx512-bochs.sh [PROGRAM ...]
 #
@@ -9,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 programs=("${@:-}")
-[ $# -gt 0 ] || programs=("build/tests/kernel/test_kernel avx512vnni" "build/smollm selftest")
+[ $# -gt 0 ] || programs=("build/tests/kernel/test_kernel avx512vnni" "build/smollm selftest --cpu generic")
 
 packages=(bochs bochs-term bochsbios vgabios busybox-static cpio isolinux syslinux-common xorriso)
 dpkg-query -W "${packages[@]}" > /dev/null 2>&1 || {
