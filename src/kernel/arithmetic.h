@@ -112,4 +112,10 @@ void double_sincos(double x, double *sine, double *cosine); /* |x| < 2^30 */
 /* b to the power e for b > 0. */
 double double_power(double b, double e);
 
+/* The bits of a float as a number of the same order, -0 below 0; and back. */
+static inline int32_t float_order(int32_t bits)
+{
+    return bits ^ ((bits >> 31) & INT32_MAX);
+}
+
 #endif

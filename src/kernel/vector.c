@@ -72,12 +72,6 @@ void swiglu_generic(const struct swiglu_args *args)
     }
 }
 
-/* The bits of a float as a number of the same order, and back. */
-static int32_t order_of(int32_t bits)
-{
-    return bits ^ ((bits >> 31) & INT32_MAX);
-}
-
 void peaks_generic(const struct peaks_args *args)
 {
     for (uint32_t first = 0; first < args->size; first += PEAK_VALUES) {
@@ -85,11 +79,11 @@ void peaks_generic(const struct peaks_args *args)
         int32_t most = INT32_MIN;
         bool is_nan = false;
         for (uint32_t i = first; i < first + count; i++) {
-            const int32_t bits = (int32_t)float_bits(args->x[i]), order = order_of(bits);
+            const int32_t bits = (int32_t)float_bits(args->x[i]), order = float_order(bits);
             most = order > most ? order : most;
             is_nan = is_nan || (bits & INT32_MAX) > 0x7f800000;
         }
-        args->peaks[first / PEAK_VALUES] = is_nan ? __builtin_nanf("") : float_from_bits((uint32_t)order_of(most));
+        args->peaks[first / PEAK_VALUES] = is_nan ? __builtin_nanf("") : float_from_bits((uint32_t)float_order(most));
     }
 }
 

@@ -14,7 +14,7 @@ enum {
     MOST_JOINED_POSITIONS = 512,
     /* Rows of activations in a lane that is still worth unpacking weights for. */
     LEAST_LANE_ROWS = 48,
-    HEAD_PANELS = 64
+    HEAD_PANELS = 64 /* whose logits of some tokens stay in the second-level cache */
 };
 
 /* ---- Products ---- */

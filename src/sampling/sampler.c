@@ -218,11 +218,11 @@ static uint32_t digit_of(float weight, int digit)
 /* Likeliest first, ties by the lower id: candidates come in the order of their ids, and a radix sort keeps it. */
 static void sort_candidates(struct sampler_scratch *s, uint32_t count)
 {
-    uint32_t places[DIGITS][DIGIT_VALUES] = {0};
     if (count <= MOST_INSERTED) {
         insert_sorted(s->candidates, count);
         return;
     }
+    uint32_t places[DIGITS][DIGIT_VALUES] = {0};
     for (uint32_t i = 0; i < count; i++)
         for (int digit = 0; digit < DIGITS; digit++)
             places[digit][digit_of(s->candidates[i].weight, digit)]++;

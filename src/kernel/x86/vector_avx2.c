@@ -192,7 +192,7 @@ void peaks_avx2(const struct peaks_args *args)
         __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-        const int32_t order = _mm_cvtsi128_si32(four), bits = order ^ ((order >> 31) & INT32_MAX);
+        const int32_t bits = float_order(_mm_cvtsi128_si32(four));
         args->peaks[at / PEAK_VALUES] =
             _mm256_movemask_ps(is_nan) ? __builtin_nanf("") : float_from_bits((uint32_t)bits);
     }
