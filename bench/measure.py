@@ -36,7 +36,8 @@ def roofline(threads):
         found = re.findall(pattern + r", \d+ thread\(s\): ([\d.]+)", text)
         return float(found[-1]) * scale if found else 0.0
 
-    return {"read": last("read", 1e9), "int8": last(r"int8 \(\w+\)", 1e12), "float": last(r"float \(fma\)", 1e12)}
+    return {"read": last("read", 1e9), "int8": last(r"int8 \(\w+\)", 1e12),
+            "tiles": last(r"int8 in tiles \(\w+\)", 1e12), "float": last(r"float \(fma\)", 1e12)}
 
 
 def moved(limits):
@@ -122,6 +123,8 @@ class Rounds:
                 f"Limits: reading {limits['read'] / 1e9:.1f} GB/s")
         if limits["int8"]:
             text += f", int8 {limits['int8'] / 1e12:.3f} TMAC/s, float {limits['float'] / 1e12:.3f} TMAC/s"
+        if limits["tiles"]:
+            text += f"; int8 in tiles {limits['tiles'] / 1e12:.2f} TMAC/s, which is not what shares are of"
         others = statistics.median(self.others)
         if others > 0.05:  # limits that are steadily low do not drop a round, but they are not the machine's
             text += f". Other programs took {others:.0%} of the processors meanwhile"

@@ -3,7 +3,7 @@
  *
  * usage: roofline [--together] [THREADS]
  * --together: not by one thread alone. Takes half the time.
- * int8 uses vpdpbusd where the CPU has AVX-512 VNNI, otherwise vpmaddubsw on AVX2. */
+ * int8 uses vpdpbusd where the CPU has AVX-512 VNNI, otherwise vpmaddubsw on AVX2; tiles are AMX. */
 #include "cli/limits.h"
 
 #include <stdbool.h>
@@ -27,6 +27,8 @@ static int measure(unsigned threads)
         if (limits.int8_macs_per_second > 0)
             printf("int8 (%s), %u thread(s): %.3f TMAC/s\n", limits.int8_instruction, threads,
                    limits.int8_macs_per_second / 1e12);
+        if (limits.tile_macs_per_second > 0)
+            printf("int8 in tiles (tdpbssd), %u thread(s): %.3f TMAC/s\n", threads, limits.tile_macs_per_second / 1e12);
         if (limits.float_macs_per_second > 0)
             printf("float (fma), %u thread(s): %.3f TMAC/s\n", threads, limits.float_macs_per_second / 1e12);
     } else {

@@ -50,7 +50,7 @@ struct smollm_text {
 struct smollm_model;
 
 struct smollm_model_options {
-    const char *cpu;          /* "auto" (NULL), "generic", "avx2", "avx512vnni": the kernels to use; the same bits */
+    const char *cpu; /* "auto" (NULL), "generic", "avx2", "avx512vnni", "amx": the kernels to use; the same bits */
     const char *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
     int threads;              /* for loading; 0: as many as the process may use */
     const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */
@@ -173,7 +173,7 @@ struct smollm_engine_info {
     uint32_t threads;
     uint64_t kv_bytes;
     uint32_t page_positions; /* of a page of the KV cache */
-    const char *cpu;         /* the kernels in use: "generic", "avx2", "avx512vnni" */
+    const char *cpu;         /* the kernels in use: "generic", "avx2", "avx512vnni", "amx" */
 };
 SMOLLM_API void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info);
 

@@ -159,6 +159,7 @@ static void end_profile(struct plan *plan, struct pass *pass)
     const struct limits after = limits_measure(&plan->meter, LIMIT_SECONDS);
     plan->limits.bytes_per_second = (plan->limits.bytes_per_second + after.bytes_per_second) / 2;
     plan->limits.int8_macs_per_second = (plan->limits.int8_macs_per_second + after.int8_macs_per_second) / 2;
+    plan->limits.tile_macs_per_second = (plan->limits.tile_macs_per_second + after.tile_macs_per_second) / 2;
     plan->limits.float_macs_per_second = (plan->limits.float_macs_per_second + after.float_macs_per_second) / 2;
 }
 

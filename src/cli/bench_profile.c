@@ -61,14 +61,17 @@ void bench_profile_print(const struct profile *profile, const struct limits *lim
     if (limits->int8_macs_per_second > 0)
         printf(", int8 (%s) %.0f GMAC/s, float %.0f GMAC/s", limits->int8_instruction,
                limits->int8_macs_per_second / 1e9, limits->float_macs_per_second / 1e9);
+    if (limits->tile_macs_per_second > 0)
+        printf("; int8 in tiles %.0f GMAC/s, which is not what shares are of", limits->tile_macs_per_second / 1e9);
     printf("\n\n");
 }
 
 void bench_profile_print_json(const struct profile *profile, const struct limits *limits)
 {
-    printf(",\"limits\":{\"bytes_per_second\":%.0f,\"int8_macs_per_second\":%.0f,\"float_macs_per_second\":%.0f}"
-           ",\"profile\":[",
-           limits->bytes_per_second, limits->int8_macs_per_second, limits->float_macs_per_second);
+    printf(",\"limits\":{\"bytes_per_second\":%.0f,\"int8_macs_per_second\":%.0f,\"tile_macs_per_second\":%.0f,"
+           "\"float_macs_per_second\":%.0f},\"profile\":[",
+           limits->bytes_per_second, limits->int8_macs_per_second, limits->tile_macs_per_second,
+           limits->float_macs_per_second);
     const double all = sum_of(profile).seconds;
     const char *comma = "";
     for (int i = 0; i < OPERATION_COUNT; i++) {

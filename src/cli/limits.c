@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "kernel/cpu.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -99,10 +100,32 @@ PEAK(float_avx512, TWELVE(FMA_ZMM))
 PEAK(float_avx2, TWELVE(FMA_YMM))
 #endif
 
+enum { TILE_ROUNDS = 4000, TILES = 6, TILE_MACS = 16 * 16 * 64 };
+
+#if defined(__x86_64__)
+static void int8_tiles(void *argument, uint32_t unit, unsigned thread)
+{
+    const struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    long rounds = TILE_ROUNDS;
+    __asm__ volatile("ldtilecfg %1\n"
+                     "1: tdpbssd %%tmm7, %%tmm6, %%tmm0\n tdpbssd %%tmm7, %%tmm6, %%tmm1\n"
+                     "tdpbssd %%tmm7, %%tmm6, %%tmm2\n tdpbssd %%tmm7, %%tmm6, %%tmm3\n"
+                     "tdpbssd %%tmm7, %%tmm6, %%tmm4\n tdpbssd %%tmm7, %%tmm6, %%tmm5\n"
+                     "dec %0\njnz 1b\ntilerelease\n"
+                     : "+r"(rounds)
+                     : "m"(config)
+                     : "cc");
+}
+#endif
+
 /* How this CPU does each. */
 struct ways {
     uint64_t (*read[2])(const uint8_t *data, size_t size); /* the faster one counts */
-    thread_pool_function *int8, *floats;                   /* NULL: not known */
+    thread_pool_function *int8, *tiles, *floats;           /* NULL: not known */
     double int8_macs, float_macs;                          /* of a unit */
     const char *int8_instruction;
 };
@@ -112,8 +135,13 @@ static struct ways ways_of_this_cpu(void)
     struct ways ways = {.read = {read_plain, read_plain}, .int8_instruction = ""};
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        ways = (struct ways){
-            {read_avx2, read_avx2_ahead}, int8_avx2, float_avx2, ROUNDS * 6.0 * 32, ROUNDS * 12.0 * 8, "vpmaddubsw"};
+        ways = (struct ways){{read_avx2, read_avx2_ahead},
+                             int8_avx2,
+                             NULL,
+                             float_avx2,
+                             ROUNDS * 6.0 * 32,
+                             ROUNDS * 12.0 * 8,
+                             "vpmaddubsw"};
         if (__builtin_cpu_supports("avx512f")) {
             ways.floats = float_avx512;
             ways.float_macs = ROUNDS * 12.0 * 16;
@@ -123,6 +151,8 @@ static struct ways ways_of_this_cpu(void)
             ways.int8_macs = ROUNDS * 12.0 * 64;
             ways.int8_instruction = "vpdpbusd";
         }
+        if (cpu_detect() == CPU_AMX)
+            ways.tiles = int8_tiles;
     }
 #endif
     return ways;
@@ -169,6 +199,9 @@ struct limits limits_measure(const struct limits_meter *meter, double seconds)
     }
     if (ways.int8)
         limits.int8_macs_per_second = ways.int8_macs * units / fastest(meter->pool, ways.int8, NULL, units, seconds);
+    if (ways.tiles)
+        limits.tile_macs_per_second =
+            (double)TILE_ROUNDS * TILES * TILE_MACS * units / fastest(meter->pool, ways.tiles, NULL, units, seconds);
     if (ways.floats)
         limits.float_macs_per_second =
             ways.float_macs * units / fastest(meter->pool, ways.floats, NULL, units, seconds);

@@ -13,7 +13,8 @@
 struct limits {
     unsigned threads;
     double bytes_per_second;      /* streaming reads of memory that is in no cache */
-    double int8_macs_per_second;  /* products of bytes, summed, in registers; 0: not known on this CPU */
+    double int8_macs_per_second;  /* products of bytes, summed, in vector registers; 0: not known on this CPU */
+    double tile_macs_per_second;  /* the same in tiles of AMX; 0: this CPU has none, or may not use them */
     double float_macs_per_second; /* fused multiply-adds in registers; 0: not known */
     const char *int8_instruction; /* "vpdpbusd", "vpmaddubsw", or "" */
 };
@@ -31,10 +32,10 @@ size_t limits_default_bytes(void);
 int limits_meter_create(struct limits_meter *meter, struct thread_pool *pool, size_t bytes, struct smollm_error *error);
 void limits_meter_destroy(struct limits_meter *meter); /* accepts a zeroed struct */
 
-/* About `seconds` for each of the three; at least three runs each. */
+/* About `seconds` for each of the four; at least three runs each. */
 struct limits limits_measure(const struct limits_meter *meter, double seconds);
 
-/* Seconds that so many bytes and operations take at least: they can overlap. */
+/* Seconds that so many bytes and operations take at least without tiles, which can be faster: they can overlap. */
 double limits_seconds(const struct limits *limits, double bytes, double int8_macs, double float_macs);
 
 #endif

@@ -58,7 +58,7 @@ static const struct option options_table[] = {
      "threads; 0: as many as processors may be used"},
     {"ubatch-size", "-ub", COUNT, WITH_MODEL, AT(ubatch_size), "N", 1, 8192, "256",
      "tokens of a prompt read in one pass"},
-    {"cpu", NULL, STRING, WITH_MODEL | COMMAND_SELFTEST, AT(cpu), "{auto,generic,avx2,avx512vnni}", 0, 0, "auto",
+    {"cpu", NULL, STRING, WITH_MODEL | COMMAND_SELFTEST, AT(cpu), "{auto,generic,avx2,avx512vnni,amx}", 0, 0, "auto",
      "kernels to use; the results are the same"},
     {"precise", NULL, STRING, WITH_MODEL, AT(precise), "{auto,on,off}", 0, 0, "auto",
      "activations in two int8 planes instead of one: as good as float; auto: for small models"},

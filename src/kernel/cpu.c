@@ -1,17 +1,28 @@
 #include "kernel/cpu.h"
 
+#include <stdbool.h>
 #include <string.h>
 
-static const char *const names[CPU_TIER_COUNT] = {"generic", "avx2", "avx512vnni"};
+static const char *const names[CPU_TIER_COUNT] = {"generic", "avx2", "avx512vnni", "amx"};
 
 #if defined(__x86_64__)
+#include <asm/prctl.h>
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static unsigned long long extended_control_register(void)
 {
     unsigned low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (unsigned long long)high << 32 | low;
+}
+
+/* The system saves 8 KiB of tiles only for processes that have asked. */
+static bool may_use_tiles(void)
+{
+    enum { TILE_DATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
 }
 
 enum cpu_tier cpu_detect(void)
@@ -33,7 +44,11 @@ enum cpu_tier cpu_detect(void)
     const unsigned avx512 = f | dq | bw | vl;
     if ((saved & zmm) != zmm || (b & avx512) != avx512 || !(c & vnni))
         return CPU_AVX2;
-    return CPU_AVX512VNNI;
+    const unsigned tile = 1u << 24, int8 = 1u << 25;
+    const unsigned long long tiles = 0x60000;
+    if ((saved & tiles) != tiles || (d & (tile | int8)) != (tile | int8) || !may_use_tiles())
+        return CPU_AVX512VNNI;
+    return CPU_AMX;
 }
 #else
 enum cpu_tier cpu_detect(void)
@@ -62,5 +77,5 @@ int cpu_tier_parse(const char *name, enum cpu_tier *tier, struct smollm_error *e
         *tier = (enum cpu_tier)i;
         return 0;
     }
-    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s' (auto, generic, avx2, avx512vnni)", name);
+    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s' (auto, generic, avx2, avx512vnni, amx)", name);
 }

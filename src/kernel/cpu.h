@@ -5,12 +5,14 @@
 #include "base/error.h"
 
 /* Ascending: a tier runs wherever a later one does. */
-enum cpu_tier { CPU_GENERIC, CPU_AVX2, CPU_AVX512VNNI, CPU_TIER_COUNT };
+enum cpu_tier { CPU_GENERIC, CPU_AVX2, CPU_AVX512VNNI, CPU_AMX, CPU_TIER_COUNT };
 
-/* The best tier of this machine, by CPUID and XGETBV (the system must save the wide registers). */
+/* The best tier of this machine, by CPUID and XGETBV (the system must save the wide registers). Where the CPU has AMX
+ * the system is asked to let this process use it (arch_prctl), as Linux wants; where it refuses, AVX-512 is the best.
+ */
 enum cpu_tier cpu_detect(void);
 
-/* "generic", "avx2", "avx512vnni" */
+/* "generic", "avx2", "avx512vnni", "amx" */
 const char *cpu_tier_name(enum cpu_tier tier);
 
 /* "auto" or NULL, or the name of a tier. SMOLLM_EINVAL for an unknown name, SMOLLM_EUNSUPPORTED for a tier that this

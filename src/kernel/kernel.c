@@ -19,5 +19,11 @@ void kernel_table_fill(struct kernel_table *table, enum cpu_tier tier)
 #define KERNEL_FILL(name) table->name = name##_avx512vnni;
     KERNEL_AVX512VNNI_LIST(KERNEL_FILL)
 #undef KERNEL_FILL
+    if (tier < CPU_AMX)
+        return;
+    table->tier = CPU_AMX;
+#define KERNEL_FILL(name) table->name = name##_amx;
+    KERNEL_AMX_LIST(KERNEL_FILL)
+#undef KERNEL_FILL
 #endif
 }

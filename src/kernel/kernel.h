@@ -139,6 +139,9 @@ static inline uint32_t peak_count(uint32_t size)
     X(swiglu)                                                                                                          \
     X(exponentials)
 
+/* AMX pays where there are many tokens for each weight. */
+#define KERNEL_AMX_LIST(X) X(matmul)
+
 struct kernel_table {
     enum cpu_tier tier;
 #define KERNEL_MEMBER(name) void (*name)(const struct name##_args *args);
@@ -154,6 +157,9 @@ KERNEL_AVX2_LIST(KERNEL_PROTOTYPE)
 #undef KERNEL_PROTOTYPE
 #define KERNEL_PROTOTYPE(name) void name##_avx512vnni(const struct name##_args *args);
 KERNEL_AVX512VNNI_LIST(KERNEL_PROTOTYPE)
+#undef KERNEL_PROTOTYPE
+#define KERNEL_PROTOTYPE(name) void name##_amx(const struct name##_args *args);
+KERNEL_AMX_LIST(KERNEL_PROTOTYPE)
 #undef KERNEL_PROTOTYPE
 
 /* The kernels of a tier: generic first, overwritten by each tier up to the wanted one. */

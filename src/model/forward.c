@@ -176,16 +176,15 @@ static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t k
     f->kernels.kv_store(&args);
 }
 
-static void store_token(struct layer_pass *pass, uint32_t token)
-{
-    for (uint32_t kv_head = 0; kv_head < pass->forward->weights->config.kv_heads; kv_head++)
-        store_head(pass, token, kv_head);
-}
-
+/* Head by head: a key is scattered over all lines of its block, which the next token's key finds in the cache. */
 static void store_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
-    each_token(pass, &pass->forward->lanes, pass->forward->token_count, unit, store_token);
+    const struct forward *f = pass->forward;
+    const uint32_t together = unit_tokens(&f->lanes);
+    for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
+        for (uint32_t token = unit * together; token < (unit + 1) * together && token < f->token_count; token++)
+            store_head(pass, token, kv_head);
 }
 
 static bool heads_are_whole_blocks(const struct forward *f)

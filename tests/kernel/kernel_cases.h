@@ -85,7 +85,10 @@ static void matmul_equals_reference(void **state)
             for (uint32_t p = 0; p < matrix.panels; p++)
                 packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
             /* One row: every way to split tokens into tiles, then more than a kernel may keep at a time. */
-            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 134 : 9); tokens += tokens == 26 ? 108 : 1) {
+            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 138 : 40); tokens += rows > 1 && tokens == 9 ? 31
+                                                                                  : tokens < 26           ? 1
+                                                                                  : tokens < 54           ? 7
+                                                                                                          : 84) {
                 struct activations input;
                 unsigned form = activations_form(matrix.layout);
                 const uint32_t planes = rows == 1 ? 1 : 1 + tokens % 2;
@@ -129,6 +132,7 @@ static void matmul_equals_reference(void **state)
 /* A token's product does not depend on how many others there are. */
 static void matmul_does_not_see_its_neighbours(void **state)
 {
+    enum { TOKENS = 17 };
     struct packed_matrix matrix;
     packed_matrix_describe(&matrix, GGUF_Q4_K, 64, 512, NULL);
     uint8_t *raw = malloc(64 * gguf_type_row_bytes(GGUF_Q4_K, 512));
@@ -137,16 +141,16 @@ static void matmul_does_not_see_its_neighbours(void **state)
     for (uint32_t p = 0; p < 2; p++)
         packed_matrix_pack(&matrix, p, raw + (size_t)p * 32 * 288, 288);
     struct activations input;
-    activations_create(&input, 512, 7, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
-    input.tokens = 7;
-    fill(input.values, 7 * 512, 0);
-    for (uint32_t t = 0; t < 7; t++)
+    activations_create(&input, 512, TOKENS, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
+    input.tokens = TOKENS;
+    fill(input.values, TOKENS * 512, 0);
+    for (uint32_t t = 0; t < TOKENS; t++)
         activations_quantise(&input, &reference, t, 0, 512, ACTIVATIONS_INT8_256);
-    float all[7][64], one[64];
+    float all[TOKENS][64], one[64];
     struct matmul_args args = {
-        .weights = &matrix, .input = &input, .last_token = 7, .out = all[0], .out_stride = 64, .last_panel = 2};
+        .weights = &matrix, .input = &input, .last_token = TOKENS, .out = all[0], .out_stride = 64, .last_panel = 2};
     tested.matmul(&args);
-    for (uint32_t t = 0; t < 7; t++) {
+    for (uint32_t t = 0; t < TOKENS; t++) {
         struct activations single;
         activations_create(&single, 512, 1, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
         single.tokens = 1;

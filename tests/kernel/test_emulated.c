@@ -1,5 +1,5 @@
-/* The AVX-512 kernels, compiled for an emulated CPU (emulated/immintrin.h), against the generic ones, bit for bit: so
- * they are tested where no CPU has AVX-512. Real encodings are tested by test_kernel on a CPU that has it. */
+/* The AVX-512 and AMX kernels, compiled for an emulated CPU (emulated/immintrin.h), against the generic ones, bit for
+ * bit: so they are tested where no CPU has them. Real encodings are tested by test_kernel on a CPU that has them. */
 #include "kernel_cases.h"
 
 int main(void)
@@ -19,5 +19,14 @@ int main(void)
         cmocka_unit_test(vectors_equal_reference),
         cmocka_unit_test(peaks_are_as_defined),
     };
-    return cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
+#define EMULATED(name) tested.name = name##_amx;
+    KERNEL_AMX_LIST(EMULATED)
+#undef EMULATED
+    const struct CMUnitTest matmul_tests[] = {
+        cmocka_unit_test(matmul_equals_reference),
+        cmocka_unit_test(matmul_does_not_see_its_neighbours),
+        cmocka_unit_test(infinite_factors_equal_reference),
+    };
+    return failed + cmocka_run_group_tests_name("amx, emulated", matmul_tests, NULL, NULL);
 }
