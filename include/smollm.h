@@ -50,7 +50,8 @@ struct smollm_text {
 struct smollm_model;
 
 struct smollm_model_options {
-    const char *cpu; /* "auto" (NULL), "generic", "avx2", "avx512vnni", "amx": the kernels to use; the same bits */
+    const char *cpu; /* "auto" (NULL), "generic", "avx2", "avx512vnni", "amx": the kernels to use; the same bits. The
+                      process asks Linux for the use of AMX tiles where the CPU has them. */
     const char *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
     int threads;              /* for loading; 0: as many as the process may use */
     const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */

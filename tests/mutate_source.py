@@ -73,7 +73,6 @@ CHANGES = [
     ("AMX takes the low plane for signed", "src/kernel/x86/matmul_amx.c", "_tile_dpbsud(0, 4, 5);\n        _tile_loadd(6,", "_tile_dpbssd(0, 4, 5);\n        _tile_loadd(6,", EMULATED),
     ("AMX takes the high plane for unsigned", "src/kernel/x86/matmul_amx.c", "                _tile_dpbssd(2, 4, 7);", "                _tile_dpbsud(2, 4, 7);", EMULATED),
     ("AMX begins half a tile's chains with the other half's", "src/kernel/x86/matmul_amx.c", "const int row = before->half * HALF;", "const int row = next->half * HALF;", EMULATED),
-    ("AMX goes on in an old configuration", "src/kernel/x86/matmul_amx.c", "if (tiling.size != size)", "if (size == 0)", EMULATED),
     ("AVX-512 has BF16 bits in the wrong half", "src/kernel/x86/matmul_avx512vnni.c", "_mm512_cvtepu16_epi32(halves), 16)", "_mm512_cvtepu16_epi32(halves), 15)", EMULATED),
     ("AVX2 sums in another order", "src/kernel/x86/attention_avx2.c", "_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3])",
      "_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3])", KERNEL),

@@ -36,6 +36,9 @@ enum {
 /* Compilers which do not know that tile instructions read memory (gcc 12) must not keep what is there to themselves. */
 #define TILES_READ(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 
+/* Compilers would gather prefetches, which stall in bursts. */
+#define KEEP_APART() __asm__ volatile("" ::: "memory")
+
 /* The float chains of one panel: [token][row]. Behind them is what is computed for no token. */
 typedef float accumulators[MOST_TOKENS + TILE_TOKENS][PANEL_ROWS];
 
@@ -153,49 +156,65 @@ ALWAYS_INLINE void multiply_codes(struct shape s, __m512i codes, const __m512i s
     _mm512_store_si512(high, _mm512_ternarylogic_epi32(upper, odd, _mm512_srli_epi16(even, 8), 0xca));
 }
 
-/* Reads half of the rows of a block. */
-ALWAYS_INLINE void read_half(struct shape s, const uint8_t *block, int half, struct factors *factors, products to)
+/* Integer scales of a block's sub-blocks, as multiply_codes wants them: [half][sub-block][plane] */
+typedef __m512i wide_scales[HALVES][16][2];
+
+ALWAYS_INLINE void read_factors(struct shape s, const uint8_t *block, struct factors *factors, wide_scales scales)
 {
-    const int row = half * HALF, together = groups_together(s), subs = s.columns / s.sub;
-    const uint8_t *halves = block + row * 2, *words = block + s.halves * HALF_BYTES + row * 4;
-    /* To ask for in each turn of the loop below. */
-    const int turns = CHUNK_GROUPS / together,
-              lines = (int)shape_block_bytes(s) / 64 / FETCHED_EARLY / (turns * HALVES) + 1;
-    __m512i scales[16][2];
-    _mm512_store_ps(factors->d + row, load_factor(halves, 0, false));
-    if (s.has_min)
-        _mm512_store_ps(factors->minus + row, load_factor(halves, 1, true));
     UNROLL
-    for (int k = 0; k < subs / 4; k++) {
-        const __m512i four = scale_bytes(s, halves, words, k);
+    for (int half = 0; half < HALVES; half++) {
+        const int row = half * HALF;
+        const uint8_t *halves = block + row * 2, *words = block + s.halves * HALF_BYTES + row * 4;
+        _mm512_store_ps(factors->d + row, load_factor(halves, 0, false));
+        if (s.has_min)
+            _mm512_store_ps(factors->minus + row, load_factor(halves, 1, true));
         UNROLL
-        for (int i = 0; i < 4; i++) {
-            if (!has_byte_products(s))
-                scales[k * 4 + i][0] = spread_byte(four, i, true);
-            else if (planes_of(s) == 1)
-                scales[k * 4 + i][0] = spread_byte(four, i, false);
-            else {
-                scales[k * 4 + i][0] = spread_byte(mask_bytes(four, 7), i, false);
-                scales[k * 4 + i][1] = spread_byte(mask_bytes(_mm512_srli_epi32(four, 3), 7), i, false);
+        for (int k = 0; k < s.columns / s.sub / 4; k++) {
+            const __m512i four = scale_bytes(s, halves, words, k);
+            UNROLL
+            for (int i = 0; i < 4; i++) {
+                __m512i *scale = scales[half][k * 4 + i];
+                if (!has_byte_products(s))
+                    scale[0] = spread_byte(four, i, true);
+                else if (planes_of(s) == 1)
+                    scale[0] = spread_byte(four, i, false);
+                else {
+                    scale[0] = spread_byte(mask_bytes(four, 7), i, false);
+                    scale[1] = spread_byte(mask_bytes(_mm512_srli_epi32(four, 3), 7), i, false);
+                }
             }
+            UNROLL
+            for (int i = 0; i < 2; i++)
+                if (s.has_min)
+                    _mm512_store_si512(factors->min_pairs[k * 2 + i] + row, widen_pair(min_bytes(s, words, k), i * 2));
         }
-        UNROLL
-        for (int i = 0; i < 2; i++)
-            if (s.has_min)
-                _mm512_store_si512(factors->min_pairs[k * 2 + i] + row, widen_pair(min_bytes(s, words, k), i * 2));
     }
+}
+
+ALWAYS_INLINE void read_block(struct shape s, const uint8_t *block, struct factors *factors, products to)
+{
+    const int together = groups_together(s), turns = CHUNK_GROUPS / together;
+    const uint8_t *words = block + s.halves * HALF_BYTES;
+    /* To ask for in each turn of the loop below. */
+    const int lines = (int)shape_block_bytes(s) / 64 / FETCHED_EARLY / turns + 1;
+    wide_scales scales;
+    read_factors(s, block, factors, scales);
     for (int first = 0; first < CHUNK_GROUPS; first += together) {
-        const uint8_t *fetched = block + PREFETCH_AHEAD + (half * turns + first / together) * lines * 64;
+        const uint8_t *fetched = block + PREFETCH_AHEAD + first / together * lines * 64;
         UNROLL
         for (int i = 0; i < together; i++) {
             UNROLL
             for (int g = 0; g < UNITS; g++) {
                 const int unit = (first + i) * UNITS + g, sub = (first + i) * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
-                const int step = i * UNITS + g, line = step * lines / (together * UNITS);
-                if (line != (step + 1) * lines / (together * UNITS))
+                const int step = i * UNITS + g, steps = together * UNITS;
+                KEEP_APART();
+                UNROLL
+                for (int line = step * lines / steps; line < (step + 1) * lines / steps; line++)
                     _mm_prefetch((const char *)(fetched + line * 64), _MM_HINT_T1);
-                multiply_codes(s, unit_codes(s, words, first, i, g), scales[sub], to[0][unit] + row * 4,
-                               to[1][unit] + row * 4);
+                UNROLL
+                for (int half = 0; half < HALVES; half++)
+                    multiply_codes(s, unit_codes(s, words + half * HALF * 4, first, i, g), scales[half][sub],
+                                   to[0][unit] + half * HALF * 4, to[1][unit] + half * HALF * 4);
             }
         }
     }
@@ -313,8 +332,7 @@ ALWAYS_INLINE void panel_256(struct shape s, const struct matmul_args *args, uin
     for (uint32_t chunk = 0; chunk < w->columns / CHUNK_COLUMNS; chunk++) {
         const uint8_t *block = w->data + panel * w->panel_bytes + chunk * shape_block_bytes(s);
         struct fetch fetch = fetch_plan(block, shape_block_bytes(s), tiling->count * STEPS);
-        read_half(s, block, 0, &factors[chunk % 2], weights);
-        read_half(s, block, 1, &factors[chunk % 2], weights);
+        read_block(s, block, &factors[chunk % 2], weights);
         TILES_READ(weights);
         for (uint32_t tile = 0; tile < tiling->count; tile++, turn ^= 1) {
             const size_t at = chunk * stride + first + tile_first(tiling, tile);
