@@ -168,7 +168,6 @@ ALWAYS_INLINE void read_factors(struct shape s, const uint8_t *block, struct fac
         _mm512_store_ps(factors->d + row, load_factor(halves, 0, false));
         if (s.has_min)
             _mm512_store_ps(factors->minus + row, load_factor(halves, 1, true));
-        UNROLL
         for (int k = 0; k < s.columns / s.sub / 4; k++) {
             const __m512i four = scale_bytes(s, halves, words, k);
             UNROLL
