@@ -252,8 +252,11 @@ async def leave(server, random_, stage, tally, long_words):
             if status == 429:
                 tally["refused"] += 1
                 return
-            for _ in range(random_.randint(1, 6 if stage == "stream" else 2)):
-                await reaches(reader, TOKEN.pattern if stage == "stream" else rb'"prompt_progress"')
+            if stage == "prompt":
+                await reaches(reader, rb'"prompt_progress"')
+            # A prompt that is read in one pass is told of once.
+            for _ in range(random_.randint(1, 6) if stage == "stream" else random_.randint(0, 1)):
+                await reaches(reader, TOKEN.pattern if stage == "stream" else rb'"prompt_progress"|' + TOKEN.pattern)
             tally[stage] += 1
         tally["left"] += 1
     except ConnectionError:

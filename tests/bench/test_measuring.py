@@ -20,7 +20,7 @@ import measure  # noqa: E402
 import plot  # noqa: E402
 from model_file import Model  # noqa: E402
 
-LIMITS = {"read": 40e9, "int8": 400e9, "float": 100e9}
+LIMITS = {"read": 40e9, "int8": 400e9, "tiles": 0.0, "float": 100e9}
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,14 @@ ALWAYS_INLINE __m512i spread_byte(__m512i x, int index, bool high)
     return _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(at));
 }
 
+/* Codes as signed bytes. */
+ALWAYS_INLINE __m512i centred(struct shape s, __m512i codes)
+{
+    if (s.is_signed)
+        return _mm512_xor_si512(codes, _mm512_set1_epi8((char)0x80));
+    return s.offset ? _mm512_sub_epi8(codes, _mm512_set1_epi8((char)s.offset)) : codes;
+}
+
 /* Codes of four columns of each row times their scales: one for each plane where products are bytes, otherwise one
  * times 256. */
 ALWAYS_INLINE void multiply_codes(struct shape s, __m512i codes, const __m512i scale[2], uint8_t *low, uint8_t *high)
@@ -148,10 +156,10 @@ ALWAYS_INLINE void multiply_codes(struct shape s, __m512i codes, const __m512i s
         return;
     }
     const __m512i upper = _mm512_set1_epi16((short)0xff00);
-    const __m512i centred = _mm512_sub_epi8(codes, _mm512_set1_epi8((char)(s.is_signed ? 128 : s.offset)));
+    codes = centred(s, codes);
     /* Both factors times 256: the upper half of their product is code * scale. */
-    const __m512i even = _mm512_mulhi_epi16(_mm512_slli_epi16(centred, 8), scale[0]);
-    const __m512i odd = _mm512_mulhi_epi16(_mm512_and_si512(centred, upper), scale[0]);
+    const __m512i even = _mm512_mulhi_epi16(_mm512_slli_epi16(codes, 8), scale[0]);
+    const __m512i odd = _mm512_mulhi_epi16(_mm512_and_si512(codes, upper), scale[0]);
     _mm512_store_si512(low, _mm512_ternarylogic_epi32(upper, _mm512_slli_epi16(odd, 8), even, 0xca));
     _mm512_store_si512(high, _mm512_ternarylogic_epi32(upper, odd, _mm512_srli_epi16(even, 8), 0xca));
 }
@@ -392,10 +400,7 @@ ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, 
             UNROLL
             for (int g = 0; g < UNITS; g++) {
                 const __m512i codes = unit_codes(s, block + s.halves * HALF_BYTES + row * 4, 0, 0, g);
-                _mm512_store_si512(to->codes[group][g] + row * 4,
-                                   s.is_signed || s.offset
-                                       ? _mm512_sub_epi8(codes, _mm512_set1_epi8((char)(s.is_signed ? 128 : s.offset)))
-                                       : codes);
+                _mm512_store_si512(to->codes[group][g] + row * 4, centred(s, codes));
             }
         }
     }
