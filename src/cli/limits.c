@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "kernel/cpu.h"
+#include "kernel/x86/tile_config.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -105,11 +106,11 @@ enum { TILE_ROUNDS = 4000, TILES = 6, TILE_MACS = 16 * 16 * 64 };
 #if defined(__x86_64__)
 static void int8_tiles(void *argument, uint32_t unit, unsigned thread)
 {
-    const struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    struct tile_config config = {.palette = 1};
+    for (int i = 0; i < 8; i++) {
+        config.row_bytes[i] = 64;
+        config.rows[i] = 16;
+    }
     long rounds = TILE_ROUNDS;
     __asm__ volatile("ldtilecfg %1\n"
                      "1: tdpbssd %%tmm7, %%tmm6, %%tmm0\n tdpbssd %%tmm7, %%tmm6, %%tmm1\n"

@@ -4,12 +4,13 @@
  * work of a hundred instructions. Its sums are exact, but it knows of no scales, which every type has for each 16 or 32
  * columns. So:
  *
- *   256 columns with integer scales   Codes are multiplied by their scales beforehand, once for all tokens, as two
- * planes of bytes: scale * code = high << shift | low. The tiles' sums of both planes, shifted and added, are the sum
- * of the whole block. scales and codes >= 0           scale = 8 a + b: the planes are a * code and b * code, each a
- * byte, so that one multiplication of 16 bits makes two of them. Q2_K: scale * code is a byte. signed The product has
- * 16 bits; its bytes are the planes. 32 columns with a float scale     The tile's sum of 32 columns is what the scale
- * multiplies.
+ * Types of 256 columns with integer scales: codes are multiplied by their scales beforehand, once for all tokens, as
+ * two planes of bytes with scale * code = high << shift | low. The tiles' sums of both planes, shifted and added, are
+ * the sum of the whole block. Where scales and codes are not negative, scale = 8 a + b, and the planes are a * code and
+ * b * code, each a byte, two of which one multiplication of 16 bits makes (of Q2_K scale * code is a byte itself).
+ * Otherwise the product has 16 bits, and its bytes are the planes.
+ *
+ * Types of 32 columns with a float scale: the tile's sum of 32 columns is what the scale multiplies.
  *
  * What is left for each sum of the tiles (16 rows of a token) is a few instructions of AVX-512. They run beside the
  * tile instructions, by turns: the sums of one tile are finished while the next one is multiplied.
@@ -18,6 +19,7 @@
 #include "kernel/activations.h"
 #include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx512.h"
+#include "kernel/x86/tile_config.h"
 
 #include <string.h>
 
@@ -80,14 +82,10 @@ ALWAYS_INLINE void fetch_step(struct fetch *fetch)
         _mm_prefetch((const char *)fetch->next, _MM_HINT_T1);
 }
 
-/* LDTILECFG's operand: tiles 0 to 3 are sums, 4 is of activations, 5 to 7 of codes. */
+/* Tiles 0 to 3 are sums, 4 is of activations, 5 to 7 of codes. */
 static void configure(uint32_t tokens, uint32_t columns)
 {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config = {.palette = 1};
+    struct tile_config config = {.palette = 1};
     for (int i = 0; i < 8; i++) {
         config.row_bytes[i] = i == 4 ? (uint16_t)columns : HALF * 4;
         config.rows[i] = (uint8_t)(i < 5 ? tokens : columns / 4);

@@ -10,6 +10,7 @@
 #include <simde/x86/avx512.h>
 
 #include "kernel/arithmetic.h"
+#include "kernel/x86/tile_config.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -152,11 +153,7 @@ static inline __m512i emulated_srai_epi32(__m512i a, unsigned count)
 /* ---- AMX: Intel's Architecture Instruction Set Extensions, chapter 3. One thread's tiles; shapes are checked. ---- */
 
 static struct {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t row_bytes[16];
-        uint8_t rows[16];
-    } config;
+    struct tile_config config;
     uint8_t bytes[8][16][64];
 } emulated_tiles;
 
