@@ -62,20 +62,29 @@ static inline __m512 emulated_cvtph_ps(__m256i a)
 #define _mm512_shuffle_f32x4(a, b, imm)                                                                                \
     _mm512_castsi512_ps(_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), imm))
 
-/* VPMOVZXWD: sixteen uint16 to uint32. */
-static inline __m512i emulated_cvtepu16_epi32(__m256i a)
-{
-    uint16_t x[16];
-    uint32_t y[16];
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        y[i] = x[i];
-    __m512i result;
-    memcpy(&result, y, sizeof y);
-    return result;
-}
+/* VPMOVZXWD, VPMOVSXWD, VPMOVSXBD: sixteen smaller integers to int32. */
+#define EMULATED_WIDEN(name, type, vector)                                                                             \
+    static inline __m512i emulated_##name(vector a)                                                                    \
+    {                                                                                                                  \
+        type x[16];                                                                                                    \
+        int32_t y[16];                                                                                                 \
+        memcpy(x, &a, sizeof x);                                                                                       \
+        for (int i = 0; i < 16; i++)                                                                                   \
+            y[i] = x[i];                                                                                               \
+        __m512i result;                                                                                                \
+        memcpy(&result, y, sizeof y);                                                                                  \
+        return result;                                                                                                 \
+    }
+EMULATED_WIDEN(cvtepu16_epi32, uint16_t, __m256i)
+EMULATED_WIDEN(cvtepi16_epi32, int16_t, __m256i)
+EMULATED_WIDEN(cvtepi8_epi32, int8_t, __m128i)
+#undef EMULATED_WIDEN
 #undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi16_epi32
+#undef _mm512_cvtepi8_epi32
 #define _mm512_cvtepu16_epi32 emulated_cvtepu16_epi32
+#define _mm512_cvtepi16_epi32 emulated_cvtepi16_epi32
+#define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
 
 /* VCVTDQ2PS: int32 to binary32, rounded as MXCSR says: to nearest, ties to even. */
 static inline __m512 emulated_cvtepi32_ps(__m512i a)
@@ -92,21 +101,6 @@ static inline __m512 emulated_cvtepi32_ps(__m512i a)
 #undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emulated_cvtepi32_ps
 
-/* VPMOVSXBD: sixteen int8 to int32. */
-static inline __m512i emulated_cvtepi8_epi32(__m128i a)
-{
-    int8_t x[16];
-    int32_t y[16];
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        y[i] = x[i];
-    __m512i result;
-    memcpy(&result, y, sizeof y);
-    return result;
-}
-#undef _mm512_cvtepi8_epi32
-#define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
-
 /* VCVTPS2DQ: binary32 to int32, to nearest, ties to even; 0x80000000 for what does not fit. */
 static inline __m512i emulated_cvtps_epi32(__m512 a)
 {
@@ -121,21 +115,6 @@ static inline __m512i emulated_cvtps_epi32(__m512 a)
 }
 #undef _mm512_cvtps_epi32
 #define _mm512_cvtps_epi32 emulated_cvtps_epi32
-
-/* VPMOVSXWD: sixteen int16 to int32. */
-static inline __m512i emulated_cvtepi16_epi32(__m256i a)
-{
-    int16_t x[16];
-    int32_t y[16];
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        y[i] = x[i];
-    __m512i result;
-    memcpy(&result, y, sizeof y);
-    return result;
-}
-#undef _mm512_cvtepi16_epi32
-#define _mm512_cvtepi16_epi32 emulated_cvtepi16_epi32
 
 /* VPSRAD: shifts int32 right by a constant, bringing in the sign; all sign for counts above 31. */
 static inline __m512i emulated_srai_epi32(__m512i a, unsigned count)
