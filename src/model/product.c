@@ -32,6 +32,7 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
         return;
     const uint32_t panels = panels_of(p), cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
     const uint32_t most = !p->is_pair ? panels : cached > p->whole ? cached / p->whole * p->whole : p->whole;
+    const uint32_t whole = lanes.count == 1 && p->whole < PANELS_BY_TURNS ? PANELS_BY_TURNS : p->whole;
     p->lanes = lanes;
     p->begins_first = p->first;
     p->units = 0;
@@ -39,7 +40,7 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
         /* In one lane half of each thread's share of what is left. In more, enough that a late thread costs little. */
         const uint32_t share =
             lanes.count == 1 ? (panels - begin) / (2 * threads) : panels * lanes.count / (12 * threads);
-        const uint32_t size = (share + p->whole) / p->whole * p->whole;
+        const uint32_t size = (share + whole) / whole * whole;
         p->begins[p->units++] = begin;
         begin += size < most ? size : most;
     }

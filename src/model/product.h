@@ -15,7 +15,8 @@ enum {
     MOST_TOGETHER = 3,
     /* Results that a unit of a pair makes before it goes on with them: what stays in the second-level cache. */
     MOST_CACHED_RESULTS = 65536,
-    MOST_WHOLE = 8 /* panels: blocks of 256 columns of what a pair makes */
+    MOST_WHOLE = 8,     /* panels: blocks of 256 columns of what a pair makes */
+    PANELS_BY_TURNS = 2 /* as kernels read weights of few tokens faster than panel by panel */
 };
 
 /* How tokens are cut into lanes: of `tokens` each, the last may be shorter. */

@@ -58,7 +58,7 @@ static void every_panel_is_in_one_unit(void **state)
     }
 }
 
-/* Threads that work equally fast end together: the last units are of one panel. */
+/* Threads that work equally fast end together: the last units are small, and whole turns. */
 static void units_become_smaller(void **state)
 {
     struct packed_matrix matrix = {.panels = 344};
@@ -68,7 +68,9 @@ static void units_become_smaller(void **state)
     assert_in_range(p.units, 10, 30);
     for (uint32_t unit = 1; unit < p.units; unit++)
         assert_true(p.begins[unit + 1] - p.begins[unit] <= p.begins[unit] - p.begins[unit - 1]);
-    assert_int_equal(p.begins[p.units] - p.begins[p.units - 1], 1);
+    for (uint32_t unit = 0; unit < p.units; unit++)
+        assert_int_equal(p.begins[unit] % PANELS_BY_TURNS, 0);
+    assert_int_equal(p.begins[p.units] - p.begins[p.units - 1], PANELS_BY_TURNS);
     product_destroy(&p);
 }
 

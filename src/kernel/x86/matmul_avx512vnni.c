@@ -22,6 +22,7 @@
 enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
     FEW_TILES = 3,        /* that fetch weights while they compute: it costs more tiles 3 % */
+    STREAMS = 2,          /* panels of few tokens that are worked on by turns, see struct fetch */
     TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
@@ -60,10 +61,11 @@ struct inputs {
     const uint8_t *large;    /* 256 columns: [token] */
 };
 
-/* Weights to come, asked for a few lines at a time while a chunk is worked on: a burst of prefetches stalls. */
+/* Weights to come: the next chunks of STREAMS panels by turns, group by group, since a core reads two streams faster
+ * than one. A few lines at a time, while a chunk is worked on: a burst of prefetches stalls. */
 struct fetch {
-    const uint8_t *from, *end;
-    size_t lines; /* for each group of 32 columns, UNITS at most */
+    const uint8_t *from[STREAMS]; /* the first is next */
+    size_t lines;                 /* for each group of 32 columns, whenever it is visited */
 };
 
 /* What is derived from the sums of a chunk's activations, for all tokens. */
@@ -79,18 +81,31 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
-/* The line of one of the UNITS steps of a group. */
-ALWAYS_INLINE void fetch_step(const struct fetch *fetch, size_t step)
+/* Lines of a group of 32 columns. */
+ALWAYS_INLINE size_t group_lines(struct shape s)
+{
+    return (shape_block_bytes(s) * GROUP_COLUMNS / (size_t)s.columns + 63) / 64;
+}
+
+/* The share of one of the UNITS steps of a group of any number of lines. */
+ALWAYS_INLINE void fetch_lines(const struct fetch *fetch, size_t lines, size_t step)
+{
+    for (size_t line = lines * step / UNITS; line < lines * (step + 1) / UNITS; line++)
+        _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T0);
+}
+
+/* The same of up to UNITS lines, which may be a variable. */
+ALWAYS_INLINE void fetch_line(const struct fetch *fetch, size_t step)
 {
     if (step < fetch->lines)
-        _mm_prefetch((const char *)(fetch->from + step * 64), _MM_HINT_T1);
+        _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T1);
 }
 
 ALWAYS_INLINE void fetch_next_group(struct fetch *fetch)
 {
-    fetch->from += fetch->lines * 64;
-    if (fetch->from >= fetch->end)
-        fetch->lines = 0;
+    const uint8_t *next = fetch->from[0] + fetch->lines * 64;
+    fetch->from[0] = fetch->from[1];
+    fetch->from[1] = next;
 }
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -121,12 +136,10 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
 }
 
 /* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them, SUM_BIAS_BITS added. bytes:
- * codes unpacked, or NULL to take them from words. memory, share: what to prefetch behind then. fetch: what to fetch
- * else, or NULL. */
+ * codes unpacked, or NULL to take them from words. fetch: or NULL. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
-                             __m512i total[HALVES][TILE], const uint8_t *memory, const size_t share,
-                             struct fetch *fetch)
+                             __m512i total[HALVES][TILE], struct fetch *fetch)
 {
     const int group = first + i, subs = s.columns / s.sub;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -136,9 +149,9 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         const int sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
         FORGET_LOADS(); /* and keep prefetches apart */
         if (!bytes)
-            prefetch(memory, share, (size_t)g, UNITS);
+            fetch_lines(fetch, group_lines(s), (size_t)g);
         else if (fetch)
-            fetch_step(fetch, (size_t)g);
+            fetch_line(fetch, (size_t)g);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -210,7 +223,6 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
 {
     const uint8_t *words = block + s.halves * HALF_BYTES;
     const int together = groups_together(s);
-    const size_t share = shape_block_bytes(s) / CHUNK_GROUPS;
     __m512i total[HALVES][TILE];
     UNROLL
     for (int h = 0; h < HALVES; h++) {
@@ -220,8 +232,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
     }
     for (int group = 0; group < CHUNK_GROUPS; group++)
         add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group / together * together, group % together, tokens, total, block + (size_t)group * share, share,
-                  fetch);
+                  group / together * together, group % together, tokens, total, fetch);
     UNROLL
     for (int h = 0; h < HALVES; h++)
         finish_256(s, chunk, in, h, tokens, total[h], acc);
@@ -243,7 +254,7 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
     for (int group = 0; group < groups; group++, block += block_bytes) {
         __m512i total[HALVES][TILE];
         add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group, 0, tokens, total, block, block_bytes, fetch);
+                  group, 0, tokens, total, fetch);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
@@ -294,7 +305,7 @@ ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, 
         UNROLL
         for (int g = 0; g < UNITS; g++) {
             if (fetch)
-                fetch_step(fetch, (size_t)g);
+                fetch_line(fetch, (size_t)g);
             _mm512_store_si512(bytes + (i * UNITS + g) * WORD_BYTES,
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
@@ -346,14 +357,24 @@ ALWAYS_INLINE void advance(struct shape s, struct inputs *in, uint32_t step)
         in->large += step;
 }
 
-/* All tokens of one chunk. */
+/* Tiles of about the same size: narrow ones wait for their own sums. */
+ALWAYS_INLINE uint32_t tiles_of(uint32_t tokens)
+{
+    return (tokens + TILE - 1) / TILE;
+}
+
+ALWAYS_INLINE enum way way_of(uint32_t tokens)
+{
+    return tokens <= DIRECT ? PACKED : tiles_of(tokens) <= FEW_TILES ? FETCHING : UNPACKED;
+}
+
+/* All tokens of one chunk. fetch: without lines when they are UNPACKED. row: their chains. */
 ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, struct inputs in, uint32_t tokens,
-                             accumulators acc)
+                             float (*row)[PANEL_ROWS], struct fetch *fetch)
 {
     struct chunk chunk;
     struct derived_sums derived;
     _Alignas(64) uint8_t bytes[CHUNK_GROUPS * UNITS * WORD_BYTES];
-    float(*row)[PANEL_ROWS] = acc;
     if (s.columns == 256)
         chunk_read_256(s, block, &chunk);
     else if (tokens <= DIRECT)
@@ -365,21 +386,14 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     in.sums_float = derived.sums_float;
     if (s.columns == 32 && tokens > DIRECT && !chunk.is_finite) {
         for (; tokens > 0; tokens--, row++, advance(s, &in, 1))
-            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, NULL);
+            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, fetch);
         return;
     }
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
-    /* Tiles of about the same size: narrow ones wait for their own sums. */
-    const uint32_t all = (tokens + TILE - 1) / TILE;
-    const enum way way = tokens <= DIRECT ? PACKED : all <= FEW_TILES ? FETCHING : UNPACKED;
-    const size_t shares = (all + 1) * (size_t)groups, lines = (chunk_bytes / 64 + shares - 1) / shares;
-    struct fetch fetch = {.from = block + PREFETCH_AHEAD,
-                          .end = block + PREFETCH_AHEAD + chunk_bytes,
-                          .lines = way != FETCHING ? 0
-                                   : lines < UNITS ? lines
-                                                   : UNITS};
+    const uint32_t all = tiles_of(tokens);
+    const enum way way = way_of(tokens);
     if (way != PACKED)
-        unpack(s, block, groups, bytes, &fetch);
+        unpack(s, block, groups, bytes, fetch);
     for (uint32_t tiles = all; tiles > 0; tiles--) {
         const uint32_t step = (tokens + tiles - 1) / tiles;
         if (way == UNPACKED)
@@ -389,14 +403,14 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     case (int)(way)*TILE + (n):                                                                                        \
         tile(s, block, bytes, &chunk, &in, groups, n, row, fetch);                                                     \
         break;
-            TILE_CASE(PACKED, 1, NULL, NULL)
-            TILE_CASE(PACKED, 2, NULL, NULL)
-            TILE_CASE(PACKED, 3, NULL, NULL)
-            TILE_CASE(PACKED, 4, NULL, NULL)
-            TILE_CASE(FETCHING, 3, bytes, &fetch)
-            TILE_CASE(FETCHING, 4, bytes, &fetch)
-            TILE_CASE(FETCHING, 5, bytes, &fetch)
-            TILE_CASE(FETCHING, 6, bytes, &fetch)
+            TILE_CASE(PACKED, 1, NULL, fetch)
+            TILE_CASE(PACKED, 2, NULL, fetch)
+            TILE_CASE(PACKED, 3, NULL, fetch)
+            TILE_CASE(PACKED, 4, NULL, fetch)
+            TILE_CASE(FETCHING, 3, bytes, fetch)
+            TILE_CASE(FETCHING, 4, bytes, fetch)
+            TILE_CASE(FETCHING, 5, bytes, fetch)
+            TILE_CASE(FETCHING, 6, bytes, fetch)
             TILE_CASE(UNPACKED, 4, bytes, NULL)
             TILE_CASE(UNPACKED, 5, bytes, NULL)
             TILE_CASE(UNPACKED, 6, bytes, NULL)
@@ -410,36 +424,71 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     }
 }
 
-ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
+/* Chunks of about the same size. */
+ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left)
+{
+    const uint32_t chunks = (groups_left + CHUNK_GROUPS - 1) / CHUNK_GROUPS;
+    return (groups_left + chunks - 1) / chunks;
+}
+
+/* Lines to ask for whenever a group is visited: in all, the bytes of a chunk. */
+ALWAYS_INLINE size_t lines_to_fetch(struct shape s, size_t chunk_bytes, uint32_t groups, uint32_t tokens)
+{
+    const size_t visits = (tiles_of(tokens) + 1) * groups;
+    return way_of(tokens) == PACKED     ? group_lines(s)
+           : way_of(tokens) == FETCHING ? (chunk_bytes / 64 + visits - 1) / visits
+                                        : 0;
+}
+
+/* One panel, or STREAMS of them by turns, chunk by chunk: `count` rows of activations from `first`. */
+ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *args, uint32_t panel, uint32_t together,
+                                   uint32_t first, uint32_t count)
 {
     const struct packed_matrix *w = args->weights;
     const struct activations_int8 *form = &args->input->int8[s.columns == 256];
-    const uint32_t end = args->last_token * args->input->planes;
     const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
+    const size_t group_bytes = shape_block_bytes(s) * GROUP_COLUMNS / columns;
+    const uint32_t all = w->columns / GROUP_COLUMNS;
+    const size_t chunk_bytes = chunk_groups(all) * group_bytes, half = chunk_bytes / 2 / 64 * 64;
+    const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all), count);
     _Alignas(64) accumulators acc;
-    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS)
-        for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
-            const uint8_t *block = w->data + panel * w->panel_bytes;
-            memset(acc, 0, count * sizeof *acc);
-            for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {
-                const uint32_t left = w->columns - column;
-                const int groups = left < CHUNK_COLUMNS ? (int)left / GROUP_COLUMNS : CHUNK_GROUPS;
-                const size_t at = column / columns * stride + first;
-                add_chunk(s, block, groups,
-                          (struct inputs){.codes = form->codes + at * columns,
-                                          .token_bytes = columns,
-                                          .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
-                                          .scales = form->scales + at,
-                                          .scales_stride = stride,
-                                          .sums = sums + at * (columns / (size_t)s.sub),
-                                          .large = s.columns == 256 ? form->large + at : NULL},
-                          count, acc);
-                block += shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
-            }
-            store(args, panel, first, count, args->input->planes, acc);
+    memset(acc, 0, together * count * sizeof *acc);
+    for (uint32_t begin = 0, groups; begin < all; begin += groups) {
+        groups = chunk_groups(all - begin);
+        const uint8_t *block = w->data + panel * w->panel_bytes + begin * group_bytes;
+        const uint8_t *next =
+            begin + groups < all ? block + groups * group_bytes : w->data + (panel + together) * w->panel_bytes;
+        /* Of one panel alone, the halves of its next chunk. */
+        const uint8_t *other = next + (together == STREAMS ? w->panel_bytes : half);
+        const size_t at = begin * GROUP_COLUMNS / columns * stride + first;
+        for (uint32_t i = 0; i < together; i++) {
+            struct fetch fetch = {.from = {i == 0 ? next : other + half, i == 0 ? other : next + half}, .lines = lines};
+            add_chunk(s, block + i * w->panel_bytes, (int)groups,
+                      (struct inputs){.codes = form->codes + at * columns,
+                                      .token_bytes = columns,
+                                      .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
+                                      .scales = form->scales + at,
+                                      .scales_stride = stride,
+                                      .sums = sums + at * (columns / (size_t)s.sub),
+                                      .large = s.columns == 256 ? form->large + at : NULL},
+                      count, acc + i * count, &fetch);
         }
+    }
+    for (uint32_t i = 0; i < together; i++)
+        store(args, panel + i, first, count, args->input->planes, acc + i * count);
+}
+
+ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
+{
+    const uint32_t end = args->last_token * args->input->planes;
+    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS) {
+        const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
+        for (uint32_t panel = args->first_panel, together; panel < args->last_panel; panel += together) {
+            together = way_of(count) == UNPACKED || args->last_panel - panel < STREAMS ? 1 : STREAMS;
+            panels_together(s, args, panel, together, first, count);
+        }
+    }
 }
 
 #define SHAPE_FUNCTION(name, ...)                                                                                      \
