@@ -29,10 +29,10 @@ enum {
     TILE_TOKENS = 16,   /* of a tile at most */
     TILE_COLUMNS = 64,  /* of int8 */
     STEPS = CHUNK_COLUMNS / TILE_COLUMNS,
-    MOST_TOKENS = 128,     /* whose accumulators are kept at a time */
-    FEW_TILES = 3,         /* whose activations are in the first-level cache anyway */
-    PREFETCH_AHEAD = 8192, /* bytes, into the second-level cache */
-    FETCHED_EARLY = 4      /* a quarter of the weights to come is asked for while a chunk is unpacked */
+    MOST_TOKENS = 128, /* whose accumulators are kept at a time */
+    FEW_TILES = 3,     /* whose activations are in the first-level cache anyway */
+    STREAMS = 2,       /* panels of few tiles that are worked on by turns */
+    FETCHED_EARLY = 2  /* half of the weights to come is asked for while a chunk is unpacked */
 };
 
 /* Compilers which do not know that tile instructions read memory (gcc 12) must not keep what is there to themselves. */
@@ -64,22 +64,44 @@ ALWAYS_INLINE uint32_t tile_skips(const struct tiling *tiling, uint32_t tile)
     return tile * tiling->size - tile_first(tiling, tile);
 }
 
-/* Weights to come, asked for a few lines at a time while tiles are multiplied: a burst of prefetches stalls. */
+/* Weights to come: the next chunks of STREAMS panels (of one alone, the halves of its next chunk), by turns, since a
+ * core reads two streams faster than one. A few lines at a time, a burst of prefetches stalls: an early share while a
+ * chunk is unpacked, the others while tiles are multiplied. */
 struct fetch {
-    const uint8_t *next;
-    uint32_t lines; /* of a step */
+    const uint8_t *from[STREAMS]; /* the first is next */
+    uint32_t lines;               /* of a step of a tile */
 };
 
-ALWAYS_INLINE struct fetch fetch_plan(const uint8_t *block, size_t bytes, uint32_t steps)
+/* Lines for each group of 32 columns that is unpacked. */
+ALWAYS_INLINE int early_lines(struct shape s)
 {
-    const size_t early = bytes / FETCHED_EARLY / 64, late = (bytes + 63) / 64 - early;
-    return (struct fetch){block + PREFETCH_AHEAD + early * 64, (uint32_t)((late + steps - 1) / steps)};
+    return (int)shape_block_bytes(s) * GROUP_COLUMNS / s.columns / FETCHED_EARLY / 64 + 1;
+}
+
+/* turn: of the panels. steps: of all tiles of a chunk. */
+ALWAYS_INLINE struct fetch fetch_plan(struct shape s, const uint8_t *next, size_t next_panel, uint32_t turn,
+                                      uint32_t together, uint32_t groups, uint32_t steps)
+{
+    const uint32_t lines = (uint32_t)(shape_block_bytes(s) * groups * GROUP_COLUMNS / (size_t)s.columns / 64);
+    const uint32_t early = (uint32_t)early_lines(s) * groups, late = lines > early ? lines - early : 0;
+    const size_t half = lines / 2 * 64;
+    const uint8_t *other = next + (together == STREAMS ? next_panel : half);
+    return (struct fetch){.from = {turn == 0 ? next : other + half, turn == 0 ? other : next + half},
+                          .lines = (late + steps - 1) / steps};
+}
+
+ALWAYS_INLINE void fetch_other(struct fetch *fetch, uint32_t lines)
+{
+    const uint8_t *next = fetch->from[0] + lines * 64;
+    fetch->from[0] = fetch->from[1];
+    fetch->from[1] = next;
 }
 
 ALWAYS_INLINE void fetch_step(struct fetch *fetch)
 {
-    for (uint32_t i = 0; i < fetch->lines; i++, fetch->next += 64)
-        _mm_prefetch((const char *)fetch->next, _MM_HINT_T1);
+    for (uint32_t i = 0; i < fetch->lines; i++)
+        _mm_prefetch((const char *)(fetch->from[0] + i * 64), _MM_HINT_T1);
+    fetch_other(fetch, fetch->lines);
 }
 
 /* Tiles 0 to 3 are sums, 4 is of activations, 5 to 7 of codes. */
@@ -196,31 +218,29 @@ ALWAYS_INLINE void read_factors(struct shape s, const uint8_t *block, struct fac
     }
 }
 
-ALWAYS_INLINE void read_block(struct shape s, const uint8_t *block, struct factors *factors, products to)
+ALWAYS_INLINE void read_block(struct shape s, const uint8_t *block, struct factors *factors, products to,
+                              struct fetch *fetch)
 {
-    const int together = groups_together(s), turns = CHUNK_GROUPS / together;
+    const int together = groups_together(s), lines = early_lines(s);
     const uint8_t *words = block + s.halves * HALF_BYTES;
-    /* To ask for in each turn of the loop below. */
-    const int lines = (int)shape_block_bytes(s) / 64 / FETCHED_EARLY / turns + 1;
     wide_scales scales;
     read_factors(s, block, factors, scales);
     for (int first = 0; first < CHUNK_GROUPS; first += together) {
-        const uint8_t *fetched = block + PREFETCH_AHEAD + first / together * lines * 64;
         UNROLL
         for (int i = 0; i < together; i++) {
             UNROLL
             for (int g = 0; g < UNITS; g++) {
                 const int unit = (first + i) * UNITS + g, sub = (first + i) * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
-                const int step = i * UNITS + g, steps = together * UNITS;
                 KEEP_APART();
                 UNROLL
-                for (int line = step * lines / steps; line < (step + 1) * lines / steps; line++)
-                    _mm_prefetch((const char *)(fetched + line * 64), _MM_HINT_T1);
+                for (int line = g * lines / UNITS; line < (g + 1) * lines / UNITS; line++)
+                    _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T1);
                 UNROLL
                 for (int half = 0; half < HALVES; half++)
                     multiply_codes(s, unit_codes(s, words + half * HALF * 4, first, i, g), scales[half][sub],
                                    to[0][unit] + half * HALF * 4, to[1][unit] + half * HALF * 4);
             }
+            fetch_other(fetch, (uint32_t)lines);
         }
     }
 }
@@ -321,9 +341,10 @@ ALWAYS_INLINE void multiply_tile_256(struct shape s, const int8_t *codes, const 
     }
 }
 
-/* All chunks of one panel; row `first` of the activations is the first token. */
-ALWAYS_INLINE void panel_256(struct shape s, const struct matmul_args *args, uint32_t panel, uint32_t first,
-                             const struct tiling *tiling, accumulators acc)
+/* All chunks of one panel, or of STREAMS by turns; row `first` of the activations is the first token. acc: of a panel
+ * behind those of the one before. */
+ALWAYS_INLINE void panels_256(struct shape s, const struct matmul_args *args, uint32_t panel, uint32_t together,
+                              uint32_t first, const struct tiling *tiling, float (*acc)[PANEL_ROWS])
 {
     const struct packed_matrix *w = args->weights;
     const struct activations_int8 *form = &args->input->int8[1];
@@ -334,13 +355,16 @@ ALWAYS_INLINE void panel_256(struct shape s, const struct matmul_args *args, uin
     struct factors factors[2];
     struct pending before = {.factors = factors, .sums = sums[0]}; /* of no tokens */
     uint32_t turn = 0;
-    for (uint32_t chunk = 0; chunk < w->columns / CHUNK_COLUMNS; chunk++) {
-        const uint8_t *block = w->data + panel * w->panel_bytes + chunk * shape_block_bytes(s);
-        struct fetch fetch = fetch_plan(block, shape_block_bytes(s), tiling->count * STEPS);
-        read_block(s, block, &factors[chunk % 2], weights);
+    for (uint32_t chunk = 0; chunk < w->columns / CHUNK_COLUMNS * together; chunk++) {
+        const uint32_t column = chunk / together, which = chunk % together;
+        const uint8_t *begin = w->data + panel * w->panel_bytes + column * shape_block_bytes(s);
+        const uint8_t *next = column + 1 < w->columns / CHUNK_COLUMNS ? begin + shape_block_bytes(s)
+                                                                      : w->data + (panel + together) * w->panel_bytes;
+        struct fetch fetch = fetch_plan(s, next, w->panel_bytes, which, together, CHUNK_GROUPS, tiling->count * STEPS);
+        read_block(s, begin + which * w->panel_bytes, &factors[chunk % 2], weights, &fetch);
         TILES_READ(weights);
         for (uint32_t tile = 0; tile < tiling->count; tile++, turn ^= 1) {
-            const size_t at = chunk * stride + first + tile_first(tiling, tile);
+            const size_t at = column * stride + first + tile_first(tiling, tile);
             const int8_t *codes = form->codes + at * CHUNK_COLUMNS;
             multiply_tile_256(s, codes, tiling->count > FEW_TILES ? codes + tiling->size * CHUNK_COLUMNS : NULL,
                               weights, sums[turn], &before, &fetch);
@@ -348,7 +372,7 @@ ALWAYS_INLINE void panel_256(struct shape s, const struct matmul_args *args, uin
                                       .factors = &factors[chunk % 2],
                                       .scales = form->scales + at,
                                       .input_sums = input_sums + at * subs,
-                                      .acc = acc + tile_first(tiling, tile),
+                                      .acc = acc + which * tiling->tokens + tile_first(tiling, tile),
                                       .first = tile_skips(tiling, tile),
                                       .last = tiling->size};
         }
@@ -383,12 +407,13 @@ ALWAYS_INLINE void widen_sums(const int16_t *sums, uint32_t count, float *floats
         floats[i] = (float)sums[i];
 }
 
-ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, struct codes_32 *to)
+ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, struct codes_32 *to,
+                              struct fetch *fetch)
 {
-    const size_t bytes = shape_block_bytes(s);
-    for (size_t at = 0; at < bytes * (size_t)groups / FETCHED_EARLY; at += 64)
-        _mm_prefetch((const char *)(block + PREFETCH_AHEAD + at), _MM_HINT_T1);
-    for (int group = 0; group < groups; group++, block += bytes) {
+    for (int group = 0; group < groups; group++, block += shape_block_bytes(s)) {
+        for (int line = 0; line < early_lines(s); line++)
+            _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T1);
+        fetch_other(fetch, (uint32_t)early_lines(s));
         UNROLL
         for (int half = 0; half < HALVES; half++) {
             const int row = half * HALF;
@@ -471,8 +496,9 @@ ALWAYS_INLINE void panel_32(struct shape s, const struct matmul_args *args, uint
         const uint32_t left = w->columns - column;
         const int groups = left < CHUNK_COLUMNS ? (int)left / GROUP_COLUMNS : CHUNK_GROUPS;
         const size_t at = column / GROUP_COLUMNS * stride + first, bytes = shape_block_bytes(s) * (size_t)groups;
-        struct fetch fetch = fetch_plan(block, bytes, tiling->count * HALVES * (uint32_t)groups);
-        read_codes(s, block, groups, &weights[turn]);
+        struct fetch fetch =
+            fetch_plan(s, block + bytes, 0, 0, 1, (uint32_t)groups, tiling->count * HALVES * (uint32_t)groups);
+        read_codes(s, block, groups, &weights[turn], &fetch);
         for (int group = 0; group < groups; group++) {
             memcpy(factors[turn].scales[group], form->scales + at + (size_t)group * stride,
                    tiling->tokens * sizeof(float));
@@ -518,13 +544,16 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
         tiling.size = (tiling.tokens + tiling.count - 1) / tiling.count;
         if (tiling.size != size)
             configure(tiling.size, s.columns == 256 ? TILE_COLUMNS : GROUP_COLUMNS);
-        for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            memset(acc, 0, (tiling.tokens + TILE_TOKENS) * sizeof *acc);
+        for (uint32_t panel = args->first_panel, together; panel < args->last_panel; panel += together) {
+            const bool turns = s.columns == 256 && tiling.count <= FEW_TILES;
+            together = turns && args->last_panel - panel >= STREAMS ? STREAMS : 1;
+            memset(acc, 0, (together * tiling.tokens + TILE_TOKENS) * sizeof *acc);
             if (s.columns == 256)
-                panel_256(s, args, panel, first, &tiling, acc);
+                panels_256(s, args, panel, together, first, &tiling, acc);
             else
                 panel_32(s, args, panel, first, &tiling, factors, acc);
-            store(args, panel, first, tiling.tokens, args->input->planes, acc);
+            for (uint32_t i = 0; i < together; i++)
+                store(args, panel + i, first, tiling.tokens, args->input->planes, acc + i * tiling.tokens);
         }
     }
     _tile_release();
