@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How the time of a token grows with depth, batch and threads, beside what the limits of the machine allow.
 
-usage: growth.py MODEL [--depths 0,1024,4096,8192] [--batches 1,2,3,4,6,8,12,16] [--threads 1,2] [--write docs] ...
+usage: growth.py MODEL [--depths 0,1024,4096,7680] [--batches 1,2,3,4,6,8,12,16] [--threads 1,2] [--write docs] ...
 
 Cost should grow smoothly. A point that lies more than --step above the straight line between its neighbours is reported (and
 the exit status is 1): something is done badly there, such as a batch that just misses a tile. Limits are measured before and
@@ -98,7 +98,7 @@ class Growth:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", metavar="MODEL")
-    for name, standard, text in (("depths", "0,512,1024,2048,4096,8192", "positions filled beforehand"),
+    for name, standard, text in (("depths", "0,512,1024,2048,4096,7680", "positions filled beforehand"),
                                  ("batches", "1,2,3,4,6,8,12,16", "sequences that generate together"),
                                  ("threads", "1,2", "numbers of threads; the largest is used for depths and batches")):
         parser.add_argument(f"--{name}", metavar="N,...", type=numbers, default=numbers(standard), help=f"{text} [{standard}]")

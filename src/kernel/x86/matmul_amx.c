@@ -19,6 +19,7 @@
 #include "kernel/activations.h"
 #include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx512.h"
+#include "kernel/x86/streams.h"
 #include "kernel/x86/tile_config.h"
 
 #include <string.h>
@@ -30,8 +31,7 @@ enum {
     TILE_COLUMNS = 64,  /* of int8 */
     STEPS = CHUNK_COLUMNS / TILE_COLUMNS,
     MOST_TOKENS = 128, /* whose accumulators are kept at a time */
-    FEW_TILES = 3,     /* whose activations are in the first-level cache anyway */
-    STREAMS = 2,       /* panels of few tiles that are worked on by turns */
+    FEW_TILES = 3,     /* whose activations are in the first-level cache anyway, and which take panels by turns */
     FETCHED_EARLY = 2  /* half of the weights to come is asked for while a chunk is unpacked */
 };
 
@@ -64,42 +64,25 @@ ALWAYS_INLINE uint32_t tile_skips(const struct tiling *tiling, uint32_t tile)
     return tile * tiling->size - tile_first(tiling, tile);
 }
 
-/* Weights to come: the next chunks of STREAMS panels (of one alone, the halves of its next chunk), by turns, since a
- * core reads two streams faster than one. A few lines at a time, a burst of prefetches stalls: an early share while a
- * chunk is unpacked, the others while tiles are multiplied. */
-struct fetch {
-    const uint8_t *from[STREAMS]; /* the first is next */
-    uint32_t lines;               /* of a step of a tile */
-};
-
 /* Lines for each group of 32 columns that is unpacked. */
 ALWAYS_INLINE int early_lines(struct shape s)
 {
     return (int)shape_block_bytes(s) * GROUP_COLUMNS / s.columns / FETCHED_EARLY / 64 + 1;
 }
 
-/* turn: of the panels. steps: of all tiles of a chunk. */
-ALWAYS_INLINE struct fetch fetch_plan(struct shape s, const uint8_t *next, size_t next_panel, uint32_t turn,
-                                      uint32_t together, uint32_t groups, uint32_t steps)
+/* An early share is asked for while a chunk is unpacked, the others at `steps` steps while tiles are multiplied. */
+ALWAYS_INLINE struct fetch fetch_plan(struct shape s, const uint8_t *next, size_t panel_bytes, uint32_t turn,
+                                      uint32_t together, size_t groups, size_t steps)
 {
-    const uint32_t lines = (uint32_t)(shape_block_bytes(s) * groups * GROUP_COLUMNS / (size_t)s.columns / 64);
-    const uint32_t early = (uint32_t)early_lines(s) * groups, late = lines > early ? lines - early : 0;
-    const size_t half = lines / 2 * 64;
-    const uint8_t *other = next + (together == STREAMS ? next_panel : half);
-    return (struct fetch){.from = {turn == 0 ? next : other + half, turn == 0 ? other : next + half},
-                          .lines = (late + steps - 1) / steps};
-}
-
-ALWAYS_INLINE void fetch_other(struct fetch *fetch, uint32_t lines)
-{
-    const uint8_t *next = fetch->from[0] + lines * 64;
-    fetch->from[0] = fetch->from[1];
-    fetch->from[1] = next;
+    const size_t chunk_bytes = shape_block_bytes(s) * groups * GROUP_COLUMNS / (size_t)s.columns;
+    const size_t early = (size_t)early_lines(s) * groups,
+                 late = chunk_bytes / 64 > early ? chunk_bytes / 64 - early : 0;
+    return fetch_start(next, panel_bytes, chunk_bytes, turn, together, (late + steps - 1) / steps);
 }
 
 ALWAYS_INLINE void fetch_step(struct fetch *fetch)
 {
-    for (uint32_t i = 0; i < fetch->lines; i++)
+    for (size_t i = 0; i < fetch->lines; i++)
         _mm_prefetch((const char *)(fetch->from[0] + i * 64), _MM_HINT_T1);
     fetch_other(fetch, fetch->lines);
 }
@@ -240,7 +223,7 @@ ALWAYS_INLINE void read_block(struct shape s, const uint8_t *block, struct facto
                     multiply_codes(s, unit_codes(s, words + half * HALF * 4, first, i, g), scales[half][sub],
                                    to[0][unit] + half * HALF * 4, to[1][unit] + half * HALF * 4);
             }
-            fetch_other(fetch, (uint32_t)lines);
+            fetch_other(fetch, (size_t)lines);
         }
     }
 }
@@ -413,7 +396,7 @@ ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, 
     for (int group = 0; group < groups; group++, block += shape_block_bytes(s)) {
         for (int line = 0; line < early_lines(s); line++)
             _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T1);
-        fetch_other(fetch, (uint32_t)early_lines(s));
+        fetch_other(fetch, (size_t)early_lines(s));
         UNROLL
         for (int half = 0; half < HALVES; half++) {
             const int row = half * HALF;

@@ -16,13 +16,13 @@
 #include "kernel/activations.h"
 #include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx512.h"
+#include "kernel/x86/streams.h"
 
 #include <string.h>
 
 enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
     FEW_TILES = 3,        /* that fetch weights while they compute: it costs more tiles 3 % */
-    STREAMS = 2,          /* panels of few tokens that are worked on by turns, see struct fetch */
     TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
@@ -61,13 +61,6 @@ struct inputs {
     const uint8_t *large;    /* 256 columns: [token] */
 };
 
-/* Weights to come: the next chunks of STREAMS panels by turns, group by group, since a core reads two streams faster
- * than one. A few lines at a time, while a chunk is worked on: a burst of prefetches stalls. */
-struct fetch {
-    const uint8_t *from[STREAMS]; /* the first is next */
-    size_t lines;                 /* for each group of 32 columns, whenever it is visited */
-};
-
 /* What is derived from the sums of a chunk's activations, for all tokens. */
 struct derived_sums {
     _Alignas(64) int32_t starts[16 * MOST_TOKENS];
@@ -99,13 +92,6 @@ ALWAYS_INLINE void fetch_line(const struct fetch *fetch, size_t step)
 {
     if (step < fetch->lines)
         _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T1);
-}
-
-ALWAYS_INLINE void fetch_next_group(struct fetch *fetch)
-{
-    const uint8_t *next = fetch->from[0] + fetch->lines * 64;
-    fetch->from[0] = fetch->from[1];
-    fetch->from[1] = next;
 }
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -175,7 +161,7 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
             add_scaled(s, small, chunk, sub, tokens, part, total);
     }
     if (fetch)
-        fetch_next_group(fetch);
+        fetch_other(fetch, fetch->lines);
     UNROLL
     for (int t = 0; t < tokens; t++)
         if (s.columns == 32)
@@ -310,7 +296,7 @@ ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, 
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
         if (fetch)
-            fetch_next_group(fetch);
+            fetch_other(fetch, fetch->lines);
     }
 }
 
@@ -450,7 +436,7 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t group_bytes = shape_block_bytes(s) * GROUP_COLUMNS / columns;
     const uint32_t all = w->columns / GROUP_COLUMNS;
-    const size_t chunk_bytes = chunk_groups(all) * group_bytes, half = chunk_bytes / 2 / 64 * 64;
+    const size_t chunk_bytes = chunk_groups(all) * group_bytes;
     const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all), count);
     _Alignas(64) accumulators acc;
     memset(acc, 0, together * count * sizeof *acc);
@@ -459,11 +445,9 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
         const uint8_t *block = w->data + panel * w->panel_bytes + begin * group_bytes;
         const uint8_t *next =
             begin + groups < all ? block + groups * group_bytes : w->data + (panel + together) * w->panel_bytes;
-        /* Of one panel alone, the halves of its next chunk. */
-        const uint8_t *other = next + (together == STREAMS ? w->panel_bytes : half);
         const size_t at = begin * GROUP_COLUMNS / columns * stride + first;
         for (uint32_t i = 0; i < together; i++) {
-            struct fetch fetch = {.from = {i == 0 ? next : other + half, i == 0 ? other : next + half}, .lines = lines};
+            struct fetch fetch = fetch_start(next, w->panel_bytes, chunk_bytes, i, together, lines);
             add_chunk(s, block + i * w->panel_bytes, (int)groups,
                       (struct inputs){.codes = form->codes + at * columns,
                                       .token_bytes = columns,
