@@ -73,6 +73,11 @@ CHANGES = [
     ("AMX takes the low plane for signed", "src/kernel/x86/matmul_amx.c", "_tile_dpbsud(0, 4, 5);\n        _tile_loadd(6,", "_tile_dpbssd(0, 4, 5);\n        _tile_loadd(6,", EMULATED),
     ("AMX takes the high plane for unsigned", "src/kernel/x86/matmul_amx.c", "                _tile_dpbssd(2, 4, 7);", "                _tile_dpbsud(2, 4, 7);", EMULATED),
     ("AMX begins half a tile's chains with the other half's", "src/kernel/x86/matmul_amx.c", "const int row = before->half * HALF;", "const int row = next->half * HALF;", EMULATED),
+    ("AVX-512 adds both panels to the first one's chains", "src/kernel/x86/matmul_avx512vnni.c", "count, acc + i * count, &fetch", "count, acc, &fetch", EMULATED),
+    ("AVX-512 reads the first panel twice", "src/kernel/x86/matmul_avx512vnni.c", "add_chunk(s, block + i * w->panel_bytes,", "add_chunk(s, block,", EMULATED),
+    ("AVX-512 takes a last panel for two", "src/kernel/x86/matmul_avx512vnni.c", "args->last_panel - panel < STREAMS ? 1", "args->last_panel == panel ? 1", EMULATED),
+    ("AMX adds both panels to the first one's chains", "src/kernel/x86/matmul_amx.c", "acc + which * tiling->tokens + tile_first", "acc + tile_first", EMULATED),
+    ("AMX reads the first panel twice", "src/kernel/x86/matmul_amx.c", "begin + which * w->panel_bytes", "begin", EMULATED),
     ("AVX-512 has BF16 bits in the wrong half", "src/kernel/x86/matmul_avx512vnni.c", "_mm512_cvtepu16_epi32(halves), 16)", "_mm512_cvtepu16_epi32(halves), 15)", EMULATED),
     ("AVX2 sums in another order", "src/kernel/x86/attention_avx2.c", "_mm256_add_ps(part[0], part[2]), _mm256_add_ps(part[1], part[3])",
      "_mm256_add_ps(part[0], part[1]), _mm256_add_ps(part[2], part[3])", KERNEL),
@@ -195,4 +200,5 @@ def main():
     sys.exit(unnoticed > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
