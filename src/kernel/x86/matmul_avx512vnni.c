@@ -87,11 +87,13 @@ ALWAYS_INLINE void fetch_lines(const struct fetch *fetch, size_t lines, size_t s
         _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T0);
 }
 
-/* The same of up to UNITS lines, which may be a variable. */
-ALWAYS_INLINE void fetch_line(const struct fetch *fetch, size_t step)
+/* The same of fetch->lines, half of a group's at most: more than UNITS only of Q8_0. */
+ALWAYS_INLINE void fetch_line(struct shape s, const struct fetch *fetch, size_t step)
 {
     if (step < fetch->lines)
         _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T1);
+    if (group_lines(s) > 2 * UNITS && step + UNITS < fetch->lines)
+        _mm_prefetch((const char *)(fetch->from[0] + (step + UNITS) * 64), _MM_HINT_T1);
 }
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -137,7 +139,7 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         if (!bytes)
             fetch_lines(fetch, group_lines(s), (size_t)g);
         else if (fetch)
-            fetch_line(fetch, (size_t)g);
+            fetch_line(s, fetch, (size_t)g);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -291,7 +293,7 @@ ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, 
         UNROLL
         for (int g = 0; g < UNITS; g++) {
             if (fetch)
-                fetch_line(fetch, (size_t)g);
+                fetch_line(s, fetch, (size_t)g);
             _mm512_store_si512(bytes + (i * UNITS + g) * WORD_BYTES,
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
