@@ -324,7 +324,7 @@ static void attention_unit(void *argument, uint32_t unit, unsigned thread)
     const struct attention_case *c = argument;
     float out[ATTENTION_TILE_ROWS * ATTENTION_MOST_HEAD_DIM];
     struct attention_args args = c->args;
-    args.cache += (size_t)(unit % c->sequences) * c->blocks * args.page_stride;
+    args.cache += (size_t)(unit % c->sequences) * c->blocks * kv_block_bytes(args.type, args.head_dim);
     args.out = out;
     c->bench->kernels.attention(&args);
 }
@@ -332,12 +332,12 @@ static void attention_unit(void *argument, uint32_t unit, unsigned thread)
 /* Blocks of `sequences` times `blocks`, all holding what the first ones do. */
 static uint8_t *attention_cache(struct bench *b, const struct attention_args *args, uint32_t blocks, uint32_t sequences)
 {
-    const size_t bytes = blocks * args->page_stride;
+    const size_t block_bytes = kv_block_bytes(args->type, args->head_dim), bytes = blocks * block_bytes;
     uint8_t *cache = must(pages_allocate(sequences * bytes));
     float *rows = must(random_floats(b, 2 * (size_t)args->head_dim));
     for (uint32_t i = 0; i < blocks * ATTENTION_BLOCK; i++) {
         const struct kv_store_args store = {.type = args->type,
-                                            .block = cache + i / ATTENTION_BLOCK * args->page_stride,
+                                            .block = cache + i / ATTENTION_BLOCK * block_bytes,
                                             .slot = i % ATTENTION_BLOCK,
                                             .head_dim = args->head_dim,
                                             .key = rows,
@@ -360,17 +360,17 @@ static void attention_shape(struct bench *b, enum kv_type type, uint32_t heads, 
                                      .heads = heads,
                                      .head_dim = head_dim,
                                      .type = type,
-                                     .page_stride = kv_block_bytes(type, head_dim),
+                                     .group_stride = KV_GROUP * kv_block_bytes(type, head_dim),
                                      .position = depth - tokens,
                                      .scale = 1.0f / __builtin_sqrtf((float)head_dim)};
-    const size_t bytes = c.blocks * c.args.page_stride;
+    const size_t bytes = c.blocks * kv_block_bytes(type, head_dim);
     const bool is_cold = tokens == 1 && b->memory != MEMORY_HOT;
     c.sequences = is_cold ? 1 + (uint32_t)(b->cold_size / bytes) : 1;
     uint8_t *cache = attention_cache(b, &c.args, c.blocks, c.sequences);
     uint32_t *pages = must(array_allocate(c.blocks, sizeof *pages));
     float *q = must(random_floats(b, (size_t)tokens * heads * head_dim));
     for (uint32_t i = 0; i < c.blocks; i++)
-        pages[i] = c.blocks - 1 - i;
+        pages[i] = i;
     c.args.q = q;
     c.args.cache = cache;
     c.args.pages = pages;

@@ -66,8 +66,7 @@ static void fill_cache(const struct pass *pass, uint32_t pages)
             for (uint32_t page = 0; page < pages && page < cache->pages; page++)
                 for (uint32_t slot = 0; slot < KV_PAGE_POSITIONS; slot++, row++) {
                     const struct kv_store_args args = {.type = cache->type,
-                                                       .block = kv_cache_base(cache, layer, kv_head) +
-                                                                page * cache->page_stride,
+                                                       .block = kv_cache_block(cache, layer, kv_head, page),
                                                        .slot = slot,
                                                        .head_dim = cache->head_dim,
                                                        .key = numbers + row * 131 % NUMBERS,

@@ -34,7 +34,7 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     RETURN_ERROR_IF(!p->pages || !p->tokens || !p->logits || !p->peaks, error, SMOLLM_ENOMEM,
                     "out of memory for logits");
     for (uint32_t i = 0; i < page_count; i++)
-        p->pages[i] = page_count - 1 - i;
+        p->pages[i] = i;
     return 0;
 }
 

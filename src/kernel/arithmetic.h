@@ -84,25 +84,54 @@ static inline int8_t float_fine_code(float units)
     return (int8_t)float_round((units - float_round(units)) * 128.0f);
 }
 
-/* int8 codes of x[0..count), each `stride` codes behind the one before; returns their scale: the largest magnitude /
- * 127, NaN with codes 0 where a value is not finite. Magnitudes are compared as integers, in whose order NaN is above
- * infinity above all: nothing can hide behind a comparison. Below 2^-100 the inverse could overflow: scale 0. fine:
- * NULL, or where the codes of what is left go, likewise. */
-static inline float float_codes(const float *x, uint32_t count, size_t stride, int8_t *codes, int8_t *fine)
+/* The largest of magnitudes, which are compared as integers: in their order NaN is above infinity above all, and
+ * nothing can hide behind a comparison. */
+static inline float float_largest_magnitude(const float *x, uint32_t count)
 {
     uint32_t most = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t magnitude = float_bits(x[i]) & 0x7fffffff;
         most = magnitude > most ? magnitude : most;
     }
-    const float maximum = float_from_bits(most);
-    const int finite = most < 0x7f800000, zero = maximum < 0x1p-100f;
-    const float inverse = zero || !finite ? 0.0f : 127.0f / maximum;
+    return float_from_bits(most);
+}
+
+/* What values of at most `maximum` in magnitude are multiplied by to become codes of at most `codes`, and what a code
+ * is worth; of values that are not finite 0 and NaN. Below 2^-100 the first could overflow: both are 0. */
+struct code_scale {
+    float inverse;
+    float unit;
+};
+
+static inline struct code_scale float_code_scale(float maximum, float codes)
+{
+    const int finite = float_bits(maximum) < 0x7f800000, zero = maximum < 0x1p-100f;
+    return (struct code_scale){zero || !finite ? 0.0f : codes / maximum, !finite ? __builtin_nanf("")
+                                                                         : zero  ? 0.0f
+                                                                                 : maximum / codes};
+}
+
+/* int8 codes of x[0..count) and their scale: the largest magnitude / 127, NaN with codes 0 where a value is not finite.
+ * fine: NULL, or where the codes of what is left go. */
+static inline float float_codes(const float *x, uint32_t count, int8_t *codes, int8_t *fine)
+{
+    const struct code_scale scale = float_code_scale(float_largest_magnitude(x, count), 127.0f);
+    const int finite = scale.unit == scale.unit;
     for (uint32_t i = 0; i < count; i++)
-        codes[i * stride] = finite ? (int8_t)float_round(x[i] * inverse) : 0;
+        codes[i] = finite ? (int8_t)float_round(x[i] * scale.inverse) : 0;
     for (uint32_t i = 0; fine && i < count; i++)
-        fine[i * stride] = finite ? float_fine_code(x[i] * inverse) : 0;
-    return !finite ? __builtin_nanf("") : zero ? 0.0f : maximum / 127.0f;
+        fine[i] = finite ? float_fine_code(x[i] * scale.inverse) : 0;
+    return scale.unit;
+}
+
+/* The same with int16 codes up to 32767. */
+static inline float float_wide_codes(const float *x, uint32_t count, int16_t *codes)
+{
+    const struct code_scale scale = float_code_scale(float_largest_magnitude(x, count), 32767.0f);
+    const int finite = scale.unit == scale.unit;
+    for (uint32_t i = 0; i < count; i++)
+        codes[i] = finite ? (int16_t)float_round(x[i] * scale.inverse) : 0;
+    return scale.unit;
 }
 
 /* Double functions for tables and sampling, accurate to a few units in the last place of a double. */

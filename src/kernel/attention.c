@@ -15,59 +15,101 @@ struct partial {
 
 static const float MINUS_INFINITY = -__builtin_inff();
 
-/* Value i of a block's K or V, without its scale. */
-static float value_at(enum kv_type type, const void *data, size_t i)
-{
-    return type == KV_F16 ? half_to_float(((const uint16_t *)data)[i]) : (float)((const int8_t *)data)[i];
-}
+/* One query head of one token; codes, of which one is worth unit, where keys are int8. */
+struct query {
+    const float *values;
+    int16_t codes[ATTENTION_MOST_HEAD_DIM];
+    float unit;
+};
 
-/* visible: positions of this block that the token sees, 1 to 32 */
-static void add_block(const struct attention_args *args, const float *q, const uint8_t *block, uint32_t visible,
-                      struct partial *into)
+/* The sum of 32 weights, by the tree of docs/numerics.md. */
+static float tree_sum(const float weight[ATTENTION_BLOCK])
 {
-    const uint32_t head_dim = args->head_dim;
-    const void *k = block, *v = block + kv_block_v(args->type, head_dim);
-    const float *k_scales = (const float *)(const void *)(block + kv_block_scales(args->type, head_dim));
-    const float *v_scales = k_scales + ATTENTION_BLOCK;
-    float score[ATTENTION_BLOCK] = {0};
-    for (uint32_t d = 0; d < head_dim; d++)
-        for (uint32_t j = 0; j < visible; j++)
-            score[j] = float_fma(q[d], value_at(args->type, k, d * ATTENTION_BLOCK + j), score[j]);
-    float maximum = into->maximum;
-    for (uint32_t j = 0; j < visible; j++) {
-        if (args->type == KV_INT8)
-            score[j] *= k_scales[j];
-        score[j] *= args->scale;
-        maximum = score[j] > maximum ? score[j] : maximum;
-    }
-    float weight[ATTENTION_BLOCK] = {0}, tree[ATTENTION_BLOCK];
-    for (uint32_t j = 0; j < visible; j++)
-        weight[j] = float_exp(score[j] - maximum);
+    float tree[ATTENTION_BLOCK];
     memcpy(tree, weight, sizeof tree);
     for (uint32_t half = ATTENTION_BLOCK / 2; half >= 1; half /= 2)
         for (uint32_t j = 0; j < half; j++)
             tree[j] += tree[j + half];
-    float correction = float_exp(into->maximum - maximum);
-    into->sum = float_fma(into->sum, correction, tree[0]);
+    return tree[0];
+}
+
+/* visible: positions of this block that the token sees, 1 to 32 */
+static void add_block_f16(const struct attention_args *args, const struct query *query, const uint8_t *block,
+                          uint32_t visible, struct partial *into)
+{
+    const uint32_t head_dim = args->head_dim;
+    const uint16_t *k = (const uint16_t *)(const void *)block;
+    const uint16_t *v = (const uint16_t *)(const void *)(block + kv_block_v(args->type, head_dim));
+    float score[ATTENTION_BLOCK] = {0}, weight[ATTENTION_BLOCK] = {0};
+    for (uint32_t d = 0; d < head_dim; d++)
+        for (uint32_t j = 0; j < visible; j++)
+            score[j] = float_fma(query->values[d], half_to_float(k[d * ATTENTION_BLOCK + j]), score[j]);
+    float maximum = into->maximum;
+    for (uint32_t j = 0; j < visible; j++) {
+        score[j] *= args->scale;
+        maximum = score[j] > maximum ? score[j] : maximum;
+    }
+    for (uint32_t j = 0; j < visible; j++)
+        weight[j] = float_exp(score[j] - maximum);
+    const float correction = float_exp(into->maximum - maximum);
+    into->sum = float_fma(into->sum, correction, tree_sum(weight));
     into->maximum = maximum;
     for (uint32_t d = 0; d < head_dim; d++)
         into->values[d] *= correction;
-    for (uint32_t j = 0; j < visible; j++) {
-        float w = args->type == KV_INT8 ? weight[j] * v_scales[j] : weight[j];
+    for (uint32_t j = 0; j < visible; j++)
         for (uint32_t d = 0; d < head_dim; d++)
-            into->values[d] = float_fma(w, value_at(args->type, v, (size_t)j * head_dim + d), into->values[d]);
+            into->values[d] = float_fma(weight[j], half_to_float(v[(size_t)j * head_dim + d]), into->values[d]);
+}
+
+static void add_block_int8(const struct attention_args *args, const struct query *query, const uint8_t *block,
+                           uint32_t visible, struct partial *into)
+{
+    const uint32_t head_dim = args->head_dim;
+    const int8_t *k = (const int8_t *)block, *v = k + kv_block_v(args->type, head_dim);
+    const float *k_scales = (const float *)(const void *)(block + kv_block_scales(args->type, head_dim));
+    const float *v_scales = k_scales + ATTENTION_BLOCK;
+    const float unit = query->unit * args->scale;
+    float score[ATTENTION_BLOCK], weight[ATTENTION_BLOCK] = {0}, maximum = MINUS_INFINITY;
+    for (uint32_t j = 0; j < visible; j++) {
+        int32_t sum = 0;
+        for (uint32_t d = 0; d < head_dim; d++)
+            sum += query->codes[d] * k[kv_int8_key(d, j)];
+        score[j] = (float)sum * k_scales[j] * unit;
+        maximum = score[j] > maximum ? score[j] : maximum;
+    }
+    const struct code_scale of_weights = float_code_scale(float_largest_magnitude(v_scales, visible), 32767.0f);
+    int16_t codes[ATTENTION_BLOCK];
+    for (uint32_t j = 0; j < visible; j++) {
+        weight[j] = float_exp(score[j] - maximum);
+        const float code = weight[j] * (v_scales[j] * of_weights.inverse);
+        codes[j] = code > 0.0f ? (int16_t)float_round(code) : 0; /* 0 for NaN: the sum tells of it */
+    }
+    const float most = maximum > into->maximum ? maximum : into->maximum;
+    const float correction = float_exp(into->maximum - most), joining = float_exp(maximum - most);
+    into->sum = float_fma(into->sum, correction, tree_sum(weight) * joining);
+    into->maximum = most;
+    for (uint32_t d = 0; d < head_dim; d++) {
+        int32_t sum = 0;
+        for (uint32_t j = 0; j < visible; j++)
+            sum += codes[j] * v[kv_int8_value(d, j, head_dim)];
+        into->values[d] = float_fma((float)sum, of_weights.unit * joining, into->values[d] * correction);
     }
 }
 
-static void add_range(const struct attention_args *args, const float *q, uint32_t range, uint32_t positions,
+static void add_range(const struct attention_args *args, const struct query *query, uint32_t range, uint32_t positions,
                       struct partial *into)
 {
     *into = (struct partial){.maximum = MINUS_INFINITY};
     for (uint32_t b = range * ATTENTION_RANGE; b < (range + 1) * ATTENTION_RANGE && b * ATTENTION_BLOCK < positions;
          b++) {
-        uint32_t left = positions - b * ATTENTION_BLOCK;
-        add_block(args, q, args->cache + args->pages[b] * args->page_stride,
-                  left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK, into);
+        const uint32_t left = positions - b * ATTENTION_BLOCK,
+                       visible = left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK;
+        const uint8_t *block = args->cache + kv_page_offset(args->pages[b], kv_block_bytes(args->type, args->head_dim),
+                                                            args->group_stride);
+        if (args->type == KV_F16)
+            add_block_f16(args, query, block, visible, into);
+        else
+            add_block_int8(args, query, block, visible, into);
     }
 }
 
@@ -93,12 +135,14 @@ void attention_generic(const struct attention_args *args)
 {
     for (uint32_t row = 0; row < args->tokens * args->heads; row++) {
         const uint32_t token = row / args->heads, positions = args->position + token + 1;
-        const float *q = args->q + (size_t)row * args->head_dim;
+        struct query query = {.values = args->q + (size_t)row * args->head_dim};
         struct partial total, range;
+        if (args->type == KV_INT8)
+            query.unit = float_wide_codes(query.values, args->head_dim, query.codes);
         for (uint32_t r = args->partials ? args->first_range : 0;
              r < attention_ranges(positions) && !(args->partials && r >= args->last_range); r++) {
             struct partial *into = r == 0 ? &total : &range;
-            add_range(args, q, r, positions, into);
+            add_range(args, &query, r, positions, into);
             if (args->partials) {
                 float *to = args->partials + ((size_t)(r - args->first_range) * args->tokens * args->heads + row) *
                                                  attention_partial_floats(args->head_dim);
@@ -137,15 +181,26 @@ void kv_store_generic(const struct kv_store_args *args)
     const uint32_t head_dim = args->head_dim;
     void *k = args->block, *v = args->block + kv_block_v(args->type, head_dim);
     assert(args->slot < ATTENTION_BLOCK);
-    if (args->type == KV_F16) {
-        for (uint32_t d = 0; d < head_dim; d++) {
-            ((uint16_t *)k)[d * ATTENTION_BLOCK + args->slot] = half_from_float_saturated(args->key[d]);
-            ((uint16_t *)v)[args->slot * head_dim + d] = half_from_float_saturated(args->value[d]);
-        }
+    if (args->type == KV_INT8) {
+        kv_store_int8(args);
         return;
     }
+    for (uint32_t d = 0; d < head_dim; d++) {
+        ((uint16_t *)k)[d * ATTENTION_BLOCK + args->slot] = half_from_float_saturated(args->key[d]);
+        ((uint16_t *)v)[args->slot * head_dim + d] = half_from_float_saturated(args->value[d]);
+    }
+}
+
+void kv_store_int8(const struct kv_store_args *args)
+{
+    const uint32_t head_dim = args->head_dim, slot = args->slot;
+    int8_t *k = (int8_t *)args->block, *v = k + kv_block_v(args->type, head_dim);
     float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
-    scales[args->slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + args->slot, NULL);
-    scales[ATTENTION_BLOCK + args->slot] =
-        float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)args->slot * head_dim, NULL);
+    int8_t codes[ATTENTION_MOST_HEAD_DIM];
+    scales[slot] = float_codes(args->key, head_dim, codes, NULL);
+    for (uint32_t d = 0; d < head_dim; d++)
+        k[kv_int8_key(d, slot)] = codes[d];
+    scales[ATTENTION_BLOCK + slot] = float_codes(args->value, head_dim, codes, NULL);
+    for (uint32_t d = 0; d < head_dim; d++)
+        v[kv_int8_value(d, slot, head_dim)] = codes[d];
 }

@@ -3,10 +3,14 @@
  * A block holds 32 positions of one layer and KV head, as f16 or as int8 with one scale per position for K and one for
  * V (float, value = code * scale):
  *
- *   K [head_dim][32]    transposed: positions are the lanes of a vector
- *   V [32][head_dim]
- *   int8 only: scales of K [32], scales of V [32]
- */
+ *   f16   K [head_dim][32]         transposed: positions are the lanes of a vector
+ *         V [32][head_dim]
+ *   int8  K [head_dim / 2][32][2]  the same, but two neighbouring dimensions together
+ *         V [head_dim / 32][16][32][2]  two neighbouring positions together, 32 dimensions at a time, of which the last
+ *                                  may be fewer
+ *         scales of K [32], scales of V [32]
+ *
+ * head_dim is even. */
 #ifndef KERNEL_ATTENTION_H
 #define KERNEL_ATTENTION_H
 
@@ -17,14 +21,31 @@ enum {
     ATTENTION_BLOCK = 32,          /* positions */
     ATTENTION_RANGE = 16,          /* blocks */
     ATTENTION_MOST_HEAD_DIM = 256, /* values */
+    KV_COLUMNS = 32,               /* dimensions of int8 values that lie together */
     ATTENTION_TILE_ROWS = 48       /* tokens * query heads that one call does best together */
 };
+
+/* Pages of which one follows the other are neighbours in memory, this many: see kv_page_offset. */
+enum { KV_GROUP = ATTENTION_RANGE };
 
 enum kv_type { KV_F16, KV_INT8, KV_TYPE_COUNT };
 
 static inline size_t kv_value_bytes(enum kv_type type)
 {
     return type == KV_F16 ? 2 : 1;
+}
+
+/* Where the code of a dimension of the position at `slot` lies in an int8 block's K; in its V, from kv_block_v on. */
+static inline size_t kv_int8_key(uint32_t dimension, uint32_t slot)
+{
+    return ((size_t)dimension / 2 * ATTENTION_BLOCK + slot) * 2 + dimension % 2;
+}
+
+static inline size_t kv_int8_value(uint32_t dimension, uint32_t slot, uint32_t head_dim)
+{
+    const uint32_t first = dimension / KV_COLUMNS * KV_COLUMNS;
+    const uint32_t columns = head_dim - first < KV_COLUMNS ? head_dim - first : KV_COLUMNS;
+    return (size_t)first * ATTENTION_BLOCK + ((size_t)slot / 2 * columns + dimension - first) * 2 + slot % 2;
 }
 
 /* Offsets in a block, and its size: a multiple of 64. */
@@ -43,6 +64,13 @@ static inline size_t kv_block_bytes(enum kv_type type, uint32_t head_dim)
     return kv_block_scales(type, head_dim) + (type == KV_F16 ? 0 : 2 * ATTENTION_BLOCK * sizeof(float));
 }
 
+/* From the block of page 0 to that of another page, of the same layer and KV head. Pages lie in groups of KV_GROUP, of
+ * which the blocks of a layer and head are next to each other; from group to group it is group_stride bytes. */
+static inline size_t kv_page_offset(uint32_t page, size_t block_bytes, size_t group_stride)
+{
+    return page / KV_GROUP * group_stride + page % KV_GROUP * block_bytes;
+}
+
 /* Stores the key and value [head_dim] of one position at slot `slot` of a block. f16 saturates; int8 rounds to the
  * nearest code of the row's scale (docs/numerics.md, "KV cache"). */
 struct kv_store_args {
@@ -54,12 +82,16 @@ struct kv_store_args {
     const float *value;
 };
 
+/* The same for int8, without the table of a tier. */
+void kv_store_int8(const struct kv_store_args *args);
+
 /* Attention of neighbouring tokens of one sequence with the query heads that share one head of K and V.
  *
  * q    [tokens][heads][head_dim], rotated
  * out  [tokens][out_stride], of which heads * head_dim are written; may not alias q
- * Token t stands at position + t and sees positions 0 to position + t; position p lies in block pages[p / 32] at slot
- * p % 32, and that block at cache + page * page_stride bytes. What lies behind the last token is not read as a value.
+ * Token t stands at position + t and sees positions 0 to position + t; position p lies at slot p % 32 of page
+ * pages[p / 32], whose block is kv_page_offset bytes behind cache. What lies behind the last token is not read as a
+ * value.
  *
  * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks (512 positions) begin anew and are merged
  * in order. With `partials` only ranges [first_range, last_range) are computed, and left there unmerged, so that
@@ -76,7 +108,7 @@ struct attention_args {
     enum kv_type type;
     const uint8_t *cache;
     const uint32_t *pages;
-    size_t page_stride;
+    size_t group_stride;
     uint32_t position;
     float scale;
     uint32_t first_range;

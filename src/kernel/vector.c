@@ -55,7 +55,7 @@ void quantise_generic(const struct quantise_args *args)
         const float *x = args->x + (size_t)b * args->block;
         const size_t at = (size_t)b * args->stride;
         int8_t *codes = args->codes + at * args->block, *fine = args->planes > 1 ? codes + args->block : NULL;
-        args->scales[at] = float_codes(x, args->block, 1, codes, fine);
+        args->scales[at] = float_codes(x, args->block, codes, fine);
         sum_codes(args, at);
         if (fine) {
             args->scales[at + 1] = args->scales[at] / 128.0f;

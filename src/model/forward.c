@@ -166,13 +166,13 @@ static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t k
     const struct batch_token *t = &f->tokens[token];
     float *key = projections_of(f, token) + query_size(c) + (size_t)kv_head * c->head_dim;
     rotate(pass, token, key, 1);
-    const struct kv_store_args args = {.type = f->cache->type,
-                                       .block = kv_cache_base(f->cache, pass->layer, kv_head) +
-                                                t->pages[t->position / KV_PAGE_POSITIONS] * f->cache->page_stride,
-                                       .slot = t->position % KV_PAGE_POSITIONS,
-                                       .head_dim = c->head_dim,
-                                       .key = key,
-                                       .value = key + kv_size(c)};
+    const struct kv_store_args args = {
+        .type = f->cache->type,
+        .block = kv_cache_block(f->cache, pass->layer, kv_head, t->pages[t->position / KV_PAGE_POSITIONS]),
+        .slot = t->position % KV_PAGE_POSITIONS,
+        .head_dim = c->head_dim,
+        .key = key,
+        .value = key + kv_size(c)};
     f->kernels.kv_store(&args);
 }
 
@@ -219,7 +219,7 @@ static void attend(const struct layer_pass *pass, const struct attention_work *w
                                   .type = f->cache->type,
                                   .cache = kv_cache_base(f->cache, pass->layer, kv_head),
                                   .pages = f->tokens[tile->first].pages,
-                                  .page_stride = f->cache->page_stride,
+                                  .group_stride = f->cache->group_stride,
                                   .position = position,
                                   .scale = 1.0f / __builtin_sqrtf((float)c->head_dim),
                                   .first_range = work->first_range,

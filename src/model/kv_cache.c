@@ -16,8 +16,9 @@ int kv_cache_create(struct kv_cache *cache, const struct model_config *config, e
                                .type = type};
     cache->block = kv_block_bytes(type, config->head_dim);
     size_t bytes;
-    if (!size_multiply(cache->block, (size_t)config->kv_heads * config->layers, &cache->page_stride) ||
-        !size_multiply(cache->page_stride, pages, &bytes) || !(cache->data = pages_allocate(bytes))) {
+    if (!size_multiply(cache->block, (size_t)config->kv_heads * config->layers * KV_GROUP, &cache->group_stride) ||
+        !size_multiply(cache->group_stride, pages / KV_GROUP + (pages % KV_GROUP > 0), &bytes) ||
+        !(cache->data = pages_allocate(bytes))) {
         *cache = (struct kv_cache){0};
         return error_set(error, SMOLLM_ENOMEM, "out of memory for a KV cache of %u pages of %d positions", pages,
                          KV_PAGE_POSITIONS);
@@ -39,7 +40,10 @@ size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_ty
 
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to)
 {
-    memcpy(cache->data + to * cache->page_stride, cache->data + from * cache->page_stride, cache->page_stride);
+    for (uint32_t layer = 0; layer < cache->layers; layer++)
+        for (uint32_t kv_head = 0; kv_head < cache->kv_heads; kv_head++)
+            memcpy(kv_cache_block(cache, layer, kv_head, to), kv_cache_block(cache, layer, kv_head, from),
+                   cache->block);
 }
 
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error)

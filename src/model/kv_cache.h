@@ -1,8 +1,9 @@
 /* The keys and values of all sequences, in pages of 32 positions that sequences hold by number.
  *
- * Memory: [page][layer][KV head] blocks of kernel/attention.h, as f16 or int8. A page is one piece, so that a sequence
- * that grows meets new memory, which the system has to clear, a little at every page instead of much in every layer at
- * once. Who owns which page is the engine's business. */
+ * Memory: [group][layer][KV head][page of the group] blocks of kernel/attention.h, as f16 or int8. A group of a few
+ * pages is one piece, so that a sequence that grows meets new memory, which the system has to clear, a little at every
+ * group instead of much in every layer at once; and a head's neighbouring blocks are one piece, as memory wants to be
+ * read. Who owns which page is the engine's business. */
 #ifndef MODEL_KV_CACHE_H
 #define MODEL_KV_CACHE_H
 
@@ -18,8 +19,8 @@ struct kv_cache {
     uint32_t head_dim;
     uint32_t pages;
     enum kv_type type;
-    size_t block;       /* bytes of one KV head in one page */
-    size_t page_stride; /* bytes of a page, all layers */
+    size_t block;        /* bytes of one KV head in one page */
+    size_t group_stride; /* bytes of a group of pages, all layers */
     uint8_t *data;
     size_t bytes;
 };
@@ -33,10 +34,15 @@ void kv_cache_destroy(struct kv_cache *cache);
 /* Bytes of one position in all layers. */
 size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_type type);
 
-/* The first block (page 0) of a layer and KV head; add page * page_stride. */
+/* The block of page 0 of a layer and KV head, for kernels that find the others from there. */
 static inline uint8_t *kv_cache_base(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head)
 {
-    return cache->data + ((size_t)layer * cache->kv_heads + kv_head) * cache->block;
+    return cache->data + ((size_t)layer * cache->kv_heads + kv_head) * KV_GROUP * cache->block;
+}
+
+static inline uint8_t *kv_cache_block(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page)
+{
+    return kv_cache_base(cache, layer, kv_head) + kv_page_offset(page, cache->block, cache->group_stride);
 }
 
 /* Copies a page. */

@@ -228,17 +228,28 @@ static void infinite_factors_equal_reference(void **state)
 
 /* A cache of BLOCKS blocks filled by kv_store, ordinary values with a large one now and then; page numbers mixed. */
 enum { BLOCKS = 40 };
+
+/* Other blocks lie between two groups. */
+static size_t group_stride(enum kv_type type, uint32_t dim)
+{
+    return (KV_GROUP + 1) * kv_block_bytes(type, dim);
+}
+
+static uint8_t *cache_block(uint8_t *cache, enum kv_type type, uint32_t dim, uint32_t page)
+{
+    return cache + kv_page_offset(page, kv_block_bytes(type, dim), group_stride(type, dim));
+}
+
 static uint8_t *random_cache(enum kv_type type, uint32_t dim, uint32_t pages[BLOCKS])
 {
-    size_t stride = kv_block_bytes(type, dim);
-    uint8_t *cache = malloc(BLOCKS * stride);
+    uint8_t *cache = malloc((BLOCKS / KV_GROUP + 1) * group_stride(type, dim));
     float rows[2][ATTENTION_MOST_HEAD_DIM];
     for (uint32_t b = 0; b < BLOCKS; b++) {
         pages[b] = (b * 7 + 3) % BLOCKS;
         for (uint32_t slot = 0; slot < ATTENTION_BLOCK; slot++) {
             fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, 0);
             rows[slot % 2][random_u32() % dim] *= 30.0f;
-            struct kv_store_args args = {type, cache + b * stride, slot, dim, rows[0], rows[1]};
+            struct kv_store_args args = {type, cache_block(cache, type, dim, b), slot, dim, rows[0], rows[1]};
             reference.kv_store(&args);
         }
     }
@@ -252,7 +263,7 @@ static void poison(uint8_t *cache, enum kv_type type, uint32_t dim, const uint32
     for (uint32_t d = 0; d < dim; d++)
         nan[d] = NAN;
     for (uint32_t p = visible; p < BLOCKS * ATTENTION_BLOCK; p++) {
-        struct kv_store_args args = {type, cache + pages[p / 32] * kv_block_bytes(type, dim), p % 32, dim, nan, nan};
+        struct kv_store_args args = {type, cache_block(cache, type, dim, pages[p / 32]), p % 32, dim, nan, nan};
         reference.kv_store(&args);
     }
 }
@@ -313,7 +324,7 @@ static void attention_equals_reference(void **state)
                                               .type = (enum kv_type)type,
                                               .cache = cache,
                                               .pages = pages,
-                                              .page_stride = kv_block_bytes((enum kv_type)type, dims[i]),
+                                              .group_stride = group_stride((enum kv_type)type, dims[i]),
                                               .position = positions[p],
                                               .scale = 0.125f};
                 const size_t size = (size_t)args.tokens * heads * dims[i];
@@ -357,7 +368,7 @@ static void hidden_values_leave_no_trace(void **state)
                                       .type = (enum kv_type)type,
                                       .cache = cache,
                                       .pages = pages,
-                                      .page_stride = stride,
+                                      .group_stride = KV_GROUP * stride,
                                       .position = 32,
                                       .scale = 1.0f};
         reference.attention(&args);

@@ -17,13 +17,8 @@ static struct kv_cache create(enum kv_type type)
     return cache;
 }
 
-static uint8_t *block_of(const struct kv_cache *cache, uint32_t page, uint32_t layer, uint32_t kv_head)
-{
-    return kv_cache_base(cache, layer, kv_head) + page * cache->page_stride;
-}
-
 /* Fills every block with its own number; a block that overlapped another would not keep it. */
-static void blocks_are_apart_and_pages_together(void **state)
+static void blocks_are_apart_and_groups_together(void **state)
 {
     for (enum kv_type type = 0; type < KV_TYPE_COUNT; type++) {
         struct kv_cache cache = create(type);
@@ -32,9 +27,9 @@ static void blocks_are_apart_and_pages_together(void **state)
         for (uint32_t page = 0; page < PAGES; page++)
             for (uint32_t layer = 0; layer < LAYERS; layer++)
                 for (uint32_t head = 0; head < KV_HEADS; head++) {
-                    uint8_t *at = block_of(&cache, page, layer, head);
-                    assert_true(at >= cache.data + page * cache.page_stride);
-                    assert_true(at + block <= cache.data + (page + 1) * cache.page_stride);
+                    uint8_t *at = kv_cache_block(&cache, layer, head, page);
+                    assert_true(at >= cache.data + page / KV_GROUP * cache.group_stride);
+                    assert_true(at + block <= cache.data + (page / KV_GROUP + 1) * cache.group_stride);
                     assert_true(at + block <= cache.data + cache.bytes);
                     memset(at, ++number, block);
                 }
@@ -44,31 +39,43 @@ static void blocks_are_apart_and_pages_together(void **state)
                 for (uint32_t head = 0; head < KV_HEADS; head++) {
                     number++;
                     for (size_t i = 0; i < block; i++)
-                        assert_int_equal(block_of(&cache, page, layer, head)[i], number);
+                        assert_int_equal(kv_cache_block(&cache, layer, head, page)[i], number);
                 }
-        const size_t positions = (size_t)PAGES * KV_PAGE_POSITIONS;
+        const size_t positions = (size_t)(PAGES + KV_GROUP - 1) / KV_GROUP * KV_GROUP * KV_PAGE_POSITIONS;
         const struct model_config config = {.layers = LAYERS, .kv_heads = KV_HEADS, .head_dim = HEAD_DIM};
         assert_int_equal(cache.bytes, positions * kv_cache_bytes_per_position(&config, type));
         kv_cache_destroy(&cache);
     }
 }
 
+/* Every byte of a page's blocks is `number`. */
+static bool holds(const struct kv_cache *cache, uint32_t page, uint8_t number)
+{
+    for (uint32_t layer = 0; layer < LAYERS; layer++)
+        for (uint32_t head = 0; head < KV_HEADS; head++)
+            for (size_t i = 0; i < cache->block; i++)
+                if (kv_cache_block(cache, layer, head, page)[i] != number)
+                    return false;
+    return true;
+}
+
 static void a_page_is_copied_and_no_other(void **state)
 {
     struct kv_cache cache = create(KV_F16);
     for (uint32_t page = 0; page < PAGES; page++)
-        memset(cache.data + page * cache.page_stride, (int)page, cache.page_stride);
+        for (uint32_t layer = 0; layer < LAYERS; layer++)
+            for (uint32_t head = 0; head < KV_HEADS; head++)
+                memset(kv_cache_block(&cache, layer, head, page), (int)page, cache.block);
     kv_cache_copy_page(&cache, 1, 4);
     for (uint32_t page = 0; page < PAGES; page++)
-        for (size_t i = 0; i < cache.page_stride; i++)
-            assert_int_equal(cache.data[page * cache.page_stride + i], page == 4 ? 1 : page);
+        assert_true(holds(&cache, page, page == 4 ? 1 : (uint8_t)page));
     kv_cache_destroy(&cache);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blocks_are_apart_and_pages_together),
+        cmocka_unit_test(blocks_are_apart_and_groups_together),
         cmocka_unit_test(a_page_is_copied_and_no_other),
     };
     return cmocka_run_group_tests_name("kv_cache", tests, NULL, NULL);

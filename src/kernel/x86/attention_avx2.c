@@ -1,11 +1,13 @@
 /* Attention with AVX2, FMA and F16C. */
 #include "kernel/x86/exp_avx2.h"
+#include "kernel/x86/unroll.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LANES = 8 };
+enum { LANES = 8, FEW = 4 };
 typedef __m256 vector;
+typedef __m256i words;
 typedef __m256 mask;
 #define SUFFIX(name) name##_avx2
 #define FETCH_HINT _MM_HINT_T0
@@ -30,9 +32,53 @@ static inline vector load_halves(const void *p)
     return _mm256_cvtph_ps(_mm_loadu_si128(p));
 }
 
-static inline vector load_codes(const void *p)
+static inline words no_words(void)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+    return _mm256_setzero_si256();
+}
+
+static inline words load_words(const void *p)
+{
+    return _mm256_loadu_si256(p);
+}
+
+static inline void store_words(void *p, words w)
+{
+    _mm256_storeu_si256(p, w);
+}
+
+static inline words widen_codes(const void *p)
+{
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(p));
+}
+
+static inline words splat_pair(const int16_t *p)
+{
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+}
+
+static inline words add_products(words sum, words a, words b)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+
+static inline vector floats_of(words w)
+{
+    return _mm256_cvtepi32_ps(w);
+}
+
+static inline vector load_integers(const void *p)
+{
+    return floats_of(load_words(p));
+}
+
+static inline void store_rounded(int16_t *p, vector v)
+{
+    const __m256i rounded = _mm256_cvtps_epi32(v);
+    _mm_storeu_si128((__m128i *)(void *)p,
+                     _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1)));
 }
 
 static inline vector multiply(vector a, vector b)
@@ -87,8 +133,9 @@ static inline vector either(vector a, vector b, const bool sum)
     return sum ? _mm256_add_ps(a, b) : _mm256_max_ps(a, b);
 }
 
-/* Lanes j and j + 4 of every vector together, two vectors' results in one; then j and j + 2, j + 1. */
-static inline vector combine_rows(const vector row[LANES], const bool sum)
+/* Lanes j and j + 4 of every vector together, two vectors' results in one; then j and j + 2, j + 1. Where only few rows
+ * count nothing would be saved by leaving the others out. */
+ALWAYS_INLINE vector combine_rows(const vector row[LANES], const bool sum)
 {
     vector two[4], four[2];
     for (int i = 0; i < 4; i++)
@@ -100,12 +147,12 @@ static inline vector combine_rows(const vector row[LANES], const bool sum)
     return either(_mm256_shuffle_ps(four[0], four[1], 0x88), _mm256_shuffle_ps(four[0], four[1], 0xdd), sum);
 }
 
-static inline vector sum_rows(const vector row[LANES])
+ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int most)
 {
     return combine_rows(row, true);
 }
 
-static inline vector largest_rows(const vector row[LANES])
+ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
 {
     return combine_rows(row, false);
 }

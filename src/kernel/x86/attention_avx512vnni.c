@@ -1,11 +1,13 @@
 /* Attention with AVX-512. */
 #include "kernel/x86/exp_avx512.h"
+#include "kernel/x86/unroll.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LANES = 16 };
+enum { LANES = 16, FEW = 4 };
 typedef __m512 vector;
+typedef __m512i words;
 typedef __mmask16 mask;
 #define SUFFIX(name) name##_avx512vnni
 #define FETCH_HINT _MM_HINT_T1 /* more misses can be under way than into the first-level cache */
@@ -30,9 +32,51 @@ static inline vector load_halves(const void *p)
     return _mm512_cvtph_ps(_mm256_loadu_si256(p));
 }
 
-static inline vector load_codes(const void *p)
+static inline words no_words(void)
 {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
+    return _mm512_setzero_si512();
+}
+
+static inline words load_words(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+static inline void store_words(void *p, words w)
+{
+    _mm512_storeu_si512(p, w);
+}
+
+static inline words widen_codes(const void *p)
+{
+    return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p));
+}
+
+static inline words splat_pair(const int16_t *p)
+{
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+}
+
+static inline words add_products(words sum, words a, words b)
+{
+    return _mm512_dpwssd_epi32(sum, a, b);
+}
+
+static inline vector floats_of(words w)
+{
+    return _mm512_cvtepi32_ps(w);
+}
+
+static inline vector load_integers(const void *p)
+{
+    return floats_of(load_words(p));
+}
+
+static inline void store_rounded(int16_t *p, vector v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
 }
 
 static inline vector multiply(vector a, vector b)
@@ -87,33 +131,37 @@ static inline vector either(vector a, vector b, const bool sum)
     return sum ? _mm512_add_ps(a, b) : _mm512_max_ps(a, b);
 }
 
-/* Lanes j and j + 8 of every vector together, two vectors' results in one; then j and j + 4, j + 2, j + 1. */
-static inline vector combine_rows(const vector row[LANES], const bool sum)
+/* Lanes j and j + 8 of each of 4 or all LANES rows together, two vectors' results in one; then j and j + 4, j + 2, j
+ * + 1. */
+ALWAYS_INLINE vector combine_rows(const vector row[LANES], const int most, const bool sum)
 {
     vector two[8], four[4], eight[2];
-    for (int i = 0; i < 8; i++)
+    UNROLL
+    for (int i = 0; i < most / 2; i++)
         two[i] = either(_mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0x44),
                         _mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0xee), sum);
-    for (int i = 0; i < 4; i++)
+    UNROLL
+    for (int i = 0; i < most / 4; i++)
         four[i] = either(_mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0x88),
                          _mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0xdd), sum);
-    for (int i = 0; i < 2; i++)
-        eight[i] = either(_mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0x44),
-                          _mm512_shuffle_ps(four[2 * i], four[2 * i + 1], 0xee), sum);
+    for (int i = 0; i < 2; i++) {
+        const vector first = four[most < LANES ? 0 : 2 * i], second = four[most < LANES ? 0 : 2 * i + 1];
+        eight[i] = either(_mm512_shuffle_ps(first, second, 0x44), _mm512_shuffle_ps(first, second, 0xee), sum);
+    }
     const vector all =
         either(_mm512_shuffle_ps(eight[0], eight[1], 0x88), _mm512_shuffle_ps(eight[0], eight[1], 0xdd), sum);
     /* Lane 4q + k is of row q + 4k. */
     return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all);
 }
 
-static inline vector sum_rows(const vector row[LANES])
+ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int most)
 {
-    return combine_rows(row, true);
+    return combine_rows(row, most, true);
 }
 
-static inline vector largest_rows(const vector row[LANES])
+ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
 {
-    return combine_rows(row, false);
+    return combine_rows(row, most, false);
 }
 
 #include "kernel/x86/attention_wide.h"

@@ -36,12 +36,10 @@ void kv_store_avx2(const struct kv_store_args *args)
     const uint32_t head_dim = args->head_dim, slot = args->slot;
     void *k = args->block, *v = args->block + kv_block_v(args->type, head_dim);
     assert(slot < ATTENTION_BLOCK);
-    if (args->type == KV_F16) {
-        store_halves(args->key, head_dim, ATTENTION_BLOCK, (uint16_t *)k + slot);
-        store_halves(args->value, head_dim, 1, (uint16_t *)v + (size_t)slot * head_dim);
+    if (args->type == KV_INT8) {
+        kv_store_int8(args);
         return;
     }
-    float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
-    scales[slot] = float_codes(args->key, head_dim, ATTENTION_BLOCK, (int8_t *)k + slot, NULL);
-    scales[ATTENTION_BLOCK + slot] = float_codes(args->value, head_dim, 1, (int8_t *)v + (size_t)slot * head_dim, NULL);
+    store_halves(args->key, head_dim, ATTENTION_BLOCK, (uint16_t *)k + slot);
+    store_halves(args->value, head_dim, 1, (uint16_t *)v + (size_t)slot * head_dim);
 }

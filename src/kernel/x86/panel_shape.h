@@ -4,13 +4,7 @@
 #define KERNEL_X86_PANEL_SHAPE_H
 
 #include "kernel/packed_matrix.h"
-
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "kernel/x86/unroll.h"
 
 enum {
     UNITS = GROUP_COLUMNS / 4, /* of four columns, in a group of 32 */

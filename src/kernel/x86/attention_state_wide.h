@@ -1,0 +1,122 @@
+/* The state of attention with vectors of any width, for attention_wide.h, which tells what a tier's file says
+ * beforehand. */
+#ifndef KERNEL_X86_ATTENTION_STATE_WIDE_H
+#define KERNEL_X86_ATTENTION_STATE_WIDE_H
+
+#include "kernel/arithmetic.h"
+#include "kernel/kernel.h"
+#include "kernel/x86/unroll.h"
+
+#include <assert.h>
+
+enum {
+    PARTS = ATTENTION_BLOCK / LANES,
+    MOST_ROWS = ATTENTION_TILE_ROWS,
+    TOGETHER = 6,
+    MOST_LEAD = 13312 /* bytes, where blocks are small */
+};
+
+/* The state of a row within a range: values are to be divided by sum. */
+struct partial {
+    /* Whole vectors are stored: what is behind the last row means nothing. */
+    float maximum[MOST_ROWS + LANES];
+    float sum[MOST_ROWS + LANES];
+    /* [row][head_dim]: close together, as the cache wants them */
+    _Alignas(64) float values[MOST_ROWS * ATTENTION_MOST_HEAD_DIM];
+};
+
+/* Rows that go together, and where they are. */
+struct work {
+    const struct attention_args *args;
+    uint32_t first_row; /* row 0 of this work among all rows */
+    uint32_t rows;
+    uint32_t positions[MOST_ROWS]; /* that a row sees */
+    struct partial total, range;
+    size_t block_bytes;
+    uint32_t last_block;
+    uint32_t lead;        /* half blocks from what is read to what is fetched meanwhile */
+    uint32_t block;       /* under way */
+    const uint8_t *ahead; /* the half block that is fetched */
+    _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK]; /* scores before */
+    float corrections[MOST_ROWS + LANES];
+    /* K, then V, for many rows: [MOST_HEAD_DIM][32] of f16 as float, of int8 as int16 */
+    _Alignas(64) uint8_t wide[sizeof(float) * ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM];
+    /* int8 only: the rows' queries and weights as codes, and what one of theirs is worth. */
+    _Alignas(64) int16_t queries[MOST_ROWS][ATTENTION_MOST_HEAD_DIM];
+    _Alignas(64) int16_t weight_codes[MOST_ROWS][ATTENTION_BLOCK];
+    float query_units[MOST_ROWS];
+    float weight_units[MOST_ROWS + LANES];
+};
+
+ALWAYS_INLINE float *values_of(struct work *work, uint32_t row)
+{
+    return work->range.values + row * work->args->head_dim;
+}
+
+/* Block `block`, or the last one if it lies behind that. */
+static inline const uint8_t *block_at(const struct work *work, uint32_t block)
+{
+    const struct attention_args *args = work->args;
+    const uint32_t page = args->pages[block < work->last_block ? block : work->last_block];
+    return args->cache + kv_page_offset(page, work->block_bytes, args->group_stride);
+}
+
+/* Begins with a block. Blocks are fetched ahead, by halves, line by line in the order of reading, which the core
+ * follows on its own, and so faster. Where one is no neighbour of the one before, a line in every 4 KiB of it is asked
+ * for in advance, for addresses to be translated in time; between neighbours that would only disturb. */
+static inline void start_block(struct work *work, uint32_t block)
+{
+    const uint8_t *after = block_at(work, block + 3);
+    work->block = block;
+    if (after != block_at(work, block + 2) + work->block_bytes)
+        for (size_t at = 0; at < work->block_bytes; at += 4096)
+            _mm_prefetch((const char *)after + at, FETCH_HINT);
+}
+
+/* Begins with K, or V, of the block. */
+static inline void start_half(struct work *work, bool values)
+{
+    const uint32_t half = 2 * work->block + values + work->lead;
+    work->ahead = block_at(work, half / 2) + half % 2 * kv_block_v(work->args->type, work->args->head_dim);
+}
+
+/* offset: of this step from where the loop began; a line is asked for once. */
+ALWAYS_INLINE void fetch(const uint8_t *ahead, size_t offset)
+{
+    if (offset % 64 == 0)
+        _mm_prefetch((const char *)ahead + offset, FETCH_HINT);
+}
+
+/* Positions of the block under way that a row sees: at most 32, 0 for none. */
+static inline uint32_t visible_of(const struct work *work, uint32_t row)
+{
+    const uint32_t positions = work->positions[row], before = work->block * ATTENTION_BLOCK;
+    const uint32_t left = positions > before ? positions - before : 0;
+    return left < ATTENTION_BLOCK ? left : ATTENTION_BLOCK;
+}
+
+/* K and V of a block for rows [first, rows). */
+#define ROW_GROUPS(operation, is_wide, data)                                                                           \
+    for (uint32_t row = first; row < work->rows; row += TOGETHER)                                                      \
+        switch (work->rows - row) {                                                                                    \
+        case 1:                                                                                                        \
+            operation(work, is_wide, data, row, 1);                                                                    \
+            break;                                                                                                     \
+        case 2:                                                                                                        \
+            operation(work, is_wide, data, row, 2);                                                                    \
+            break;                                                                                                     \
+        case 3:                                                                                                        \
+            operation(work, is_wide, data, row, 3);                                                                    \
+            break;                                                                                                     \
+        case 4:                                                                                                        \
+            operation(work, is_wide, data, row, 4);                                                                    \
+            break;                                                                                                     \
+        case 5:                                                                                                        \
+            operation(work, is_wide, data, row, 5);                                                                    \
+            break;                                                                                                     \
+        default:                                                                                                       \
+            operation(work, is_wide, data, row, 6);                                                                    \
+            break;                                                                                                     \
+        }
+
+#endif

@@ -1,0 +1,16 @@
+/* What makes compilers keep small arrays of vectors in registers. A compilation may say otherwise beforehand, as the
+ * tests do that emulate instructions one by one. */
+#ifndef KERNEL_X86_UNROLL_H
+#define KERNEL_X86_UNROLL_H
+
+#ifndef ALWAYS_INLINE
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#endif
+#if defined(UNROLL)
+#elif defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#endif
