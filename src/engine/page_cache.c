@@ -6,6 +6,43 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- Free pages ---- */
+
+static void free_append(struct page_cache *cache, uint32_t page)
+{
+    cache->pages[page].free_at = cache->free_count;
+    cache->free[cache->free_count++] = page;
+}
+
+static void free_remove(struct page_cache *cache, uint32_t page)
+{
+    const uint32_t at = cache->pages[page].free_at, last = cache->free[--cache->free_count];
+    cache->free[at] = last;
+    cache->pages[last].free_at = at;
+}
+
+static bool is_free(const struct page_cache *cache, uint32_t page)
+{
+    return page < cache->total && cache->pages[page].holders == 0 && !cache->pages[page].is_known;
+}
+
+/* The free page that suits best behind `after`: its neighbour; or the first of the first half group that is free; or
+ * any. There is one. */
+static uint32_t free_find(const struct page_cache *cache, uint32_t after)
+{
+    enum { HALF = KV_GROUP / 2 };
+    if (after != NO_PAGE && (after + 1) % KV_GROUP != 0 && is_free(cache, after + 1))
+        return after + 1;
+    for (uint32_t first = 0; first < cache->total; first += HALF) {
+        uint32_t count = 0;
+        while (count < HALF && is_free(cache, first + count))
+            count++;
+        if (count == HALF)
+            return first;
+    }
+    return cache->free[cache->free_count - 1];
+}
+
 int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error)
 {
     *cache = (struct page_cache){.pages = array_allocate(total, sizeof *cache->pages),
@@ -19,7 +56,7 @@ int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_er
         return error_set(error, SMOLLM_ENOMEM, "out of memory for %u pages", total);
     }
     for (uint32_t i = 0; i < total; i++)
-        cache->free[cache->free_count++] = total - 1 - i;
+        free_append(cache, total - 1 - i);
     return 0;
 }
 
@@ -89,13 +126,21 @@ static uint32_t evict(struct page_cache *cache)
     return page;
 }
 
-bool page_cache_take(struct page_cache *cache, uint32_t *page)
+bool page_cache_take(struct page_cache *cache, uint32_t after, uint32_t *page)
 {
-    *page = cache->free_count > 0 ? cache->free[--cache->free_count] : evict(cache);
-    if (*page == NO_PAGE)
+    if (cache->free_count > 0)
+        free_remove(cache, *page = free_find(cache, after));
+    else if ((*page = evict(cache)) == NO_PAGE)
         return false;
     cache->pages[*page].holders = 1;
     return true;
+}
+
+void page_cache_free_up(struct page_cache *cache, uint32_t count)
+{
+    uint32_t page;
+    while (cache->free_count < count && (page = evict(cache)) != NO_PAGE)
+        free_append(cache, page);
 }
 
 void page_cache_hold(struct page_cache *cache, uint32_t page)
@@ -115,7 +160,7 @@ void page_cache_release(struct page_cache *cache, uint32_t page)
     if (p->is_known)
         use_append(cache, page);
     else
-        cache->free[cache->free_count++] = page;
+        free_append(cache, page);
 }
 
 uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_t parent, const int32_t *tokens,
@@ -184,7 +229,7 @@ uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t owner, co
 void page_cache_forget(struct page_cache *cache)
 {
     while (cache->oldest != NO_PAGE)
-        cache->free[cache->free_count++] = evict(cache);
+        free_append(cache, evict(cache));
 }
 
 /* ---- Debugging ---- */
@@ -232,11 +277,8 @@ bool page_cache_is_valid(const struct page_cache *cache)
     }
     for (uint32_t i = 0; i < cache->free_count; i++) {
         const struct cached_page *p = &cache->pages[cache->free[i]];
-        if (p->is_known || p->holders > 0)
+        if (p->is_known || p->holders > 0 || p->free_at != i)
             return false;
-        for (uint32_t k = 0; k < i; k++)
-            if (cache->free[k] == cache->free[i])
-                return false;
     }
     return before == cache->newest && in_order == unheld && unheld == cache->unheld && free_pages == cache->free_count;
 }

@@ -25,6 +25,7 @@ struct cached_page {
     uint32_t parent; /* NO_PAGE: the page begins a sequence */
     uint32_t first_child, previous_sibling, next_sibling;
     uint32_t older, newer; /* known pages that nobody holds, by their last use */
+    uint32_t free_at;      /* where a free page stands among the free ones */
     uint32_t token_count;
     int32_t tokens[KV_PAGE_POSITIONS];
 };
@@ -32,7 +33,7 @@ struct cached_page {
 struct page_cache {
     struct cached_page *pages;
     uint32_t total;
-    uint32_t *free; /* a stack of page numbers */
+    uint32_t *free; /* page numbers */
     uint32_t free_count;
     uint32_t first_root; /* pages that begin sequences, of all owners */
     uint32_t oldest, newest;
@@ -44,8 +45,12 @@ int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_er
 void page_cache_destroy(struct page_cache *cache); /* accepts a zeroed struct */
 
 /* A page to write, held once: a free one, or the least recently used that nobody holds, which is forgotten. False when
- * all are held. */
-bool page_cache_take(struct page_cache *cache, uint32_t *page);
+ * all are held. after: the page before it in its sequence, whose neighbour in memory is preferred, since memory is read
+ * faster in order; or NO_PAGE. */
+bool page_cache_take(struct page_cache *cache, uint32_t after, uint32_t *page);
+/* Forgets pages that nobody holds until `count` are free, if there are as many: those that are taken one after the
+ * other can then be neighbours. */
+void page_cache_free_up(struct page_cache *cache, uint32_t count);
 void page_cache_hold(struct page_cache *cache, uint32_t page);
 /* Gives up a hold. Pages of a sequence are released from its end, so that its beginning stays longest. */
 void page_cache_release(struct page_cache *cache, uint32_t page);

@@ -46,11 +46,18 @@ struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache)
     return sequence;
 }
 
+static uint32_t last_page(const struct slot *slot)
+{
+    return slot->page_count > 0 ? slot->pages[slot->page_count - 1] : NO_PAGE;
+}
+
 bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions)
 {
     uint32_t need = (positions + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
+    if (need > slot->page_count)
+        page_cache_free_up(cache, need - slot->page_count);
     for (; slot->page_count < need; slot->page_count++)
-        if (!page_cache_take(cache, &slot->pages[slot->page_count]))
+        if (!page_cache_take(cache, last_page(slot), &slot->pages[slot->page_count]))
             return false;
     return true;
 }
@@ -61,9 +68,9 @@ void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cac
     const uint32_t last = sequence->token_count - (sequence->reads_ahead ? 0 : 1);
     while (slot->computed == slot->known_pages * KV_PAGE_POSITIONS && slot->page_count == slot->known_pages) {
         const uint32_t left = last - slot->computed, at = slot->page_count;
-        uint32_t common, page = page_cache_find(cache, sequence->request.owner, at > 0 ? slot->pages[at - 1] : NO_PAGE,
-                                                sequence->tokens + slot->computed,
-                                                left < KV_PAGE_POSITIONS ? left : KV_PAGE_POSITIONS, &common);
+        uint32_t common,
+            page = page_cache_find(cache, sequence->request.owner, last_page(slot), sequence->tokens + slot->computed,
+                                   left < KV_PAGE_POSITIONS ? left : KV_PAGE_POSITIONS, &common);
         if (page == NO_PAGE)
             return;
         page_cache_hold(cache, page);
@@ -71,7 +78,7 @@ void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cac
             slot->pages[at] = page;
             slot->known_pages++;
         } else {
-            bool taken = page_cache_take(cache, &slot->pages[at]);
+            bool taken = page_cache_take(cache, last_page(slot), &slot->pages[at]);
             if (taken)
                 kv_cache_copy_page(kv, page, slot->pages[at]);
             page_cache_release(cache, page);
