@@ -95,6 +95,7 @@ CHANGES = [
      "head_dim - first < KV_COLUMNS ? head_dim - first : KV_COLUMNS", "KV_COLUMNS", KERNEL),
     ("groups of pages overlap", "src/model/kv_cache.h", "* KV_GROUP * cache->block", "* (KV_GROUP - 1) * cache->block", "build/tests/model/test_kv_cache"),
     ("pages are taken from everywhere", "src/engine/page_cache.c", "        return after + 1;\n", "        ;\n", "build/tests/engine/test_page_cache"),
+    ("memory that is prepared is cleared", "src/model/kv_cache.c", "*byte = *byte;", "*byte = 0;", "build/tests/model/test_kv_cache"),
     ("new sequences squeeze in between", "src/engine/page_cache.c", "first += HALF)", "first += 1)", "build/tests/engine/test_page_cache"),
     ("AVX2 does not begin a range anew", "src/kernel/x86/attention_wide.h", "        work->range.maximum[row] = -__builtin_inff();\n", "", KERNEL),
     ("AVX-512 sums in another order", "src/kernel/x86/attention_avx512vnni.c", "row[2 * i + 1], 0x44),\n                        _mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0xee)",

@@ -133,6 +133,8 @@ bool page_cache_take(struct page_cache *cache, uint32_t after, uint32_t *page)
     else if ((*page = evict(cache)) == NO_PAGE)
         return false;
     cache->pages[*page].holders = 1;
+    if (*page >= cache->reached)
+        cache->reached = *page + 1;
     return true;
 }
 

@@ -33,7 +33,8 @@ struct cached_page {
 struct page_cache {
     struct cached_page *pages;
     uint32_t total;
-    uint32_t *free; /* page numbers */
+    uint32_t reached; /* pages before this one have been held, or others behind them */
+    uint32_t *free;   /* page numbers */
     uint32_t free_count;
     uint32_t first_root; /* pages that begin sequences, of all owners */
     uint32_t oldest, newest;

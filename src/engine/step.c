@@ -309,6 +309,14 @@ static void stress(struct engine *engine, struct slot *drawn)
     assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
 }
 
+/* Sequences share groups of pages by twos: each pair may want a new one soon. */
+static void prepare_memory(struct engine *engine)
+{
+    const size_t bytes = (size_t)2 << 20; /* a huge page */
+    const uint64_t wanted = engine->pages.reached + (uint64_t)KV_GROUP * ((engine->active + 1) / 2);
+    kv_cache_prepare(&engine->cache, wanted < engine->pages.total ? (uint32_t)wanted : engine->pages.total, bytes);
+}
+
 bool step_run(struct engine *engine)
 {
     const struct pass pass = plan(engine);
@@ -344,6 +352,7 @@ bool step_run(struct engine *engine)
         if (ahead->computed == ahead->sequence->token_count)
             slot_finish(engine, ahead, ENGINE_END_STOPPED, NULL);
     }
+    prepare_memory(engine);
     stress(engine, drawn);
     return true;
 }

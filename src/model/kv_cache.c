@@ -46,6 +46,17 @@ void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to
                    cache->block);
 }
 
+void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t most)
+{
+    const size_t wanted = (size_t)(pages / KV_GROUP + (pages % KV_GROUP > 0)) * cache->group_stride;
+    const size_t end = wanted < cache->bytes ? wanted : cache->bytes,
+                 left = end > cache->prepared ? end - cache->prepared : 0;
+    for (size_t to = cache->prepared + (left < most ? left : most); cache->prepared < to; cache->prepared += 4096) {
+        volatile uint8_t *byte = cache->data + cache->prepared;
+        *byte = *byte; /* it may be in use */
+    }
+}
+
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error)
 {
     *type = KV_F16;

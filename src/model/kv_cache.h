@@ -23,6 +23,7 @@ struct kv_cache {
     size_t group_stride; /* bytes of a group of pages, all layers */
     uint8_t *data;
     size_t bytes;
+    size_t prepared; /* bytes that the system has been asked for */
 };
 
 /* Allocates address space for all pages; memory is taken as pages are first written. */
@@ -47,6 +48,10 @@ static inline uint8_t *kv_cache_block(const struct kv_cache *cache, uint32_t lay
 
 /* Copies a page. */
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to);
+
+/* Has the system provide the memory of pages [0, pages), which it clears, at most `most` bytes of it in a call: a
+ * little in each pass, and not a whole group in the one that begins with it. Not while a pass runs. */
+void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t most);
 
 /* "f16" or "q8_0", NULL for f16; SMOLLM_EINVAL for another name. */
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error);

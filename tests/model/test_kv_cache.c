@@ -72,11 +72,29 @@ static void a_page_is_copied_and_no_other(void **state)
     kv_cache_destroy(&cache);
 }
 
+static void memory_is_prepared_bit_by_bit_and_kept(void **state)
+{
+    struct kv_cache cache = create(KV_INT8);
+    memset(cache.data, 7, cache.bytes);
+    kv_cache_prepare(&cache, 1, 8192);
+    assert_int_equal(cache.prepared, 8192);
+    kv_cache_prepare(&cache, 1, cache.bytes);
+    assert_in_range(cache.prepared, cache.group_stride < cache.bytes ? cache.group_stride : cache.bytes,
+                    cache.group_stride + 4095);
+    kv_cache_prepare(&cache, PAGES, SIZE_MAX);
+    kv_cache_prepare(&cache, PAGES, SIZE_MAX);
+    assert_in_range(cache.prepared, cache.bytes, cache.bytes + 4095);
+    for (size_t i = 0; i < cache.bytes; i++)
+        assert_int_equal(cache.data[i], 7);
+    kv_cache_destroy(&cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_apart_and_groups_together),
         cmocka_unit_test(a_page_is_copied_and_no_other),
+        cmocka_unit_test(memory_is_prepared_bit_by_bit_and_kept),
     };
     return cmocka_run_group_tests_name("kv_cache", tests, NULL, NULL);
 }
