@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LAYERS = 5, KV_HEADS = 3, HEAD_DIM = 32, PAGES = 7 };
+enum { LAYERS = 5, KV_HEADS = 3, HEAD_DIM = 32, PAGES = 2 * KV_GROUP + 3 };
 
 static struct kv_cache create(enum kv_type type)
 {
@@ -66,9 +66,9 @@ static void a_page_is_copied_and_no_other(void **state)
         for (uint32_t layer = 0; layer < LAYERS; layer++)
             for (uint32_t head = 0; head < KV_HEADS; head++)
                 memset(kv_cache_block(&cache, layer, head, page), (int)page, cache.block);
-    kv_cache_copy_page(&cache, 1, 4);
+    kv_cache_copy_page(&cache, 1, KV_GROUP + 4);
     for (uint32_t page = 0; page < PAGES; page++)
-        assert_true(holds(&cache, page, page == 4 ? 1 : (uint8_t)page));
+        assert_true(holds(&cache, page, page == KV_GROUP + 4 ? 1 : (uint8_t)page));
     kv_cache_destroy(&cache);
 }
 
