@@ -1,9 +1,9 @@
 /* The keys and values of all sequences, in pages of 32 positions that sequences hold by number.
  *
- * Memory: [group][layer][KV head][page of the group] blocks of kernel/attention.h, as f16 or int8. A group of a few
- * pages is one piece, so that a sequence that grows meets new memory, which the system has to clear, a little at every
- * group instead of much in every layer at once; and a head's neighbouring blocks are one piece, as memory wants to be
- * read. Who owns which page is the engine's business. */
+ * Memory: [group][layer][KV head][page of the group] blocks of kernel/attention.h, as f16 or int8. A group of pages
+ * is one piece: a head's neighbouring blocks are together, as memory wants to be read, and a sequence that grows meets
+ * new memory, which the system has to clear, in one place and not in every layer: see kv_cache_prepare. The last group
+ * is whole, also where fewer pages are wanted. Who owns which page is the engine's business. */
 #ifndef MODEL_KV_CACHE_H
 #define MODEL_KV_CACHE_H
 

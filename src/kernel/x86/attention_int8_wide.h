@@ -111,8 +111,8 @@ static void add_softmax_int8(struct work *work, uint32_t first, const float *sca
     }
 }
 
-/* `vectors` vectors of dimensions from d on, of the KV_COLUMNS, or `columns`, from `first` on, of `count` rows:
- * rescaled, and the sum over pairs of positions added. */
+/* `vectors` vectors of dimensions from d on, which lie among the `columns` from `first` on, of `count` rows: rescaled,
+ * and the sum over pairs of positions added. */
 ALWAYS_INLINE void add_columns_int8(struct work *work, const bool is_wide, const uint8_t *v, uint32_t row,
                                     const int count, uint32_t first, uint32_t columns, uint32_t d, const int vectors)
 {
