@@ -95,6 +95,8 @@ CHANGES = [
      "head_dim - first < KV_COLUMNS ? head_dim - first : KV_COLUMNS", "KV_COLUMNS", KERNEL),
     ("groups of pages overlap", "src/model/kv_cache.h", "* KV_GROUP * cache->block", "* (KV_GROUP - 1) * cache->block", "build/tests/model/test_kv_cache"),
     ("pages are taken from everywhere", "src/engine/page_cache.c", "        return after + 1;\n", "        ;\n", "build/tests/engine/test_page_cache"),
+    ("memory of no page is taken", "src/model/kv_cache.c", "in_group < cache->pages", "in_group < UINT32_MAX", "build/tests/model/test_kv_cache"),
+    ("the last pages take huge ones", "src/model/kv_cache.c", "    if (others > 0)\n", "    if (others > KV_GROUP)\n", "build/tests/model/test_kv_cache"),
     ("memory that is prepared is cleared", "src/model/kv_cache.c", "*byte = *byte;", "*byte = 0;", "build/tests/model/test_kv_cache"),
     ("new sequences squeeze in between", "src/engine/page_cache.c", "first += HALF)", "first += 1)", "build/tests/engine/test_page_cache"),
     ("AVX2 does not begin a range anew", "src/kernel/x86/attention_wide.h", "        work->range.maximum[row] = -__builtin_inff();\n", "", KERNEL),

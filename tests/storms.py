@@ -42,6 +42,7 @@ from server_process import PROGRAM, SLOWNESS, Server, post, read_all, status_of 
 
 WORDS = "sea stone light river garden letter winter engine small old bright slowly never often carry open follow".split()
 HEADROOM = 256 << 20  # bytes beside weights, keys and values
+HALF_GROUP = 256      # positions: what a sequence's keys and values are rounded up to
 CROWD = 64            # clients at a time
 TOKEN = re.compile(rb'"(?:delta":\{"(?:reasoning_)?content|text)":"[^"]')
 
@@ -88,11 +89,11 @@ class Watched(Server):
         return 1024 * number_in(f"/proc/{self.process.pid}/status", r"VmRSS:\s+(\d+)")
 
     def check_memory(self, headers=None):
-        """No more than the weights, the keys and values that have been written at all, and HEADROOM; returns what is beside
-        the first two at least."""
+        """No more than the weights, the keys and values that have been written at all, in halves of a group of pages, and
+        HEADROOM; returns what is beside the first two at least."""
         m = self.metrics(headers)
         positions = (m["prompt_tokens_total"] - m["cached_tokens_total"] + m["generated_tokens_total"] +
-                     64 * (m["requests_finished_total"] + m["requests_running"]))
+                     HALF_GROUP * (m["requests_finished_total"] + m["requests_running"]))
         known = self.weights + min(self.kv_bytes, positions * self.position)
         held = self.memory()
         # Sanitizers hold much more, and slowly give back.

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static const size_t HUGE_PAGE = (size_t)2 << 20;
+static const size_t HUGE_PAGE = (size_t)2 << 20, SMALL_PAGE = 4096;
 
 void *pages_allocate(size_t size)
 {
@@ -27,6 +27,12 @@ void *pages_allocate(size_t size)
     /* Where huge pages are not to be had the block works all the same. */
     madvise(block, mapped, MADV_HUGEPAGE);
     return block;
+}
+
+void pages_keep_small(void *start, size_t size)
+{
+    const size_t into_page = (size_t)start % SMALL_PAGE;
+    madvise((char *)start - into_page, size + into_page, MADV_NOHUGEPAGE);
 }
 
 void pages_free(void *block, size_t size)

@@ -26,6 +26,9 @@ static inline size_t size_align(size_t size, size_t alignment)
  * refuses. pages_free accepts NULL; size is the one asked for. */
 void *pages_allocate(size_t size);
 void pages_free(void *block, size_t size);
+/* Part of such a block of which little will be written: it takes what is written, not whole huge pages. `start` is
+ * rounded down to a page. */
+void pages_keep_small(void *start, size_t size);
 
 /* Zeroed array with checked size; 64-byte aligned. NULL on overflow or when out of memory. Free with free(). */
 void *array_allocate(size_t count, size_t size);

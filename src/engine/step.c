@@ -309,11 +309,12 @@ static void stress(struct engine *engine, struct slot *drawn)
     assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
 }
 
-/* Sequences share groups of pages by twos: each pair may want a new one soon. */
+/* Sequences share groups of pages by twos: each pair may want a new one soon, though of many pairs not all. */
 static void prepare_memory(struct engine *engine)
 {
     const size_t bytes = (size_t)2 << 20; /* a huge page */
-    const uint64_t wanted = engine->pages.reached + (uint64_t)KV_GROUP * ((engine->active + 1) / 2);
+    const uint32_t pairs = (engine->active + 1) / 2, groups = pairs < 8 ? pairs : 8;
+    const uint64_t wanted = engine->pages.reached + (uint64_t)KV_GROUP * groups;
     kv_cache_prepare(&engine->cache, wanted < engine->pages.total ? (uint32_t)wanted : engine->pages.total, bytes);
 }
 

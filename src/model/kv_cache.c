@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 static const char *const type_names[KV_TYPE_COUNT] = {"f16", "q8_0"};
@@ -15,21 +16,23 @@ int kv_cache_create(struct kv_cache *cache, const struct model_config *config, e
                                .pages = pages,
                                .type = type};
     cache->block = kv_block_bytes(type, config->head_dim);
-    size_t bytes;
+    const uint32_t groups = pages / KV_GROUP, others = pages % KV_GROUP;
     if (!size_multiply(cache->block, (size_t)config->kv_heads * config->layers * KV_GROUP, &cache->group_stride) ||
-        !size_multiply(cache->group_stride, pages / KV_GROUP + (pages % KV_GROUP > 0), &bytes) ||
-        !(cache->data = pages_allocate(bytes))) {
+        !size_multiply(cache->group_stride, groups + (others > 0), &cache->reserved) ||
+        !(cache->data = pages_allocate(cache->reserved))) {
         *cache = (struct kv_cache){0};
         return error_set(error, SMOLLM_ENOMEM, "out of memory for a KV cache of %u pages of %d positions", pages,
                          KV_PAGE_POSITIONS);
     }
-    cache->bytes = bytes;
+    if (others > 0)
+        pages_keep_small(cache->data + groups * cache->group_stride, cache->group_stride);
+    cache->bytes = cache->group_stride / KV_GROUP * pages;
     return 0;
 }
 
 void kv_cache_destroy(struct kv_cache *cache)
 {
-    pages_free(cache->data, cache->bytes);
+    pages_free(cache->data, cache->reserved);
     *cache = (struct kv_cache){0};
 }
 
@@ -46,15 +49,24 @@ void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to
                    cache->block);
 }
 
+/* Whether a page of the cache has its bytes there, or nobody: behind the pages of the last group. */
+static bool is_of_a_page(const struct kv_cache *cache, size_t offset)
+{
+    const size_t group = offset / cache->group_stride,
+                 in_group = offset % cache->group_stride / cache->block % KV_GROUP;
+    return group * KV_GROUP + in_group < cache->pages;
+}
+
 void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t most)
 {
     const size_t wanted = (size_t)(pages / KV_GROUP + (pages % KV_GROUP > 0)) * cache->group_stride;
-    const size_t end = wanted < cache->bytes ? wanted : cache->bytes,
+    const size_t end = wanted < cache->reserved ? wanted : cache->reserved,
                  left = end > cache->prepared ? end - cache->prepared : 0;
-    for (size_t to = cache->prepared + (left < most ? left : most); cache->prepared < to; cache->prepared += 4096) {
-        volatile uint8_t *byte = cache->data + cache->prepared;
-        *byte = *byte; /* it may be in use */
-    }
+    for (size_t to = cache->prepared + (left < most ? left : most); cache->prepared < to; cache->prepared += 4096)
+        if (is_of_a_page(cache, cache->prepared)) {
+            volatile uint8_t *byte = cache->data + cache->prepared;
+            *byte = *byte; /* it may be in use */
+        }
 }
 
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error)

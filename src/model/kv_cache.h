@@ -3,7 +3,8 @@
  * Memory: [group][layer][KV head][page of the group] blocks of kernel/attention.h, as f16 or int8. A group of pages
  * is one piece: a head's neighbouring blocks are together, as memory wants to be read, and a sequence that grows meets
  * new memory, which the system has to clear, in one place and not in every layer: see kv_cache_prepare. The last group
- * is whole, also where fewer pages are wanted. Who owns which page is the engine's business. */
+ * has the addresses of a whole one, but takes the memory of its pages only. Who owns which page is the engine's
+ * business. */
 #ifndef MODEL_KV_CACHE_H
 #define MODEL_KV_CACHE_H
 
@@ -22,8 +23,9 @@ struct kv_cache {
     size_t block;        /* bytes of one KV head in one page */
     size_t group_stride; /* bytes of a group of pages, all layers */
     uint8_t *data;
-    size_t bytes;
-    size_t prepared; /* bytes that the system has been asked for */
+    size_t bytes;    /* of all pages */
+    size_t reserved; /* addresses: whole groups */
+    size_t prepared; /* addresses below are in memory where they belong to a page */
 };
 
 /* Allocates address space for all pages; memory is taken as pages are first written. */
