@@ -17,8 +17,8 @@
 
 enum { SPIN_NANOSECONDS = 30000, SPINS_PER_CLOCK = 64, MOST_THREADS = 1024 };
 
-/* What a lane waits for before it enters a phase: the phase before, ... */
-enum wait { WAIT_LANE, WAIT_LANES_BEFORE, WAIT_ALL };
+/* What a lane waits for before it enters a phase: the phase before, in ... */
+enum wait { WAIT_LANE, WAIT_LANES_BEFORE, WAIT_FIRST_LANE, WAIT_ALL };
 
 struct worker {
     struct thread_pool *pool;
@@ -26,24 +26,24 @@ struct worker {
     unsigned index;
 };
 
-/* A phase of a lane. Both words begin with the number of the job: a worker that comes late sees at once that its job is
- * over, whatever the caller is preparing. */
+/* A phase of a lane, or a share of a phase. Both words begin with the number of the job: a worker that comes late sees
+ * at once that its job is over, whatever the caller is preparing. */
 struct slot {
-    _Atomic uint64_t claim;    /* job, enum wait, units, units handed out */
-    _Atomic uint64_t finished; /* job, units that have returned */
+    _Atomic uint64_t claim; /* job, whether it is a share, enum wait, [first, end) of the units not handed out yet */
+    _Atomic uint64_t left;  /* job, units that have not returned; of a phase with shares all of them, in lane 0 */
 };
-enum { UNIT_BITS = 20, WAIT_BITS = 2, JOB_SHIFT = 2 * UNIT_BITS + WAIT_BITS };
+enum { UNIT_BITS = 20, WAIT_BITS = 2, SHARE_SHIFT = 2 * UNIT_BITS + WAIT_BITS, JOB_SHIFT = SHARE_SHIFT + 1 };
 _Static_assert(1 << UNIT_BITS == THREAD_POOL_MOST_UNITS, "units fit their bits");
 
 struct thread_pool {
     unsigned size;
     unsigned started; /* workers that run, size - 1 at most */
     struct worker *workers;
-    struct slot *slots; /* [lane][phase] */
+    struct slot *slots; /* [lane or share][phase] */
     /* The job: written by the caller while no unit is held, read by those who hold one. */
     const struct thread_pool_phase *phases;
     _Atomic uint64_t *times;                /* of the phases, or NULL */
-    _Alignas(64) _Atomic uint64_t job;      /* its number, its phases (24 bits), its lanes (16 bits) */
+    _Alignas(64) _Atomic uint64_t job;      /* its number, its phases (24 bits), its lanes or shares (16 bits) */
     _Alignas(64) _Atomic uint32_t progress; /* futex: phases of lanes that are done, of all jobs */
     _Atomic uint32_t waiters;
     _Alignas(64) _Atomic uint32_t generation; /* futex: workers wait for it to change */
@@ -55,8 +55,8 @@ struct thread_pool {
 struct walk {
     struct thread_pool *pool;
     unsigned thread;
-    uint64_t job; /* number */
-    uint32_t phases, lanes;
+    uint64_t job;                          /* number */
+    uint32_t phases, lanes;                /* lanes: or shares, whatever any phase has more of */
     uint32_t next[THREAD_POOL_MOST_LANES]; /* the first phase of a lane that may have units to hand out */
 };
 
@@ -101,23 +101,30 @@ static struct slot *slot_of(const struct thread_pool *pool, uint32_t lane, uint3
     return &pool->slots[(size_t)lane * THREAD_POOL_MOST_PHASES + phase];
 }
 
-static uint32_t units_of(uint64_t claim)
+static uint32_t claim_first(uint64_t claim)
+{
+    return (uint32_t)claim & (THREAD_POOL_MOST_UNITS - 1);
+}
+
+static uint32_t claim_end(uint64_t claim)
 {
     return (uint32_t)(claim >> UNIT_BITS) & (THREAD_POOL_MOST_UNITS - 1);
 }
 
-static uint32_t handed_out(uint64_t claim)
+static enum wait claim_wait(uint64_t claim)
 {
-    return (uint32_t)claim & (THREAD_POOL_MOST_UNITS - 1);
+    return (enum wait)(claim >> 2 * UNIT_BITS & ((1 << WAIT_BITS) - 1));
+}
+
+static bool claim_is_share(uint64_t claim)
+{
+    return claim >> SHARE_SHIFT & 1;
 }
 
 /* All units of a lane's phase have returned. false too when the job is over. */
 static bool is_done(const struct walk *w, uint32_t lane, uint32_t phase)
 {
-    const struct slot *slot = slot_of(w->pool, lane, phase);
-    const uint64_t claim = atomic_load_explicit(&slot->claim, memory_order_relaxed);
-    const uint64_t finished = atomic_load_explicit(&slot->finished, memory_order_acquire);
-    return finished == (w->job << JOB_SHIFT | units_of(claim)) && claim >> JOB_SHIFT == w->job;
+    return atomic_load_explicit(&slot_of(w->pool, lane, phase)->left, memory_order_acquire) == w->job << JOB_SHIFT;
 }
 
 /* A lane may enter a phase. */
@@ -125,7 +132,9 @@ static bool is_ready(const struct walk *w, uint32_t lane, uint32_t phase, enum w
 {
     if (phase == 0)
         return true;
-    for (uint32_t i = wait == WAIT_LANE ? lane : 0; i < w->lanes && (i <= lane || wait == WAIT_ALL); i++)
+    const uint32_t first = wait == WAIT_LANE ? lane : 0;
+    const uint32_t last = wait == WAIT_ALL ? w->lanes - 1 : wait == WAIT_FIRST_LANE ? 0 : lane;
+    for (uint32_t i = first; i <= last; i++)
         if (!is_done(w, i, phase - 1))
             return false;
     return true;
@@ -140,36 +149,70 @@ static bool is_home(const struct walk *w, uint32_t lane)
 
 enum found { FOUND_UNIT, FOUND_NONE_READY, FOUND_NONE };
 
-/* Takes a unit: of the earliest phase among the thread's own lanes, otherwise among the others. */
-static enum found take_unit(struct walk *w, uint32_t *phase, uint32_t *unit)
+/* Unit `unit` of a lane's phase; of shares the lane is 0. */
+struct taken {
+    uint32_t lane, phase, unit;
+};
+
+/* Of all lanes that have something ready, the one to take a unit of. */
+struct choice {
+    uint32_t lane; /* THREAD_POOL_MOST_LANES: none */
+    uint32_t rank; /* its phase; of others' lanes behind those of the thread's own */
+    uint64_t claim;
+};
+
+static bool is_better(const struct choice *choice, uint32_t rank, uint64_t claim)
+{
+    if (rank != choice->rank)
+        return rank < choice->rank;
+    return claim_is_share(claim) &&
+           claim_end(claim) - claim_first(claim) > claim_end(choice->claim) - claim_first(choice->claim);
+}
+
+/* Chooses the earliest phase among the thread's own lanes, otherwise among the others; of shares the own one, otherwise
+ * that with most left. */
+static enum found choose(struct walk *w, struct choice *choice)
+{
+    bool is_over = true;
+    *choice = (struct choice){.lane = THREAD_POOL_MOST_LANES, .rank = UINT32_MAX};
+    for (uint32_t i = 0, lane = w->thread % w->lanes; i < w->lanes; i++, lane = lane + 1 < w->lanes ? lane + 1 : 0) {
+        while (w->next[lane] < w->phases) {
+            const uint64_t claim =
+                atomic_load_explicit(&slot_of(w->pool, lane, w->next[lane])->claim, memory_order_relaxed);
+            if (claim >> JOB_SHIFT != w->job)
+                return FOUND_NONE;
+            if (claim_first(claim) < claim_end(claim)) {
+                const uint32_t rank = (is_home(w, lane) ? 0 : THREAD_POOL_MOST_PHASES) + w->next[lane];
+                is_over = false;
+                if (is_better(choice, rank, claim) && is_ready(w, lane, w->next[lane], claim_wait(claim)))
+                    *choice = (struct choice){lane, rank, claim};
+                break;
+            }
+            w->next[lane]++;
+        }
+        /* With one lane of its own a thread need not look at the others. */
+        if (i == 0 && choice->lane == lane && w->lanes <= w->pool->size)
+            break;
+    }
+    return choice->lane < THREAD_POOL_MOST_LANES ? FOUND_UNIT : is_over ? FOUND_NONE : FOUND_NONE_READY;
+}
+
+/* Takes a unit: the next one, or the last of another thread's share. */
+static enum found take_unit(struct walk *w, struct taken *taken)
 {
     for (;;) {
-        uint32_t best = THREAD_POOL_MOST_LANES, best_rank = UINT32_MAX;
-        uint64_t best_claim = 0;
-        bool is_over = true;
-        for (uint32_t lane = 0; lane < w->lanes; lane++) {
-            while (w->next[lane] < w->phases) {
-                const uint64_t claim =
-                    atomic_load_explicit(&slot_of(w->pool, lane, w->next[lane])->claim, memory_order_relaxed);
-                if (claim >> JOB_SHIFT != w->job)
-                    return FOUND_NONE;
-                if (handed_out(claim) < units_of(claim)) {
-                    const uint32_t rank = (is_home(w, lane) ? 0 : THREAD_POOL_MOST_PHASES) + w->next[lane];
-                    const enum wait wait = (claim >> 2 * UNIT_BITS) & ((1 << WAIT_BITS) - 1);
-                    is_over = false;
-                    if (rank < best_rank && is_ready(w, lane, w->next[lane], wait))
-                        best = lane, best_rank = rank, best_claim = claim;
-                    break;
-                }
-                w->next[lane]++;
-            }
-        }
-        if (best == THREAD_POOL_MOST_LANES)
-            return is_over ? FOUND_NONE : FOUND_NONE_READY;
-        if (!atomic_compare_exchange_strong(&slot_of(w->pool, best, w->next[best])->claim, &best_claim, best_claim + 1))
+        struct choice choice;
+        const enum found found = choose(w, &choice);
+        if (found != FOUND_UNIT)
+            return found;
+        const uint32_t phase = w->next[choice.lane];
+        const bool is_share = claim_is_share(choice.claim), takes_last = is_share && !is_home(w, choice.lane);
+        const uint64_t rest = takes_last ? choice.claim - ((uint64_t)1 << UNIT_BITS) : choice.claim + 1;
+        if (!atomic_compare_exchange_strong(&slot_of(w->pool, choice.lane, phase)->claim, &choice.claim, rest))
             continue;
-        *phase = w->next[best];
-        *unit = best * units_of(best_claim) + handed_out(best_claim);
+        *taken = (struct taken){.lane = is_share ? 0 : choice.lane,
+                                .phase = phase,
+                                .unit = takes_last ? claim_end(rest) : claim_first(choice.claim)};
         return FOUND_UNIT;
     }
 }
@@ -191,8 +234,8 @@ static void work(struct thread_pool *pool, unsigned thread)
                      .lanes = (uint32_t)job & 0xffff};
     for (;;) {
         const uint32_t seen = atomic_load(&pool->progress);
-        uint32_t phase, unit;
-        const enum found found = take_unit(&w, &phase, &unit);
+        struct taken taken;
+        const enum found found = take_unit(&w, &taken);
         if (found == FOUND_NONE && (thread != 0 || job_is_done(&w)))
             return;
         if (found != FOUND_UNIT) {
@@ -200,13 +243,12 @@ static void work(struct thread_pool *pool, unsigned thread)
             continue;
         }
         /* The unit in hand keeps the job from ending, so its fields may be read. */
-        const struct thread_pool_phase *p = &pool->phases[phase];
+        const struct thread_pool_phase *p = &pool->phases[taken.phase];
         const uint64_t begin = pool->times ? clock_nanoseconds() : 0;
-        p->run(p->argument, unit, thread);
+        p->run(p->argument, taken.lane * p->units + taken.unit, thread);
         if (pool->times)
-            atomic_fetch_add_explicit(&pool->times[phase], clock_nanoseconds() - begin, memory_order_relaxed);
-        const uint32_t units = p->units;
-        if ((uint32_t)atomic_fetch_add(&slot_of(pool, unit / units, phase)->finished, 1) + 1 < units)
+            atomic_fetch_add_explicit(&pool->times[taken.phase], clock_nanoseconds() - begin, memory_order_relaxed);
+        if (atomic_fetch_sub(&slot_of(pool, taken.lane, taken.phase)->left, 1) - 1 != w.job << JOB_SHIFT)
             continue;
         atomic_fetch_add(&pool->progress, 1);
         if (atomic_load(&pool->waiters) > 0)
@@ -277,6 +319,11 @@ unsigned thread_pool_size(const struct thread_pool *pool)
     return pool->size;
 }
 
+uint32_t thread_pool_shares(unsigned threads)
+{
+    return threads < THREAD_POOL_MOST_LANES ? threads : THREAD_POOL_MOST_LANES;
+}
+
 static void run_alone(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -288,19 +335,26 @@ static void run_alone(struct thread_pool *pool, const struct thread_pool_phase *
     }
 }
 
-/* A lane that a phase does not have gets no units of it there. */
+/* A lane that a phase does not have gets no units of it there. lanes: or shares. */
 static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_pool_phase *phases, uint32_t count,
                     uint32_t lanes)
 {
+    const uint32_t shares = thread_pool_shares(pool->size);
     for (uint32_t lane = 0; lane < lanes; lane++)
         for (uint32_t i = 0; i < count; i++) {
-            const enum wait wait = i == 0 || phases[i - 1].lanes != phases[i].lanes ? WAIT_ALL
-                                   : phases[i].ordered                              ? WAIT_LANES_BEFORE
-                                                                                    : WAIT_LANE;
-            const uint64_t units = lane < phases[i].lanes ? phases[i].units : 0;
+            const struct thread_pool_phase *p = &phases[i];
+            const uint64_t wait = i == 0 || phases[i - 1].lanes == 1 ? WAIT_FIRST_LANE
+                                  : phases[i - 1].lanes != p->lanes  ? WAIT_ALL
+                                  : p->ordered                       ? WAIT_LANES_BEFORE
+                                                                     : WAIT_LANE;
+            const uint64_t units = lane < p->lanes ? p->units : 0;
+            const bool is_share = p->shares && lane < shares;
+            const uint64_t first = is_share ? p->shares[lane] : 0, end = is_share ? p->shares[lane + 1] : units;
             struct slot *slot = slot_of(pool, lane, i);
-            atomic_store_explicit(&slot->finished, job << JOB_SHIFT, memory_order_relaxed);
-            atomic_store_explicit(&slot->claim, job << JOB_SHIFT | (uint64_t)wait << 2 * UNIT_BITS | units << UNIT_BITS,
+            atomic_store_explicit(&slot->left, job << JOB_SHIFT | units, memory_order_relaxed);
+            atomic_store_explicit(&slot->claim,
+                                  job << JOB_SHIFT | (uint64_t)is_share << SHARE_SHIFT | wait << 2 * UNIT_BITS |
+                                      end << UNIT_BITS | first,
                                   memory_order_relaxed);
         }
 }
@@ -308,16 +362,20 @@ static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
     uint32_t lanes = 1, most_units = 0;
+    bool has_shares = false;
     assert(count <= THREAD_POOL_MOST_PHASES);
     for (uint32_t i = 0; i < count; i++) {
         assert(phases[i].units > 0 && phases[i].units < THREAD_POOL_MOST_UNITS);
         lanes = phases[i].lanes > lanes ? phases[i].lanes : lanes;
         most_units = phases[i].units > most_units ? phases[i].units : most_units;
+        has_shares |= phases[i].shares != NULL;
     }
     if (pool->size == 1 || (lanes == 1 && most_units <= 1)) {
         run_alone(pool, phases, count);
         return;
     }
+    if (has_shares && lanes < thread_pool_shares(pool->size))
+        lanes = thread_pool_shares(pool->size);
     const uint64_t job = (atomic_load(&pool->job) >> JOB_SHIFT) + 1;
     prepare(pool, job, phases, count, lanes);
     pool->phases = phases;

@@ -5,6 +5,9 @@
  * soon as it has left the one before, wherever the other lanes are, and threads stay with their own lanes, whose data
  * is in their caches, as long as there is something to do there; then they help with others.
  *
+ * A phase of one lane may have shares: ranges of units of which each thread begins with its own, in order; when it is
+ * through, it takes the last ones of the share that has most left.
+ *
  * The calling thread works too. Threads wait for units, not for each other: a worker that got no processor holds nobody
  * up. Workers spin for some tens of microseconds and then sleep on a futex, so that a phase costs a few hundred
  * nanoseconds and an idle pool costs nothing. Which thread runs which unit is not determined: units write results that
@@ -24,6 +27,8 @@ int thread_pool_create(unsigned threads, struct thread_pool **pool, struct smoll
 /* Accepts NULL. */
 void thread_pool_destroy(struct thread_pool *pool);
 unsigned thread_pool_size(const struct thread_pool *pool);
+/* Shares of a phase that has any: one for each thread, THREAD_POOL_MOST_LANES at most. */
+uint32_t thread_pool_shares(unsigned threads);
 
 enum { THREAD_POOL_MOST_LANES = 16, THREAD_POOL_MOST_PHASES = 10000, THREAD_POOL_MOST_UNITS = 1 << 20 };
 
@@ -36,6 +41,8 @@ struct thread_pool_phase {
     uint32_t units; /* of each lane, lane after lane; 1 to THREAD_POOL_MOST_UNITS - 1 */
     uint32_t lanes; /* 1 to THREAD_POOL_MOST_LANES */
     bool ordered;   /* a lane also waits for the lanes before it to leave the phase before */
+    /* Of one lane: share i is units [shares[i], shares[i + 1]), thread_pool_shares of them. NULL: none. */
+    const uint32_t *shares;
 };
 
 /* Runs all phases; returns when all units have returned. A lane enters a phase when the phase before is done: in this

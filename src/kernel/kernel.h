@@ -32,7 +32,19 @@ struct matmul_args {
     bool add;
     uint32_t first_panel;
     uint32_t last_panel;
+    /* Where the thread reads on: panel last_panel of these weights, or panel then_panel of others of the same shape.
+     * Kernels that ask for weights in advance ask for them. */
+    const struct packed_matrix *then; /* or NULL */
+    uint32_t then_panel;
 };
+
+/* Panel `panel` of the weights that a thread reads: those behind the last one are of `then`, if there is any. */
+static inline const uint8_t *matmul_panel(const struct matmul_args *args, uint32_t panel)
+{
+    if (panel >= args->last_panel && args->then)
+        return args->then->data + (size_t)(args->then_panel + panel - args->last_panel) * args->then->panel_bytes;
+    return args->weights->data + (size_t)panel * args->weights->panel_bytes;
+}
 
 /* out[i] = x[i] / sqrt(mean of squares + epsilon) * weight[i]. out may be x. Zhang and Sennrich, 2019. */
 struct rmsnorm_args {

@@ -42,7 +42,11 @@ static struct thread_pool_phase product_phase(struct forward *f, struct product 
     product_plan(p, lanes, thread_pool_size(f->pool));
     p->then = then;
     atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
-    return (struct thread_pool_phase){.run = product_unit, .argument = p, .units = p->units, .lanes = lanes.count};
+    return (struct thread_pool_phase){.run = product_unit,
+                                      .argument = p,
+                                      .units = p->units,
+                                      .lanes = lanes.count,
+                                      .shares = lanes.count == 1 ? p->shares : NULL};
 }
 
 /* ---- Single tokens ---- */
@@ -343,16 +347,18 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     struct activations *activated = pass->activated;
     const uint32_t lane = unit / p->units, end = lane_end(&p->lanes, lane, activated->tokens);
     float *gate = f->gated + (size_t)thread * f->gated_stride, *up = gate + f->gated_stride / 2;
-    struct piece piece = {0};
+    struct piece piece = {0}, then;
     (void)product_next_piece(p, unit % p->units, &piece);
     const uint32_t ffn = f->weights->config.ffn, first = piece.first_panel * PANEL_ROWS;
     const uint32_t left = ffn - first, wide = (piece.last_panel - piece.first_panel) * PANEL_ROWS;
     const uint32_t count = left < wide ? left : wide;
     /* Rows of whole lines, of which neighbours do not fall into the same set of a cache. */
     const size_t stride = wide + GATED_PAD;
-    product_multiply_to(p, &piece, lane, gate, stride);
+    then = (struct piece){.matrix = piece.matrix + 1, .first_panel = piece.first_panel};
+    product_multiply_to(p, &piece, &then, lane, gate, stride);
+    then = (struct piece){.matrix = piece.matrix, .first_panel = piece.last_panel};
     (void)product_next_piece(p, unit % p->units, &piece);
-    product_multiply_to(p, &piece, lane, up, stride);
+    product_multiply_to(p, &piece, &then, lane, up, stride);
     for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++, gate += stride, up += stride) {
         float *out = activated->values ? activated->values + (size_t)token * ffn + first : gate;
         struct swiglu_args args = {.gate = gate, .up = up, .out = out, .size = count};

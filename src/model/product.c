@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { SHARE_PARTS = 4 /* a unit is this part of what is left of its thread's share */ };
+
 /* Panels that units are cut of. */
 static uint32_t panels_of(const struct product *p)
 {
@@ -26,6 +28,16 @@ void product_destroy(struct product *p)
     p->begins = NULL;
 }
 
+/* Units of panels [begin, end): a part of what is left each, multiples of `whole`, at most `most`. */
+static void cut(struct product *p, uint32_t begin, uint32_t end, uint32_t whole, uint32_t most)
+{
+    while (begin < end) {
+        const uint32_t size = ((end - begin) / SHARE_PARTS + whole) / whole * whole;
+        p->begins[p->units++] = begin;
+        begin += size < most ? size : most;
+    }
+}
+
 void product_plan(struct product *p, struct lanes lanes, unsigned threads)
 {
     if (p->units > 0 && lanes.count == p->lanes.count && lanes.tokens == p->lanes.tokens && p->first == p->begins_first)
@@ -36,14 +48,17 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
     p->lanes = lanes;
     p->begins_first = p->first;
     p->units = 0;
-    for (uint32_t begin = 0; begin < panels;) {
-        /* In one lane half of each thread's share of what is left. In more, enough that a late thread costs little. */
-        const uint32_t share =
-            lanes.count == 1 ? (panels - begin) / (2 * threads) : panels * lanes.count / (12 * threads);
-        const uint32_t size = (share + whole) / whole * whole;
-        p->begins[p->units++] = begin;
-        begin += size < most ? size : most;
+    const uint32_t shares = thread_pool_shares(threads), wholes = (panels + whole - 1) / whole;
+    for (uint32_t share = 0; lanes.count == 1 && share < shares; share++) {
+        const uint32_t begin = wholes * share / shares * whole, end = wholes * (share + 1) / shares * whole;
+        p->shares[share] = p->units;
+        cut(p, begin, end < panels ? end : panels, whole, most);
     }
+    p->shares[shares] = p->units;
+    /* Enough of one size that a late thread costs little. */
+    const uint32_t even = (panels * lanes.count / (12 * threads) + whole) / whole * whole;
+    for (uint32_t begin = 0; lanes.count > 1 && begin < panels; begin += even < most ? even : most)
+        p->begins[p->units++] = begin;
     p->begins[p->units] = panels;
 }
 
@@ -65,8 +80,8 @@ bool product_next_piece(const struct product *p, uint32_t unit, struct piece *pi
     return false;
 }
 
-void product_multiply_to(const struct product *p, const struct piece *piece, uint32_t lane, float *out,
-                         size_t out_stride)
+void product_multiply_to(const struct product *p, const struct piece *piece, const struct piece *then, uint32_t lane,
+                         float *out, size_t out_stride)
 {
     const struct matmul_args args = {.weights = p->matrices[piece->matrix],
                                      .input = p->input,
@@ -76,12 +91,15 @@ void product_multiply_to(const struct product *p, const struct piece *piece, uin
                                      .out_stride = out_stride,
                                      .add = p->add,
                                      .first_panel = piece->first_panel,
-                                     .last_panel = piece->last_panel};
+                                     .last_panel = piece->last_panel,
+                                     .then = then ? p->matrices[then->matrix] : NULL,
+                                     .then_panel = then ? then->first_panel : 0};
     p->kernels->matmul(&args);
 }
 
 void product_multiply(const struct product *p, const struct piece *piece, uint32_t lane)
 {
     const size_t stride = p->out_stride[piece->matrix], row = (size_t)piece->first_panel * PANEL_ROWS;
-    product_multiply_to(p, piece, lane, p->out[piece->matrix] + lane_begin(&p->lanes, lane) * stride + row, stride);
+    product_multiply_to(p, piece, NULL, lane, p->out[piece->matrix] + lane_begin(&p->lanes, lane) * stride + row,
+                        stride);
 }

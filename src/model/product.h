@@ -1,7 +1,9 @@
 /* The matrices of a layer that read one input, as units of panels for the threads of a pass.
  *
- * In one lane units become smaller towards the end, so that threads end together without many units; where there are
- * several lanes, threads help each other out with units of one size (model/forward_plan.h). */
+ * In one lane each thread has a share of neighbouring panels, since what it reads next is being fetched while it works
+ * (docs/performance.md, "Reading memory"); its units become smaller towards the end, where others take some when they
+ * are through. Where there are several lanes, threads help each other out with units of one size
+ * (model/forward_plan.h). */
 #ifndef MODEL_PRODUCT_H
 #define MODEL_PRODUCT_H
 
@@ -39,6 +41,7 @@ struct product {
     uint32_t units;   /* of each lane */
     uint32_t *begins; /* [units + 1]: panels of the wanted matrices, one after the other; of a pair, of one of them */
     int begins_first; /* what they were made for, with the lanes */
+    uint32_t shares[THREAD_POOL_MOST_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
     /* What whoever finishes last goes on with, token by token; only in one lane. 0 units: nothing. */
     struct thread_pool_phase then;
     _Atomic uint32_t finished;
@@ -63,8 +66,9 @@ bool product_next_piece(const struct product *product, uint32_t unit, struct pie
 
 /* The product of a piece for the tokens of a lane, to the matrix's own results or to `out`. */
 void product_multiply(const struct product *product, const struct piece *piece, uint32_t lane);
-void product_multiply_to(const struct product *product, const struct piece *piece, uint32_t lane, float *out,
-                         size_t out_stride);
+/* then: what the thread multiplies next, of the same shape, or NULL for what is behind the piece. */
+void product_multiply_to(const struct product *product, const struct piece *piece, const struct piece *then,
+                         uint32_t lane, float *out, size_t out_stride);
 
 static inline uint32_t lane_begin(const struct lanes *lanes, uint32_t lane)
 {

@@ -61,6 +61,7 @@ enum { PHASES = 7, LANES = 6 };
 struct phase_job {
     _Atomic uint32_t finished[LANES];
     const struct thread_pool_phase *phase, *before; /* before: NULL for the first */
+    uint32_t shares[THREAD_POOL_MOST_LANES + 1];
 };
 
 static bool is_finished(const struct thread_pool_phase *phase, uint32_t lane)
@@ -83,7 +84,8 @@ static void count_phase(void *user, uint32_t unit, unsigned thread)
     atomic_fetch_add(&job->finished[lane], 1);
 }
 
-static void make_phases(struct thread_pool_phase phases[PHASES], struct phase_job jobs[PHASES], uint32_t count)
+static void make_phases(struct thread_pool_phase phases[PHASES], struct phase_job jobs[PHASES], uint32_t count,
+                        uint32_t shares)
 {
     static const uint32_t units[PHASES] = {1, 40, 2, 1, 300, 3, 7}, lanes[PHASES] = {1, 5, 5, 5, 1, 2, LANES};
     memset(jobs, 0, PHASES * sizeof *jobs);
@@ -91,7 +93,13 @@ static void make_phases(struct thread_pool_phase phases[PHASES], struct phase_jo
         const uint32_t k = (i + PHASES - count) % PHASES; /* jobs of different lengths differ in their phases */
         jobs[i].phase = &phases[i];
         jobs[i].before = i > 0 ? &phases[i - 1] : NULL;
-        phases[i] = (struct thread_pool_phase){count_phase, &jobs[i], units[k], lanes[k], k == 3};
+        phases[i] = (struct thread_pool_phase){
+            .run = count_phase, .argument = &jobs[i], .units = units[k], .lanes = lanes[k], .ordered = k == 3};
+        if (lanes[k] == 1 && i % 2 == 0) {
+            for (uint32_t share = 0; share <= shares; share++)
+                jobs[i].shares[share] = units[k] * share / shares;
+            phases[i].shares = jobs[i].shares;
+        }
     }
 }
 
@@ -104,7 +112,7 @@ static void phases_come_one_after_the_other(void **state)
             struct phase_job jobs[PHASES];
             struct thread_pool_phase phases[PHASES];
             const uint32_t count = PHASES - round % PHASES;
-            make_phases(phases, jobs, count);
+            make_phases(phases, jobs, count, thread_pool_shares(threads));
             thread_pool_run_phases(pool, phases, count);
             for (uint32_t i = 0; i < count; i++)
                 for (uint32_t lane = 0; lane < phases[i].lanes; lane++)
@@ -136,13 +144,52 @@ static void a_lane_waits_for_no_other(void **state)
     struct thread_pool *pool;
     _Atomic uint32_t arrived = 0;
     struct held held[2] = {{&arrived, LANES, false}, {&arrived, LANES, true}};
-    const struct thread_pool_phase phases[2] = {{hold_first_lane, &held[0], 1, LANES, false},
-                                                {hold_first_lane, &held[1], 1, LANES, false}};
+    const struct thread_pool_phase phases[2] = {
+        {.run = hold_first_lane, .argument = &held[0], .units = 1, .lanes = LANES},
+        {.run = hold_first_lane, .argument = &held[1], .units = 1, .lanes = LANES}};
     assert_int_equal(thread_pool_create(2, &pool, NULL), 0);
     for (int round = 0; round < 100; round++) {
         arrived = 0;
         thread_pool_run_phases(pool, phases, 2);
         assert_int_equal(arrived, LANES);
+    }
+    thread_pool_destroy(pool);
+}
+
+struct shared {
+    _Atomic uint32_t ran;
+    uint32_t order[40]; /* units, as they were begun */
+    unsigned thread[40];
+};
+
+/* Unit 0 takes until all others have run. */
+static void record(void *user, uint32_t unit, unsigned thread)
+{
+    struct shared *shared = user;
+    const uint64_t end = clock_nanoseconds() + 10000000000u;
+    while (unit == 0 && atomic_load(&shared->ran) < 39)
+        assert_true(clock_nanoseconds() < end);
+    const uint32_t at = atomic_fetch_add(&shared->ran, 1);
+    shared->order[at] = unit;
+    shared->thread[at] = thread;
+}
+
+/* A thread goes through its own share, then takes the last units of the other's, whose first one is still running. */
+static void shares_are_taken_in_order_and_from_behind(void **state)
+{
+    struct thread_pool *pool;
+    assert_int_equal(thread_pool_create(2, &pool, NULL), 0);
+    for (int round = 0; round < 200; round++) {
+        struct shared shared = {0};
+        static const uint32_t shares[] = {0, 15, 40};
+        const struct thread_pool_phase phase = {
+            .run = record, .argument = &shared, .units = 40, .lanes = 1, .shares = shares};
+        thread_pool_run_phases(pool, &phase, 1);
+        assert_int_equal(shared.ran, 40);
+        for (uint32_t i = 0; i < 40; i++) {
+            assert_int_equal(shared.order[i], i < 25 ? 15 + i : 39 - i);
+            assert_true(i == 39 || shared.thread[i] == 1);
+        }
     }
     thread_pool_destroy(pool);
 }
@@ -156,7 +203,7 @@ static void phases_are_timed(void **state)
         _Atomic uint64_t times[PHASES] = {0};
         struct phase_job jobs[PHASES];
         struct thread_pool_phase phases[PHASES];
-        make_phases(phases, jobs, PHASES);
+        make_phases(phases, jobs, PHASES, thread_pool_shares(threads));
         const uint64_t begin = clock_nanoseconds();
         thread_pool_time_phases(pool, times);
         thread_pool_run_phases(pool, phases, PHASES);
@@ -169,7 +216,7 @@ static void phases_are_timed(void **state)
         }
         assert_true(sum <= took * threads);
         const uint64_t first = times[0];
-        make_phases(phases, jobs, PHASES);
+        make_phases(phases, jobs, PHASES, thread_pool_shares(threads));
         thread_pool_run_phases(pool, phases, PHASES);
         assert_true(times[0] == first);
         thread_pool_destroy(pool);
@@ -190,7 +237,8 @@ static void limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_unit_runs_once), cmocka_unit_test(phases_come_one_after_the_other),
-        cmocka_unit_test(a_lane_waits_for_no_other), cmocka_unit_test(phases_are_timed), cmocka_unit_test(limits)};
+        cmocka_unit_test(every_unit_runs_once),      cmocka_unit_test(phases_come_one_after_the_other),
+        cmocka_unit_test(a_lane_waits_for_no_other), cmocka_unit_test(shares_are_taken_in_order_and_from_behind),
+        cmocka_unit_test(phases_are_timed),          cmocka_unit_test(limits)};
     return cmocka_run_group_tests_name("thread_pool", tests, NULL, NULL);
 }

@@ -34,11 +34,28 @@ static void check_units(const struct product *p)
             assert_int_equal(seen[i][panel], 1);
 }
 
+/* Shares are all units, in order; none has more than one `whole` more of panels than another. */
+static void check_shares(const struct product *p, uint32_t shares)
+{
+    const uint32_t whole = p->whole > PANELS_BY_TURNS ? p->whole : PANELS_BY_TURNS;
+    uint32_t least = UINT32_MAX, most = 0;
+    assert_int_equal(p->shares[0], 0);
+    assert_int_equal(p->shares[shares], p->units);
+    for (uint32_t share = 0; share < shares; share++) {
+        assert_true(p->shares[share] <= p->shares[share + 1]);
+        const uint32_t panels = p->begins[p->shares[share + 1]] - p->begins[p->shares[share]];
+        least = panels < least ? panels : least;
+        most = panels > most ? panels : most;
+    }
+    assert_true(most - least < 2 * whole);
+}
+
 static void every_panel_is_in_one_unit(void **state)
 {
     for (int round = 0; round < 400; round++) {
         const bool is_pair = random_u32() % 2;
         struct packed_matrix matrices[MOST_TOGETHER];
+        const unsigned threads = 1 + random_u32() % 40;
         struct product p = {.is_pair = is_pair,
                             .count = is_pair ? 2 : 1 + (int)(random_u32() % MOST_TOGETHER),
                             .whole = is_pair && random_u32() % 2 ? MOST_WHOLE : 1};
@@ -51,26 +68,32 @@ static void every_panel_is_in_one_unit(void **state)
         for (int pass = 0; pass < 6; pass++) {
             const struct lanes lanes = {1 + random_u32() % 2 * (random_u32() % 16), 1 + random_u32() % 128};
             p.first = !is_pair && p.count > 1 ? (int)(random_u32() % 2) : 0;
-            product_plan(&p, lanes, 1 + random_u32() % 40);
+            product_plan(&p, lanes, threads);
             check_units(&p);
+            if (lanes.count == 1)
+                check_shares(&p, thread_pool_shares(threads));
         }
         product_destroy(&p);
     }
 }
 
-/* Threads that work equally fast end together: the last units are small, and whole turns. */
+/* Threads that work equally fast end together: the last units of a share are small, and whole turns. */
 static void units_become_smaller(void **state)
 {
     struct packed_matrix matrix = {.panels = 344};
     struct product p = {.matrices = {&matrix}, .count = 1, .whole = 1};
     assert_int_equal(product_create(&p, NULL), 0);
     product_plan(&p, (struct lanes){1, 1}, 2);
-    assert_in_range(p.units, 10, 30);
-    for (uint32_t unit = 1; unit < p.units; unit++)
-        assert_true(p.begins[unit + 1] - p.begins[unit] <= p.begins[unit] - p.begins[unit - 1]);
-    for (uint32_t unit = 0; unit < p.units; unit++)
-        assert_int_equal(p.begins[unit] % PANELS_BY_TURNS, 0);
-    assert_int_equal(p.begins[p.units] - p.begins[p.units - 1], PANELS_BY_TURNS);
+    assert_in_range(p.units, 10, 40);
+    for (uint32_t share = 0; share < 2; share++) {
+        const uint32_t *begins = p.begins + p.shares[share], units = p.shares[share + 1] - p.shares[share];
+        assert_int_equal(begins[0], share * 172);
+        for (uint32_t unit = 1; unit < units; unit++)
+            assert_true(begins[unit + 1] - begins[unit] <= begins[unit] - begins[unit - 1]);
+        for (uint32_t unit = 0; unit < units; unit++)
+            assert_int_equal(begins[unit] % PANELS_BY_TURNS, 0);
+        assert_int_equal(begins[units] - begins[units - 1], PANELS_BY_TURNS);
+    }
     product_destroy(&p);
 }
 

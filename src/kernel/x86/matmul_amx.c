@@ -342,7 +342,7 @@ ALWAYS_INLINE void panels_256(struct shape s, const struct matmul_args *args, ui
         const uint32_t column = chunk / together, which = chunk % together;
         const uint8_t *begin = w->data + panel * w->panel_bytes + column * shape_block_bytes(s);
         const uint8_t *next = column + 1 < w->columns / CHUNK_COLUMNS ? begin + shape_block_bytes(s)
-                                                                      : w->data + (panel + together) * w->panel_bytes;
+                                                                      : matmul_panel(args, panel + together);
         struct fetch fetch = fetch_plan(s, next, w->panel_bytes, which, together, CHUNK_GROUPS, tiling->count * STEPS);
         read_block(s, begin + which * w->panel_bytes, &factors[chunk % 2], weights, &fetch);
         TILES_READ(weights);

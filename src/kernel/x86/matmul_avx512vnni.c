@@ -91,9 +91,9 @@ ALWAYS_INLINE void fetch_lines(const struct fetch *fetch, size_t lines, size_t s
 ALWAYS_INLINE void fetch_line(struct shape s, const struct fetch *fetch, size_t step)
 {
     if (step < fetch->lines)
-        _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T1);
+        _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T0);
     if (group_lines(s) > 2 * UNITS && step + UNITS < fetch->lines)
-        _mm_prefetch((const char *)(fetch->from[0] + (step + UNITS) * 64), _MM_HINT_T1);
+        _mm_prefetch((const char *)(fetch->from[0] + (step + UNITS) * 64), _MM_HINT_T0);
 }
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -412,10 +412,21 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     }
 }
 
-/* Chunks of about the same size. */
-ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left)
+/* Groups of a chunk at most. Few tokens of 32 columns read faster where panels take shorter turns, of about 1 KB; short
+ * rows are of small models, which may be in a cache, where turns only cost. */
+ALWAYS_INLINE uint32_t most_groups(struct shape s, uint32_t columns, uint32_t together, uint32_t tokens)
 {
-    const uint32_t chunks = (groups_left + CHUNK_GROUPS - 1) / CHUNK_GROUPS;
+    enum { LONG_ROW = 2048 };
+    if (s.columns == 256 || together < STREAMS || columns < LONG_ROW)
+        return CHUNK_GROUPS;
+    const uint32_t groups = tokens <= 2 ? 2 : tokens <= DIRECT ? 4 : CHUNK_GROUPS;
+    return shape_block_bytes(s) > 1024 ? groups / 2 : groups;
+}
+
+/* Chunks of about the same size, of at most `most` groups. */
+ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left, uint32_t most)
+{
+    const uint32_t chunks = (groups_left + most - 1) / most;
     return (groups_left + chunks - 1) / chunks;
 }
 
@@ -438,15 +449,16 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t group_bytes = shape_block_bytes(s) * GROUP_COLUMNS / columns;
     const uint32_t all = w->columns / GROUP_COLUMNS;
-    const size_t chunk_bytes = chunk_groups(all) * group_bytes;
-    const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all), count);
+    const uint32_t most = most_groups(s, w->columns, together, count);
+    const size_t chunk_bytes = chunk_groups(all, most) * group_bytes;
+    const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all, most), count);
     _Alignas(64) accumulators acc;
     memset(acc, 0, together * count * sizeof *acc);
     for (uint32_t begin = 0, groups; begin < all; begin += groups) {
-        groups = chunk_groups(all - begin);
+        groups = chunk_groups(all - begin, most);
         const uint8_t *block = w->data + panel * w->panel_bytes + begin * group_bytes;
         const uint8_t *next =
-            begin + groups < all ? block + groups * group_bytes : w->data + (panel + together) * w->panel_bytes;
+            begin + groups < all ? block + groups * group_bytes : matmul_panel(args, panel + together);
         const size_t at = begin * GROUP_COLUMNS / columns * stride + first;
         for (uint32_t i = 0; i < together; i++) {
             struct fetch fetch = fetch_start(next, w->panel_bytes, chunk_bytes, i, together, lines);
