@@ -381,6 +381,70 @@ static void hidden_values_leave_no_trace(void **state)
     }
 }
 
+/* A number that is none, in a query, a key or a value, is in the results of all that see it, and of nobody else. where:
+ * in a query (1), a key (2) or a value (3). */
+static void check_not_finite(enum kv_type type, uint32_t dim, int where, float number)
+{
+    enum { TOKENS = 17, HEADS = 3, POSITION = 40, AT = 45 };
+    uint32_t pages[BLOCKS];
+    uint8_t *cache = random_cache(type, dim, pages);
+    const size_t size = (size_t)TOKENS * HEADS * dim;
+    float *q = malloc(size * sizeof *q), *want = malloc(size * sizeof *q), *have = malloc(size * sizeof *q);
+    fill(q, size, 0);
+    float rows[2][ATTENTION_MOST_HEAD_DIM];
+    fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, 0);
+    if (where == 1)
+        q[(size_t)(AT - POSITION) * HEADS * dim + dim / 2] = number;
+    else
+        rows[where - 2][dim / 3] = number;
+    struct kv_store_args store = {type, cache_block(cache, type, dim, pages[AT / 32]), AT % 32, dim, rows[0], rows[1]};
+    reference.kv_store(&store);
+    struct attention_args args = {.q = q,
+                                  .out = want,
+                                  .out_stride = (size_t)HEADS * dim,
+                                  .tokens = TOKENS,
+                                  .heads = HEADS,
+                                  .head_dim = dim,
+                                  .type = type,
+                                  .cache = cache,
+                                  .pages = pages,
+                                  .group_stride = group_stride(type, dim),
+                                  .position = POSITION,
+                                  .scale = 0.125f};
+    reference.attention(&args);
+    args.out = have;
+    tested.attention(&args);
+    for (uint32_t row = 0; row < TOKENS * HEADS; row++) {
+        const bool sees = where == 1 ? row == (AT - POSITION) * HEADS : row / HEADS + POSITION >= AT;
+        bool is_nan = true, any_nan = false;
+        for (uint32_t d = 0; d < dim; d++) {
+            is_nan &= isnan(want[row * dim + d]);
+            any_nan |= isnan(want[row * dim + d]);
+        }
+        assert_true(sees || !any_nan);
+        assert_true(!sees || is_nan || type == KV_F16); /* f16 keeps infinite keys and values finite */
+        assert_true(!sees || any_nan || isinf(number));
+    }
+    make_nan_one(want, size);
+    make_nan_one(have, size);
+    check("attention to what is not finite", want, have, size * sizeof *q);
+    free(q);
+    free(want);
+    free(have);
+    free(cache);
+}
+
+static void attention_tells_of_what_is_not_finite(void **state)
+{
+    static const uint32_t dims[] = {4, 32, 64, 128};
+    static const float numbers[] = {NAN, -INFINITY, INFINITY};
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++)
+        for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+            for (int where = 1; where <= 3; where++)
+                for (int type = 0; type < KV_TYPE_COUNT; type++)
+                    check_not_finite((enum kv_type)type, dims[i], where, numbers[k]);
+}
+
 /* Prints the seed; SMOLLM_TEST_SEED repeats a run. */
 static void seed_random(void)
 {

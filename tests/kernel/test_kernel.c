@@ -118,11 +118,17 @@ int main(int argc, char **argv)
         printf("tier %s\n", cpu_tier_name((enum cpu_tier)tier));
         kernel_table_fill(&tested, (enum cpu_tier)tier);
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(matmul_equals_reference),          cmocka_unit_test(matmul_does_not_see_its_neighbours),
-            cmocka_unit_test(infinite_factors_equal_reference), cmocka_unit_test(kv_store_equals_reference),
-            cmocka_unit_test(attention_equals_reference),       cmocka_unit_test(hidden_values_leave_no_trace),
-            cmocka_unit_test(vectors_equal_reference),          cmocka_unit_test(peaks_are_as_defined),
-            cmocka_unit_test(quantise_equals_reference),        cmocka_unit_test(quantise_is_what_it_says),
+            cmocka_unit_test(matmul_equals_reference),
+            cmocka_unit_test(matmul_does_not_see_its_neighbours),
+            cmocka_unit_test(infinite_factors_equal_reference),
+            cmocka_unit_test(kv_store_equals_reference),
+            cmocka_unit_test(attention_equals_reference),
+            cmocka_unit_test(hidden_values_leave_no_trace),
+            cmocka_unit_test(attention_tells_of_what_is_not_finite),
+            cmocka_unit_test(vectors_equal_reference),
+            cmocka_unit_test(peaks_are_as_defined),
+            cmocka_unit_test(quantise_equals_reference),
+            cmocka_unit_test(quantise_is_what_it_says),
         };
         failed += cmocka_run_group_tests_name(cpu_tier_name((enum cpu_tier)tier), tests, NULL, NULL);
     }
