@@ -66,7 +66,7 @@ bool product_next_piece(const struct product *product, uint32_t unit, struct pie
 
 /* The product of a piece for the tokens of a lane, to the matrix's own results or to `out`. */
 void product_multiply(const struct product *product, const struct piece *piece, uint32_t lane);
-/* then: what the thread multiplies next, of the same shape, or NULL for what is behind the piece. */
+/* then: what the thread multiplies next, or NULL for what is behind the piece (struct matmul_args). */
 void product_multiply_to(const struct product *product, const struct piece *piece, const struct piece *then,
                          uint32_t lane, float *out, size_t out_stride);
 
