@@ -206,7 +206,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
                    have = system_memory_available("");
     RETURN_ERROR_IF(
         pages < one, error, SMOLLM_ENOMEM,
-        "a conversation of %u tokens needs %.1f MiB of keys and values, %.1f MiB are allowed (use a smaller "
+        "a conversation of %u tokens needs %.2f MiB of keys and values, %.2f MiB are allowed (use a smaller "
         "--ctx-size or more --kv-memory)",
         o->context, (double)(one * page_bytes) / 1048576.0, (double)o->kv_bytes / 1048576.0);
     RETURN_ERROR_IF(pages > UINT32_MAX / 2 || need > have, error, SMOLLM_ENOMEM,
