@@ -26,7 +26,11 @@ static const struct command_help help = {COMMAND_BENCH,
                                          0,
                                          1};
 
-enum { MOST_VALUES = 16, MOST_BATCH = 1024 };
+enum {
+    MOST_VALUES = 16,
+    MOST_BATCH = 1024,
+    WARM_UP = 512 /* tokens of a prompt at most that are read before it is timed */
+};
 static const double LIMIT_SECONDS = 0.05; /* for each of three */
 
 struct plan {
@@ -170,7 +174,7 @@ static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
         for (uint32_t p = 0; p < plan->prompt_count; p++) {
             if (plan->prompts[p] == 0)
                 continue;
-            time_prefill(pass, plan->prompts[p] < 64 ? plan->prompts[p] : 64, depth); /* warm up */
+            time_prefill(pass, plan->prompts[p] < WARM_UP ? plan->prompts[p] : WARM_UP, depth);
             begin_profile(plan, pass);
             for (uint32_t r = 0; r < plan->repetitions; r++)
                 speeds[r] = plan->prompts[p] / time_prefill(pass, plan->prompts[p], depth);
