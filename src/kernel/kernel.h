@@ -149,6 +149,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
     X(attention_merge)                                                                                                 \
+    X(quantise)                                                                                                        \
     X(swiglu)                                                                                                          \
     X(exponentials)
 

@@ -453,6 +453,46 @@ static void seed_random(void)
     printf("seed %llu\n", (unsigned long long)random_state);
 }
 
+/* Planes are neighbours, blocks `stride` apart: what lies between is left alone. */
+static void quantise_equals_reference(void **state)
+{
+    for (int round = 0; round < 400; round++)
+        for (uint32_t block = 32; block <= 256; block *= 8) {
+            const uint32_t blocks = 1 + random_u32() % 10, size = block * blocks;
+            float *x = malloc(size * sizeof *x);
+            fill(x, size, round % 5);
+            if (round % 10 == 9)
+                x[random_u32() % size] = round % 20 == 19 ? NAN : -INFINITY;
+            uint8_t *out[2][5];
+            const uint32_t planes = 1 + (uint32_t)round / 4 % 2, stride = planes + random_u32() % 3;
+            const size_t all = (size_t)stride * blocks;
+            const size_t bytes[5] = {all * block, all * 4, all * (block / 16) * 2, all * (block / 32) * 2, all};
+            for (int i = 0; i < 2; i++) {
+                for (int k = 0; k < 5; k++) {
+                    out[i][k] = guarded(bytes[k]);
+                    memset(out[i][k], 0x5A, bytes[k]);
+                }
+                struct quantise_args args = {x,
+                                             size,
+                                             block,
+                                             stride,
+                                             planes,
+                                             (int8_t *)out[i][0],
+                                             (float *)out[i][1],
+                                             (int16_t *)out[i][2],
+                                             (int16_t *)out[i][3],
+                                             block == 256 ? out[i][4] : NULL};
+                (i == 0 ? reference : tested).quantise(&args);
+            }
+            for (int k = 0; k < 5; k++) {
+                check("quantise", out[0][k], out[1][k], bytes[k]);
+                guarded_free(out[0][k], bytes[k]);
+                guarded_free(out[1][k], bytes[k]);
+            }
+            free(x);
+        }
+}
+
 static void vectors_equal_reference(void **state)
 {
     for (uint32_t size = 1; size <= 600; size += size < 40 ? 1 : 37)

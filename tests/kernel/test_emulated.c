@@ -15,6 +15,7 @@ int main(void)
         cmocka_unit_test(infinite_factors_equal_reference), cmocka_unit_test(attention_equals_reference),
         cmocka_unit_test(hidden_values_leave_no_trace),     cmocka_unit_test(attention_tells_of_what_is_not_finite),
         cmocka_unit_test(vectors_equal_reference),          cmocka_unit_test(peaks_are_as_defined),
+        cmocka_unit_test(quantise_equals_reference),
     };
     const int failed = cmocka_run_group_tests_name("avx512vnni, emulated", tests, NULL, NULL);
 #define EMULATED(name) tested.name = name##_amx;

@@ -23,43 +23,6 @@ static void kv_store_equals_reference(void **state)
     }
 }
 
-static void quantise_equals_reference(void **state)
-{
-    for (int round = 0; round < 200; round++)
-        for (uint32_t block = 32; block <= 256; block *= 8) {
-            uint32_t size = block * (1 + random_u32() % 4);
-            float *x = malloc(size * sizeof *x);
-            fill(x, size, round % 5);
-            if (round % 10 == 9)
-                x[random_u32() % size] = round % 20 == 19 ? NAN : -INFINITY;
-            uint8_t *out[2][5];
-            const uint32_t planes = 1 + (uint32_t)round / 4 % 2;
-            const size_t bytes[5] = {size * planes, size / block * 4 * planes, size / 16 * 2 * planes,
-                                     size / 32 * 2 * planes, size / block * planes};
-            for (int i = 0; i < 2; i++) {
-                for (int k = 0; k < 5; k++)
-                    out[i][k] = guarded(bytes[k]);
-                struct quantise_args args = {x,
-                                             size,
-                                             block,
-                                             planes,
-                                             planes,
-                                             (int8_t *)out[i][0],
-                                             (float *)out[i][1],
-                                             (int16_t *)out[i][2],
-                                             (int16_t *)out[i][3],
-                                             block == 256 ? out[i][4] : NULL};
-                (i == 0 ? reference : tested).quantise(&args);
-            }
-            for (int k = 0; k < 5; k++) {
-                check("quantise", out[0][k], out[1][k], bytes[k]);
-                guarded_free(out[0][k], bytes[k]);
-                guarded_free(out[1][k], bytes[k]);
-            }
-            free(x);
-        }
-}
-
 /* Codes stay within 127, of the second plane within 64; values come back within half a step of either; what is not
  * finite is marked. */
 static void quantise_is_what_it_says(void **state)

@@ -104,7 +104,7 @@ static inline vector larger(vector a, vector b)
 
 static inline vector exponential(vector v)
 {
-    return exp_avx2(v);
+    return exp_bounded_avx2(v);
 }
 
 static inline mask seen_lanes(uint32_t visible, int first)

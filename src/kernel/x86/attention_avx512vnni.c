@@ -102,7 +102,7 @@ static inline vector larger(vector a, vector b)
 
 static inline vector exponential(vector v)
 {
-    return exp_avx512(v);
+    return exp_bounded_avx512(v);
 }
 
 static inline mask seen_lanes(uint32_t visible, int first)

@@ -3,17 +3,18 @@
 #define KERNEL_X86_EXP_AVX512_H
 
 #include "kernel/arithmetic.h"
+#include "kernel/x86/unroll.h"
 
 #include <immintrin.h>
 
-static inline __m512 exp_avx512(__m512 x)
+/* Of values up to EXP_HIGHEST, as all are that a maximum was subtracted from. NaN comes through every step: converted
+ * to an integer it is a power of two that adds nothing. */
+ALWAYS_INLINE __m512 exp_bounded_avx512(__m512 x)
 {
     const __m512 magic = _mm512_set1_ps(12582912.0f);
     const __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_set1_ps(EXP_LOWEST), _CMP_NLT_UQ); /* NaN is kept */
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    const __m512 y = _mm512_min_ps(_mm512_set1_ps(EXP_HIGHEST), x);
-    __m512 n = _mm512_sub_ps(_mm512_add_ps(_mm512_mul_ps(y, _mm512_set1_ps(EXP_LOG2E)), magic), magic);
-    __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(-EXP_LN2_HIGH), y);
+    const __m512 n = _mm512_sub_ps(_mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(EXP_LOG2E)), magic), magic);
+    __m512 r = _mm512_fmadd_ps(n, _mm512_set1_ps(-EXP_LN2_HIGH), x);
     r = _mm512_fmadd_ps(n, _mm512_set1_ps(-EXP_LN2_LOW), r);
     __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(EXP_P0), r, _mm512_set1_ps(EXP_P1));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P2));
@@ -22,8 +23,12 @@ static inline __m512 exp_avx512(__m512 x)
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(EXP_P5));
     p = _mm512_add_ps(_mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r), _mm512_set1_ps(1.0f));
     const __m512i exponent = _mm512_slli_epi32(_mm512_cvtps_epi32(n), 23);
-    const __m512 result = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
-    return _mm512_maskz_mov_ps(kept, _mm512_mask_blend_ps(nan, result, x));
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(kept, _mm512_castps_si512(p), exponent));
+}
+
+ALWAYS_INLINE __m512 exp_avx512(__m512 x)
+{
+    return exp_bounded_avx512(_mm512_min_ps(_mm512_set1_ps(EXP_HIGHEST), x)); /* x where it is NaN */
 }
 
 #endif

@@ -1,7 +1,155 @@
 /* The operations on single vectors with AVX-512: the bits of kernel/vector.c. */
 #include "kernel/kernel.h"
 #include "kernel/x86/exp_avx512.h"
+#include "kernel/x86/unroll.h"
 #include "kernel/x86/vector_rest.h"
+
+#include <string.h>
+
+enum { FOUR = 4, SHORT_BLOCK = 32 };
+
+/* The first value of each quarter, four values, in the first quarter. */
+ALWAYS_INLINE __m128i first_of_quarters(__m512i x)
+{
+    const __m512i index = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+    return _mm512_castsi512_si128(_mm512_permutexvar_epi32(index, x));
+}
+
+/* Values two places, or one, further within each quarter, in a circle. */
+ALWAYS_INLINE __m512i turn_by_two(__m512i x)
+{
+    return _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(x), 0x4e));
+}
+
+ALWAYS_INLINE __m512i turn_by_one(__m512i x)
+{
+    return _mm512_castps_si512(_mm512_shuffle_ps(_mm512_castsi512_ps(x), _mm512_castsi512_ps(x), 0xb1));
+}
+
+/* Parts of the quarters of a and b: two of a, then two of b. */
+#define QUARTERS(a, b, which)                                                                                          \
+    _mm512_castps_si512(_mm512_shuffle_f32x4(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), which))
+
+/* The largest bits of the magnitudes of four blocks of 32 values. */
+ALWAYS_INLINE __m128i largest_of_four(const float *x)
+{
+    const __m512i magnitude = _mm512_set1_epi32(INT32_MAX);
+    __m512i block[FOUR], two[2];
+    UNROLL
+    for (int i = 0; i < FOUR; i++)
+        block[i] = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(x + i * SHORT_BLOCK), magnitude),
+                                    _mm512_and_si512(_mm512_loadu_si512(x + i * SHORT_BLOCK + 16), magnitude));
+    UNROLL
+    for (int i = 0; i < 2; i++)
+        two[i] = _mm512_max_epi32(QUARTERS(block[2 * i], block[2 * i + 1], 0x44),
+                                  QUARTERS(block[2 * i], block[2 * i + 1], 0xee));
+    __m512i all = _mm512_max_epi32(QUARTERS(two[0], two[1], 0x88), QUARTERS(two[0], two[1], 0xdd));
+    all = _mm512_max_epi32(all, turn_by_two(all));
+    return first_of_quarters(_mm512_max_epi32(all, turn_by_one(all)));
+}
+
+/* Codes of four blocks, 16 in a register, and their sums, to block `at` and those `stride` apart behind it. */
+ALWAYS_INLINE void store_four(const struct quantise_args *args, size_t at, const __m512i q[2 * FOUR])
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m128i sums[2];
+    UNROLL
+    for (int i = 0; i < 2; i++) {
+        const __m512i mixed = _mm512_packs_epi16(_mm512_packs_epi32(q[4 * i], q[4 * i + 1]),
+                                                 _mm512_packs_epi32(q[4 * i + 2], q[4 * i + 3]));
+        const __m512i codes = _mm512_permutexvar_epi32(order, mixed);
+        int8_t *to = args->codes + (at + (size_t)i * 2 * args->stride) * SHORT_BLOCK;
+        _mm256_storeu_si256((__m256i *)(void *)to, _mm512_castsi512_si256(codes));
+        to += (size_t)args->stride * SHORT_BLOCK;
+        _mm256_storeu_si256((__m256i *)(void *)to, _mm512_extracti64x4_epi64(codes, 1));
+        __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(1), codes);
+        sum = _mm512_add_epi32(sum, turn_by_two(sum));
+        sums[i] = first_of_quarters(_mm512_add_epi32(sum, turn_by_one(sum)));
+    }
+    const __m128i pairs = _mm_packs_epi32(sums[0], sums[1]);
+    int16_t sums16[2 * FOUR];
+    int32_t sums32[FOUR];
+    _mm_storeu_si128((__m128i *)(void *)sums16, pairs);
+    _mm_storeu_si128((__m128i *)(void *)sums32, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+    UNROLL
+    for (int i = 0; i < FOUR; i++, at += args->stride) {
+        memcpy(args->sums16 + at * 2, sums16 + i * 2, 2 * sizeof *sums16);
+        args->sums32[at] = (int16_t)sums32[i];
+    }
+}
+
+/* Four blocks of 32 finite values, whose largest magnitudes these are. */
+ALWAYS_INLINE void quantise_four(const struct quantise_args *args, const float *x, size_t at, __m128i largest,
+                                 const bool both)
+{
+    const __m128 maximum = _mm_castsi128_ps(largest), is_zero = _mm_cmplt_ps(maximum, _mm_set1_ps(0x1p-100f));
+    const __m128 scale = _mm_andnot_ps(is_zero, _mm_div_ps(maximum, _mm_set1_ps(127.0f)));
+    const __m512 inverse = _mm512_castps128_ps512(_mm_andnot_ps(is_zero, _mm_div_ps(_mm_set1_ps(127.0f), maximum)));
+    __m512i q[2 * FOUR], fine[2 * FOUR];
+    UNROLL
+    for (int i = 0; i < 2 * FOUR; i++) {
+        const __m512 units =
+            _mm512_mul_ps(_mm512_loadu_ps(x + i * 16), _mm512_permutexvar_ps(_mm512_set1_epi32(i / 2), inverse));
+        q[i] = _mm512_cvtps_epi32(units);
+        if (both)
+            fine[i] = _mm512_cvtps_epi32(
+                _mm512_mul_ps(_mm512_sub_ps(units, _mm512_cvtepi32_ps(q[i])), _mm512_set1_ps(128.0f)));
+    }
+    store_four(args, at, q);
+    if (both)
+        store_four(args, at + 1, fine);
+    float scales[FOUR];
+    _mm_storeu_ps(scales, scale);
+    UNROLL
+    for (int i = 0; i < FOUR; i++, at += args->stride) {
+        args->scales[at] = scales[i];
+        if (both)
+            args->scales[at + 1] = scales[i] / 128.0f;
+    }
+}
+
+/* `count` blocks from block `first` on as AVX2 does it. */
+static void quantise_rest(const struct quantise_args *args, uint32_t first, uint32_t count)
+{
+    const size_t at = (size_t)first * args->stride;
+    const struct quantise_args rest = {.x = args->x + (size_t)first * SHORT_BLOCK,
+                                       .size = count * SHORT_BLOCK,
+                                       .block = SHORT_BLOCK,
+                                       .stride = args->stride,
+                                       .planes = args->planes,
+                                       .codes = args->codes + at * SHORT_BLOCK,
+                                       .scales = args->scales + at,
+                                       .sums16 = args->sums16 + at * 2,
+                                       .sums32 = args->sums32 + at};
+    if (count > 0)
+        quantise_avx2(&rest);
+}
+
+ALWAYS_INLINE void quantise_short(const struct quantise_args *args, const bool both)
+{
+    const uint32_t blocks = args->size / SHORT_BLOCK;
+    uint32_t block = 0;
+    for (; block + FOUR <= blocks; block += FOUR) {
+        const float *x = args->x + (size_t)block * SHORT_BLOCK;
+        const __m128i largest = largest_of_four(x);
+        if (_mm_movemask_epi8(_mm_cmpgt_epi32(largest, _mm_set1_epi32(0x7f7fffff))))
+            quantise_rest(args, block, FOUR);
+        else
+            quantise_four(args, x, (size_t)block * args->stride, largest, both);
+    }
+    quantise_rest(args, block, blocks - block);
+}
+
+/* Blocks of 32 four at a time; a block of 256 has enough to do for AVX2. */
+void quantise_avx512vnni(const struct quantise_args *args)
+{
+    if (args->block != SHORT_BLOCK || args->large)
+        quantise_avx2(args);
+    else if (args->planes > 1)
+        quantise_short(args, true);
+    else
+        quantise_short(args, false);
+}
 
 void swiglu_avx512vnni(const struct swiglu_args *args)
 {

@@ -116,6 +116,21 @@ static inline __m512i emulated_cvtps_epi32(__m512 a)
 #undef _mm512_cvtps_epi32
 #define _mm512_cvtps_epi32 emulated_cvtps_epi32
 
+/* VCVTPS2PD: binary32 to binary64, exact. */
+static inline __m512d emulated_cvtps_pd(__m256 a)
+{
+    float x[8];
+    double y[8];
+    memcpy(x, &a, sizeof x);
+    for (int i = 0; i < 8; i++)
+        y[i] = (double)x[i];
+    __m512d result;
+    memcpy(&result, y, sizeof y);
+    return result;
+}
+#undef _mm512_cvtps_pd
+#define _mm512_cvtps_pd emulated_cvtps_pd
+
 /* VPSRAD: shifts int32 right by a constant, bringing in the sign; all sign for counts above 31. */
 static inline __m512i emulated_srai_epi32(__m512i a, unsigned count)
 {
