@@ -6,8 +6,9 @@ usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16
 
 Reading a prompt and generating with each model; with --batches several sequences together instead, with --depths both deep
 inside a conversation. The limits are measured before and after each run of a program, and a round in which one of them moved
-by more than --tolerance is dropped, counted and repeated. Prints medians, ranges, the ratio of medians, and the share of
-the limit that follows from the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
+by more than --tolerance is dropped, counted and repeated. With files below 500 MB, whose tests take fractions of a second, the
+median of five is a round's figure. Prints medians, ranges, the ratio of medians, and the share of the limit that follows from
+the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
 smollm runs with --precise off, as llama.cpp knows nothing else, and for reading and generating also with --precise on.
 llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
 
@@ -16,6 +17,7 @@ llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 lo
 import argparse
 import json
 import pathlib
+import statistics
 
 import plot
 from measure import SMOLLM, Page, Program, Rounds, llama_program, median_limits, numbers, shown, spread
@@ -25,6 +27,7 @@ from model_file import Model
 PARTNER = {1: 1, 2: 1, 4: 4, 8: 8, 12: 8, 16: 16}
 OURS, PRECISE = "smollm", "smollm --precise on"
 BATCH_PROMPT = 16  # positions that each sequence of a batch begins with
+SMALL_FILE = 500e6  # bytes: below, a test takes fractions of a second, and the median of several is a round's figure
 
 
 def read_ours(text):
@@ -32,7 +35,8 @@ def read_ours(text):
 
 
 def read_llama_bench(text):
-    return {("prefill" if x["n_prompt"] else "decode", 1, x["n_depth"]): x["avg_ts"] for x in json.loads(text)}
+    return {("prefill" if x["n_prompt"] else "decode", 1, x["n_depth"]): statistics.median(x["samples_ts"])
+            for x in json.loads(text)}
 
 
 def read_batched_bench(text):
@@ -49,6 +53,7 @@ class Comparison:
         self.options, self.path = options, pathlib.Path(path)
         self.name = self.path.stem
         self.model = Model(SMOLLM, self.path, options.cache_type)
+        self.repetitions = 5 if self.path.stat().st_size < SMALL_FILE else 1
 
     def llama(self, program):
         return llama_program(self.options.llama_cpp, program)
@@ -61,13 +66,13 @@ class Comparison:
         return self
 
     def ours(self, *more, name=OURS, precise="off"):
-        command = [SMOLLM, "bench", self.path, "-t", self.options.threads, "-r", 1, "--precise", precise, "--cache-type",
-                   self.options.cache_type, *more, "--json"]
+        command = [SMOLLM, "bench", self.path, "-t", self.options.threads, "-r", self.repetitions, "--precise", precise,
+                   "--cache-type", self.options.cache_type, *more, "--json"]
         return Program(name, command, read_ours)
 
     def llama_bench(self, flash, *more):
-        command = [self.llama("llama-bench"), "-m", self.path, "-t", self.options.threads, "-r", 1, "-fa", flash, *more,
-                   "-o", "json"]
+        command = [self.llama("llama-bench"), "-m", self.path, "-t", self.options.threads, "-r", self.repetitions,
+                   "-fa", flash, *more, "-o", "json"]
         return Program(f"-fa {flash}", command, read_llama_bench)
 
     def batched_bench(self, flash, batches):
