@@ -7,8 +7,8 @@ usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16
 Reading a prompt and generating with each model; with --batches several sequences together instead, with --depths both deep
 inside a conversation. The limits are measured before and after each run of a program, and a round in which one of them moved
 by more than --tolerance is dropped, counted and repeated. With files below 500 MB, whose tests take fractions of a second, the
-median of five is a round's figure. Prints medians, ranges, the ratio of medians, and the share of the limit that follows from
-the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
+median of five is a round's figure (not with --batches). Prints medians, ranges, the ratio of medians, and the share of the
+limit that follows from the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
 smollm runs with --precise off, as llama.cpp knows nothing else, and for reading and generating also with --precise on.
 llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
 
@@ -53,7 +53,7 @@ class Comparison:
         self.options, self.path = options, pathlib.Path(path)
         self.name = self.path.stem
         self.model = Model(SMOLLM, self.path, options.cache_type)
-        self.repetitions = 5 if self.path.stat().st_size < SMALL_FILE else 1
+        self.repetitions = 5 if self.path.stat().st_size < SMALL_FILE and not options.batches else 1
 
     def llama(self, program):
         return llama_program(self.options.llama_cpp, program)

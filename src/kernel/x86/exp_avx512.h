@@ -7,8 +7,9 @@
 
 #include <immintrin.h>
 
-/* Of values up to EXP_HIGHEST, as all are that a maximum was subtracted from. NaN comes through every step: converted
- * to an integer it is a power of two that adds nothing. */
+/* Of values up to EXP_HIGHEST, as all are that a maximum was subtracted from; of larger ones (scores of positions that
+ * a row does not see) the result means nothing. NaN comes through every step: as an integer it is 2^31, whose bit is
+ * shifted away. */
 ALWAYS_INLINE __m512 exp_bounded_avx512(__m512 x)
 {
     const __m512 magic = _mm512_set1_ps(12582912.0f);

@@ -62,44 +62,37 @@ static inline __m512 emulated_cvtph_ps(__m256i a)
 #define _mm512_shuffle_f32x4(a, b, imm)                                                                                \
     _mm512_castsi512_ps(_mm512_shuffle_i32x4(_mm512_castps_si512(a), _mm512_castps_si512(b), imm))
 
-/* VPMOVZXWD, VPMOVSXWD, VPMOVSXBD: sixteen smaller integers to int32. */
-#define EMULATED_WIDEN(name, type, vector)                                                                             \
-    static inline __m512i emulated_##name(vector a)                                                                    \
+/* `count` numbers to others, as C converts them. */
+#define EMULATED_CONVERT(name, count, from, from_vector, to, to_vector)                                                \
+    static inline to_vector emulated_##name(from_vector a)                                                             \
     {                                                                                                                  \
-        type x[16];                                                                                                    \
-        int32_t y[16];                                                                                                 \
+        from x[count];                                                                                                 \
+        to y[count];                                                                                                   \
         memcpy(x, &a, sizeof x);                                                                                       \
-        for (int i = 0; i < 16; i++)                                                                                   \
-            y[i] = x[i];                                                                                               \
-        __m512i result;                                                                                                \
+        for (int i = 0; i < (count); i++)                                                                              \
+            y[i] = (to)x[i];                                                                                           \
+        to_vector result;                                                                                              \
         memcpy(&result, y, sizeof y);                                                                                  \
         return result;                                                                                                 \
     }
-EMULATED_WIDEN(cvtepu16_epi32, uint16_t, __m256i)
-EMULATED_WIDEN(cvtepi16_epi32, int16_t, __m256i)
-EMULATED_WIDEN(cvtepi8_epi32, int8_t, __m128i)
-#undef EMULATED_WIDEN
+/* VPMOVZXWD, VPMOVSXWD, VPMOVSXBD: smaller integers. VCVTPS2PD: exact. VCVTDQ2PS: rounded as MXCSR says, to nearest,
+ * ties to even. */
+EMULATED_CONVERT(cvtepu16_epi32, 16, uint16_t, __m256i, int32_t, __m512i)
+EMULATED_CONVERT(cvtepi16_epi32, 16, int16_t, __m256i, int32_t, __m512i)
+EMULATED_CONVERT(cvtepi8_epi32, 16, int8_t, __m128i, int32_t, __m512i)
+EMULATED_CONVERT(cvtepi32_ps, 16, int32_t, __m512i, float, __m512)
+EMULATED_CONVERT(cvtps_pd, 8, float, __m256, double, __m512d)
+#undef EMULATED_CONVERT
 #undef _mm512_cvtepu16_epi32
 #undef _mm512_cvtepi16_epi32
 #undef _mm512_cvtepi8_epi32
+#undef _mm512_cvtepi32_ps
+#undef _mm512_cvtps_pd
 #define _mm512_cvtepu16_epi32 emulated_cvtepu16_epi32
 #define _mm512_cvtepi16_epi32 emulated_cvtepi16_epi32
 #define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
-
-/* VCVTDQ2PS: int32 to binary32, rounded as MXCSR says: to nearest, ties to even. */
-static inline __m512 emulated_cvtepi32_ps(__m512i a)
-{
-    int32_t x[16];
-    float y[16];
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 16; i++)
-        y[i] = (float)x[i];
-    __m512 result;
-    memcpy(&result, y, sizeof y);
-    return result;
-}
-#undef _mm512_cvtepi32_ps
 #define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+#define _mm512_cvtps_pd emulated_cvtps_pd
 
 /* VCVTPS2DQ: binary32 to int32, to nearest, ties to even; 0x80000000 for what does not fit. */
 static inline __m512i emulated_cvtps_epi32(__m512 a)
@@ -115,21 +108,6 @@ static inline __m512i emulated_cvtps_epi32(__m512 a)
 }
 #undef _mm512_cvtps_epi32
 #define _mm512_cvtps_epi32 emulated_cvtps_epi32
-
-/* VCVTPS2PD: binary32 to binary64, exact. */
-static inline __m512d emulated_cvtps_pd(__m256 a)
-{
-    float x[8];
-    double y[8];
-    memcpy(x, &a, sizeof x);
-    for (int i = 0; i < 8; i++)
-        y[i] = (double)x[i];
-    __m512d result;
-    memcpy(&result, y, sizeof y);
-    return result;
-}
-#undef _mm512_cvtps_pd
-#define _mm512_cvtps_pd emulated_cvtps_pd
 
 /* VPSRAD: shifts int32 right by a constant, bringing in the sign; all sign for counts above 31. */
 static inline __m512i emulated_srai_epi32(__m512i a, unsigned count)
