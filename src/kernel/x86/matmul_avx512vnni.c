@@ -74,6 +74,25 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
+/* Weights to come: far ones on their way from memory into the second-level cache, near ones, the next chunk in the
+ * order of reading, from there into the first-level one. Asking once, into either, reads memory a twelfth slower. */
+struct ahead {
+    struct fetch far;
+    const uint8_t *near;
+};
+
+ALWAYS_INLINE void ask_for_line(const struct ahead *ahead, size_t line)
+{
+    _mm_prefetch((const char *)(ahead->far.from[0] + line * 64), _MM_HINT_T1);
+    _mm_prefetch((const char *)(ahead->near + line * 64), _MM_HINT_T0);
+}
+
+ALWAYS_INLINE void asked_for(struct ahead *ahead, size_t lines)
+{
+    fetch_other(&ahead->far, lines);
+    ahead->near += lines * 64;
+}
+
 /* Lines of a group of 32 columns. */
 ALWAYS_INLINE size_t group_lines(struct shape s)
 {
@@ -81,19 +100,19 @@ ALWAYS_INLINE size_t group_lines(struct shape s)
 }
 
 /* The share of one of the UNITS steps of a group of any number of lines. */
-ALWAYS_INLINE void fetch_lines(const struct fetch *fetch, size_t lines, size_t step)
+ALWAYS_INLINE void fetch_lines(const struct ahead *ahead, size_t lines, size_t step)
 {
     for (size_t line = lines * step / UNITS; line < lines * (step + 1) / UNITS; line++)
-        _mm_prefetch((const char *)(fetch->from[0] + line * 64), _MM_HINT_T0);
+        ask_for_line(ahead, line);
 }
 
-/* The same of fetch->lines, half of a group's at most: more than UNITS only of Q8_0. */
-ALWAYS_INLINE void fetch_line(struct shape s, const struct fetch *fetch, size_t step)
+/* The same of ahead->far.lines, half of a group's at most: more than UNITS only of Q8_0. */
+ALWAYS_INLINE void fetch_line(struct shape s, const struct ahead *ahead, size_t step)
 {
-    if (step < fetch->lines)
-        _mm_prefetch((const char *)(fetch->from[0] + step * 64), _MM_HINT_T0);
-    if (group_lines(s) > 2 * UNITS && step + UNITS < fetch->lines)
-        _mm_prefetch((const char *)(fetch->from[0] + (step + UNITS) * 64), _MM_HINT_T0);
+    if (step < ahead->far.lines)
+        ask_for_line(ahead, step);
+    if (group_lines(s) > 2 * UNITS && step + UNITS < ahead->far.lines)
+        ask_for_line(ahead, step + UNITS);
 }
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -124,10 +143,10 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
 }
 
 /* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them, SUM_BIAS_BITS added. bytes:
- * codes unpacked, or NULL to take them from words. fetch: or NULL. */
+ * codes unpacked, or NULL to take them from words. ahead: or NULL. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
-                             __m512i total[HALVES][TILE], struct fetch *fetch)
+                             __m512i total[HALVES][TILE], struct ahead *ahead)
 {
     const int group = first + i, subs = s.columns / s.sub;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -137,9 +156,9 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         const int sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
         FORGET_LOADS(); /* and keep prefetches apart */
         if (!bytes)
-            fetch_lines(fetch, group_lines(s), (size_t)g);
-        else if (fetch)
-            fetch_line(s, fetch, (size_t)g);
+            fetch_lines(ahead, group_lines(s), (size_t)g);
+        else if (ahead)
+            fetch_line(s, ahead, (size_t)g);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -162,8 +181,8 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
             add_scaled(s, small, chunk, sub, tokens, part, total);
     }
-    if (fetch)
-        fetch_other(fetch, fetch->lines);
+    if (ahead)
+        asked_for(ahead, ahead->far.lines);
     UNROLL
     for (int t = 0; t < tokens; t++)
         if (s.columns == 32)
@@ -207,7 +226,7 @@ ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const s
 /* A block of 256 columns. */
 ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *block, const uint8_t *bytes,
                             const struct chunk *chunk, const struct inputs *in, const int tokens,
-                            float (*acc)[PANEL_ROWS], struct fetch *fetch)
+                            float (*acc)[PANEL_ROWS], struct ahead *ahead)
 {
     const uint8_t *words = block + s.halves * HALF_BYTES;
     const int together = groups_together(s);
@@ -220,7 +239,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
     }
     for (int group = 0; group < CHUNK_GROUPS; group++)
         add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group / together * together, group % together, tokens, total, fetch);
+                  group / together * together, group % together, tokens, total, ahead);
     UNROLL
     for (int h = 0; h < HALVES; h++)
         finish_256(s, chunk, in, h, tokens, total[h], acc);
@@ -229,7 +248,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
 /* Up to eight blocks of 32 columns. finite: every d is, and chunk says what takes SUM_BIAS back. */
 ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *block, const uint8_t *bytes,
                            const struct chunk *chunk, const struct inputs *in, int groups, const int tokens,
-                           float (*acc)[PANEL_ROWS], struct fetch *fetch)
+                           float (*acc)[PANEL_ROWS], struct ahead *ahead)
 {
     const size_t block_bytes = shape_block_bytes(s);
     __m512 chain[HALVES][TILE];
@@ -242,7 +261,7 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
     for (int group = 0; group < groups; group++, block += block_bytes) {
         __m512i total[HALVES][TILE];
         add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group, 0, tokens, total, fetch);
+                  group, 0, tokens, total, ahead);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
@@ -270,45 +289,45 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
 
 ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
                         const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS],
-                        struct fetch *fetch)
+                        struct ahead *ahead)
 {
     bool small = true;
     if (s.columns == 256 && sums_fit_int16(s, true) && !sums_fit_int16(s, false))
         for (int t = 0; t < tokens; t++)
             small &= !in->large[t];
     if (s.columns == 32)
-        tile_32(s, bytes != NULL, block, bytes, chunk, in, groups, tokens, acc, fetch);
+        tile_32(s, bytes != NULL, block, bytes, chunk, in, groups, tokens, acc, ahead);
     else if (small)
-        tile_256(s, true, block, bytes, chunk, in, tokens, acc, fetch);
+        tile_256(s, true, block, bytes, chunk, in, tokens, acc, ahead);
     else
-        tile_256(s, false, block, bytes, chunk, in, tokens, acc, fetch);
+        tile_256(s, false, block, bytes, chunk, in, tokens, acc, ahead);
 }
 
 /* Codes of groups [first, first + groups_together) as bytes [group][unit][32 rows][4], of half the rows. */
-ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, uint8_t *bytes, struct fetch *fetch)
+ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, uint8_t *bytes, struct ahead *ahead)
 {
     const int together = groups_together(s);
     UNROLL
     for (int i = 0; i < together; i++) {
         UNROLL
         for (int g = 0; g < UNITS; g++) {
-            if (fetch)
-                fetch_line(s, fetch, (size_t)g);
+            if (ahead)
+                fetch_line(s, ahead, (size_t)g);
             _mm512_store_si512(bytes + (i * UNITS + g) * WORD_BYTES,
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
-        if (fetch)
-            fetch_other(fetch, fetch->lines);
+        if (ahead)
+            asked_for(ahead, ahead->far.lines);
     }
 }
 
-ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes, struct fetch *fetch)
+ALWAYS_INLINE void unpack(struct shape s, const uint8_t *block, int groups, uint8_t *bytes, struct ahead *ahead)
 {
     const size_t block_bytes = s.columns == 256 ? 0 : shape_block_bytes(s);
     for (int first = 0; first < groups; first += groups_together(s)) {
         const uint8_t *words = block + s.halves * HALF_BYTES + (size_t)first * block_bytes;
         uint8_t *to = bytes + first * UNITS * WORD_BYTES;
-        unpack_half(s, words, first, to, fetch);
+        unpack_half(s, words, first, to, ahead);
         unpack_half(s, words + HALF * 4, first, to + HALF * 4, NULL);
     }
 }
@@ -356,9 +375,9 @@ ALWAYS_INLINE enum way way_of(uint32_t tokens)
     return tokens <= DIRECT ? PACKED : tiles_of(tokens) <= FEW_TILES ? FETCHING : UNPACKED;
 }
 
-/* All tokens of one chunk. fetch: without lines when they are UNPACKED. row: their chains. */
+/* All tokens of one chunk. ahead: without lines when they are UNPACKED. row: their chains. */
 ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, struct inputs in, uint32_t tokens,
-                             float (*row)[PANEL_ROWS], struct fetch *fetch)
+                             float (*row)[PANEL_ROWS], struct ahead *ahead)
 {
     struct chunk chunk;
     struct derived_sums derived;
@@ -374,31 +393,31 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     in.sums_float = derived.sums_float;
     if (s.columns == 32 && tokens > DIRECT && !chunk.is_finite) {
         for (; tokens > 0; tokens--, row++, advance(s, &in, 1))
-            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, fetch);
+            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, ahead);
         return;
     }
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
     const uint32_t all = tiles_of(tokens);
     const enum way way = way_of(tokens);
     if (way != PACKED)
-        unpack(s, block, groups, bytes, fetch);
+        unpack(s, block, groups, bytes, ahead);
     for (uint32_t tiles = all; tiles > 0; tiles--) {
         const uint32_t step = (tokens + tiles - 1) / tiles;
         if (way == UNPACKED)
             prefetch(block, chunk_bytes, all - tiles, all);
         switch ((int)way * TILE + (int)step) {
-#define TILE_CASE(way, n, bytes, fetch)                                                                                \
+#define TILE_CASE(way, n, bytes, ahead)                                                                                \
     case (int)(way)*TILE + (n):                                                                                        \
-        tile(s, block, bytes, &chunk, &in, groups, n, row, fetch);                                                     \
+        tile(s, block, bytes, &chunk, &in, groups, n, row, ahead);                                                     \
         break;
-            TILE_CASE(PACKED, 1, NULL, fetch)
-            TILE_CASE(PACKED, 2, NULL, fetch)
-            TILE_CASE(PACKED, 3, NULL, fetch)
-            TILE_CASE(PACKED, 4, NULL, fetch)
-            TILE_CASE(FETCHING, 3, bytes, fetch)
-            TILE_CASE(FETCHING, 4, bytes, fetch)
-            TILE_CASE(FETCHING, 5, bytes, fetch)
-            TILE_CASE(FETCHING, 6, bytes, fetch)
+            TILE_CASE(PACKED, 1, NULL, ahead)
+            TILE_CASE(PACKED, 2, NULL, ahead)
+            TILE_CASE(PACKED, 3, NULL, ahead)
+            TILE_CASE(PACKED, 4, NULL, ahead)
+            TILE_CASE(FETCHING, 3, bytes, ahead)
+            TILE_CASE(FETCHING, 4, bytes, ahead)
+            TILE_CASE(FETCHING, 5, bytes, ahead)
+            TILE_CASE(FETCHING, 6, bytes, ahead)
             TILE_CASE(UNPACKED, 4, bytes, NULL)
             TILE_CASE(UNPACKED, 5, bytes, NULL)
             TILE_CASE(UNPACKED, 6, bytes, NULL)
@@ -439,6 +458,16 @@ ALWAYS_INLINE size_t lines_to_fetch(struct shape s, size_t chunk_bytes, uint32_t
                                         : 0;
 }
 
+/* Group `group` of a panel, or as far behind its end as what its thread reads after `together` panels. */
+ALWAYS_INLINE const uint8_t *group_at(const struct matmul_args *args, uint32_t panel, uint32_t together, uint32_t group,
+                                      size_t group_bytes)
+{
+    const struct packed_matrix *w = args->weights;
+    const uint32_t all = w->columns / GROUP_COLUMNS;
+    return group < all ? w->data + panel * w->panel_bytes + group * group_bytes
+                       : matmul_panel(args, panel + together) + (group - all) * group_bytes;
+}
+
 /* One panel, or STREAMS of them by turns, chunk by chunk: `count` rows of activations from `first`. */
 ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *args, uint32_t panel, uint32_t together,
                                    uint32_t first, uint32_t count)
@@ -457,12 +486,14 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
     for (uint32_t begin = 0, groups; begin < all; begin += groups) {
         groups = chunk_groups(all - begin, most);
         const uint8_t *block = w->data + panel * w->panel_bytes + begin * group_bytes;
-        const uint8_t *next =
-            begin + groups < all ? block + groups * group_bytes : matmul_panel(args, panel + together);
+        const uint8_t *next = group_at(args, panel, together, begin + groups, group_bytes);
+        const uint8_t *far = group_at(args, panel, together, begin + 2 * groups, group_bytes);
         const size_t at = begin * GROUP_COLUMNS / columns * stride + first;
         for (uint32_t i = 0; i < together; i++) {
-            struct fetch fetch = fetch_start(next, w->panel_bytes, chunk_bytes, i, together, lines);
-            add_chunk(s, block + i * w->panel_bytes, (int)groups,
+            const uint8_t *panel_block = block + i * w->panel_bytes;
+            struct ahead ahead = {.far = fetch_start(far, w->panel_bytes, chunk_bytes, i, together, lines),
+                                  .near = i + 1 < together ? panel_block + w->panel_bytes : next};
+            add_chunk(s, panel_block, (int)groups,
                       (struct inputs){.codes = form->codes + at * columns,
                                       .token_bytes = columns,
                                       .group_bytes = s.columns == 256 ? GROUP_COLUMNS : stride * columns,
@@ -470,7 +501,7 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
                                       .scales_stride = stride,
                                       .sums = sums + at * (columns / (size_t)s.sub),
                                       .large = s.columns == 256 ? form->large + at : NULL},
-                      count, acc + i * count, &fetch);
+                      count, acc + i * count, &ahead);
         }
     }
     for (uint32_t i = 0; i < together; i++)
