@@ -10,7 +10,6 @@ typedef __m256 vector;
 typedef __m256i words;
 typedef __m256 mask;
 #define SUFFIX(name) name##_avx2
-#define FETCH_HINT _MM_HINT_T0
 
 static inline vector splat(float x)
 {

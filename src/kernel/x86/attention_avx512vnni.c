@@ -10,7 +10,6 @@ typedef __m512 vector;
 typedef __m512i words;
 typedef __mmask16 mask;
 #define SUFFIX(name) name##_avx512vnni
-#define FETCH_HINT _MM_HINT_T1 /* more misses can be under way than into the first-level cache */
 
 static inline vector splat(float x)
 {

@@ -34,7 +34,7 @@ ALWAYS_INLINE void add_scores_f16(struct work *work, const bool is_wide, const u
     const float *q = work->args->q + (size_t)(work->first_row + row) * head_dim;
     const size_t step = 2 * LANES * element_bytes(is_wide);
     for (int half = 0; half < PARTS; half += 2) {
-        const uint8_t *ahead = work->ahead + (size_t)half / 2 * head_dim * step;
+        const size_t from = (size_t)half / 2 * head_dim * step;
         vector score[TOGETHER][2];
         UNROLL
         for (int r = 0; r < count; r++)
@@ -43,7 +43,7 @@ ALWAYS_INLINE void add_scores_f16(struct work *work, const bool is_wide, const u
             const size_t at = (size_t)d * ATTENTION_BLOCK + (size_t)half * LANES;
             const vector k0 = load_f16(is_wide, k, at), k1 = load_f16(is_wide, k, at + LANES);
             if (!is_wide)
-                fetch(ahead, d * step);
+                fetch(work, from, d * step);
             UNROLL
             for (int r = 0; r < count; r++) {
                 const vector qd = splat(q[(size_t)r * head_dim + d]);
@@ -118,7 +118,7 @@ ALWAYS_INLINE void add_columns_f16(struct work *work, const bool is_wide, const 
 {
     const uint32_t head_dim = work->args->head_dim;
     const size_t step = (size_t)wide * LANES * element_bytes(is_wide);
-    const uint8_t *ahead = work->ahead + (size_t)d * ATTENTION_BLOCK * element_bytes(is_wide);
+    const size_t from = (size_t)d * ATTENTION_BLOCK * element_bytes(is_wide);
     vector value[TOGETHER][2];
     UNROLL
     for (int r = 0; r < count; r++) {
@@ -134,7 +134,7 @@ ALWAYS_INLINE void add_columns_f16(struct work *work, const bool is_wide, const 
         for (int i = 0; i < wide; i++)
             x[i] = load_f16(is_wide, v, at + (size_t)i * LANES);
         if (!is_wide)
-            fetch(ahead, j * step);
+            fetch(work, from, j * step);
         UNROLL
         for (int r = 0; r < count; r++) {
             const vector weight = splat(work->weights[row + (uint32_t)r][j]);
@@ -214,7 +214,7 @@ static const uint8_t *widen_f16(struct work *work, const uint8_t *data)
     const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;
     float *wide = (float *)(void *)work->wide;
     for (size_t i = 0; i < count; i += 32) {
-        fetch(work->ahead, 2 * i);
+        fetch_far(work, 2 * i);
         for (size_t k = 0; k < 32; k += LANES)
             store_floats(wide + i + k, load_halves(data + 2 * (i + k)));
     }

@@ -19,7 +19,7 @@ ALWAYS_INLINE void add_scores_int8(struct work *work, const bool is_wide, const 
 {
     const uint32_t pairs = work->args->head_dim / 2;
     for (int half = 0; half < PARTS; half += 2) {
-        const uint8_t *ahead = work->ahead + (size_t)half / 2 * pairs * 4 * LANES;
+        const size_t from = (size_t)half / 2 * pairs * 4 * LANES;
         words score[TOGETHER][2];
         UNROLL
         for (int r = 0; r < count; r++)
@@ -28,7 +28,7 @@ ALWAYS_INLINE void add_scores_int8(struct work *work, const bool is_wide, const 
             const size_t at = (size_t)d * ATTENTION_BLOCK + (size_t)half * LANES;
             const words k0 = load_pairs(is_wide, k, at), k1 = load_pairs(is_wide, k, at + LANES);
             if (!is_wide)
-                fetch(ahead, (size_t)d * 4 * LANES);
+                fetch(work, from, (size_t)d * 4 * LANES);
             UNROLL
             for (int r = 0; r < count; r++) {
                 const words q = splat_pair(work->queries[row + (uint32_t)r] + (size_t)2 * d);
@@ -117,7 +117,7 @@ ALWAYS_INLINE void add_columns_int8(struct work *work, const bool is_wide, const
                                     const int count, uint32_t first, uint32_t columns, uint32_t d, const int vectors)
 {
     const size_t at = (size_t)first * (ATTENTION_BLOCK / 2) + d - first; /* in pairs */
-    const uint8_t *ahead = work->ahead + (size_t)d * ATTENTION_BLOCK;
+    const size_t from = (size_t)d * ATTENTION_BLOCK;
     words sum[TOGETHER][2];
     UNROLL
     for (int r = 0; r < count; r++)
@@ -128,7 +128,7 @@ ALWAYS_INLINE void add_columns_int8(struct work *work, const bool is_wide, const
         for (int i = 0; i < vectors; i++)
             x[i] = load_pairs(is_wide, v, at + (size_t)j * columns + (size_t)i * LANES);
         if (!is_wide)
-            fetch(ahead, (size_t)j * (size_t)vectors * 2 * LANES);
+            fetch(work, from, (size_t)j * (size_t)vectors * 2 * LANES);
         UNROLL
         for (int r = 0; r < count; r++) {
             const words weight = splat_pair(work->weight_codes[row + (uint32_t)r] + (size_t)2 * j);
@@ -202,7 +202,7 @@ static const uint8_t *widen_int8(struct work *work, const uint8_t *data)
 {
     const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;
     for (size_t i = 0; i < count; i += 64) {
-        fetch(work->ahead, i);
+        fetch_far(work, i);
         for (size_t k = 0; k < 64; k += 2 * LANES)
             store_words(work->wide + 2 * (i + k), widen_codes(data + i + k));
     }
@@ -227,7 +227,7 @@ static void add_block_int8(struct work *work, uint32_t first)
     start_half(work, false);
     scores_int8(work, is_wide, is_wide ? widen_int8(work, k) : k, first);
     for (size_t at = scales_at; at < work->block_bytes; at += 64)
-        fetch(block_at(work, work->block + work->lead / 2), at);
+        fetch_line(block_at(work, work->block + work->lead) + at, block_at(work, work->block + 1) + at);
     add_softmax_int8(work, first, (const float *)(const void *)(k + scales_at));
     start_half(work, true);
     values_int8(work, is_wide, is_wide ? widen_int8(work, v) : v, first);

@@ -13,7 +13,7 @@ enum {
     PARTS = ATTENTION_BLOCK / LANES,
     MOST_ROWS = ATTENTION_TILE_ROWS,
     TOGETHER = 6,
-    MOST_LEAD = 13312 /* bytes, where blocks are small */
+    MOST_LEAD = 20480 /* bytes, where blocks are small */
 };
 
 /* The state of a row within a range: values are to be divided by sum. */
@@ -34,9 +34,9 @@ struct work {
     struct partial total, range;
     size_t block_bytes;
     uint32_t last_block;
-    uint32_t lead;        /* half blocks from what is read to what is fetched meanwhile */
-    uint32_t block;       /* under way */
-    const uint8_t *ahead; /* the half block that is fetched */
+    uint32_t lead;             /* blocks from what is read to what is fetched from memory meanwhile */
+    uint32_t block;            /* under way */
+    const uint8_t *far, *near; /* the half blocks that are fetched */
     _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK]; /* scores before */
     float corrections[MOST_ROWS + LANES];
     /* K, then V, for many rows: [MOST_HEAD_DIM][32] of f16 as float, of int8 as int16 */
@@ -61,8 +61,9 @@ static inline const uint8_t *block_at(const struct work *work, uint32_t block)
     return args->cache + kv_page_offset(page, work->block_bytes, args->group_stride);
 }
 
-/* Begins with a block. Blocks are fetched ahead, by halves, line by line in the order of reading, which the core
- * follows on its own, and so faster. Where one is no neighbour of the one before, a line in every 4 KiB of it is asked
+/* Begins with a block. What comes is asked for twice, line by line in the order of reading, which the core follows on
+ * its own, and so faster: `lead` blocks ahead from memory into the second-level cache, then half a block ahead from
+ * there into the first-level one. Where a block is no neighbour of the one before, a line in every 4 KiB of it is asked
  * for in advance, for addresses to be translated in time; between neighbours that would only disturb. */
 static inline void start_block(struct work *work, uint32_t block)
 {
@@ -70,21 +71,34 @@ static inline void start_block(struct work *work, uint32_t block)
     work->block = block;
     if (after != block_at(work, block + 2) + work->block_bytes)
         for (size_t at = 0; at < work->block_bytes; at += 4096)
-            _mm_prefetch((const char *)after + at, FETCH_HINT);
+            _mm_prefetch((const char *)after + at, _MM_HINT_T1);
 }
 
 /* Begins with K, or V, of the block. */
 static inline void start_half(struct work *work, bool values)
 {
-    const uint32_t half = 2 * work->block + values + work->lead;
-    work->ahead = block_at(work, half / 2) + half % 2 * kv_block_v(work->args->type, work->args->head_dim);
+    const size_t v = kv_block_v(work->args->type, work->args->head_dim);
+    work->far = block_at(work, work->block + work->lead) + (values ? v : 0);
+    work->near = block_at(work, work->block + values) + (values ? 0 : v);
 }
 
-/* offset: of this step from where the loop began; a line is asked for once. */
-ALWAYS_INLINE void fetch(const uint8_t *ahead, size_t offset)
+ALWAYS_INLINE void fetch_line(const uint8_t *far, const uint8_t *near)
+{
+    _mm_prefetch((const char *)far, _MM_HINT_T1);
+    _mm_prefetch((const char *)near, _MM_HINT_T0);
+}
+
+/* offset: of this step from where the loop began, `from` in the half block; a line is asked for once. */
+ALWAYS_INLINE void fetch(const struct work *work, size_t from, size_t offset)
 {
     if (offset % 64 == 0)
-        _mm_prefetch((const char *)ahead + offset, FETCH_HINT);
+        fetch_line(work->far + from + offset, work->near + from + offset);
+}
+
+/* Into the second-level cache alone, for those who widen all of the half block at once. */
+ALWAYS_INLINE void fetch_far(const struct work *work, size_t offset)
+{
+    _mm_prefetch((const char *)work->far + offset, _MM_HINT_T1);
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */

@@ -2,7 +2,6 @@
  * then includes this:
  *
  *   LANES, vector (that many floats), mask (of a vector's lanes); SUFFIX(name) the name of an operation in this tier;
- *   FETCH_HINT, the cache that the next block is fetched into
  *   splat(x), load_floats(p), store_floats(p, v), load_halves(p) of f16
  *   multiply(a, b), subtract(a, b), fused(a, b, c) = a * b + c, larger(a, b), exponential(v)
  *   seen_lanes(visible, first): lanes whose index from `first` on is below visible
@@ -99,7 +98,7 @@ void SUFFIX(attention)(const struct attention_args *args)
     struct work work;
     work.args = args;
     work.block_bytes = kv_block_bytes(args->type, args->head_dim);
-    work.lead = work.block_bytes / 2 * 3 <= MOST_LEAD ? 3 : 1;
+    work.lead = work.block_bytes * 2 <= MOST_LEAD ? 2 : 1;
     assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
     for (work.first_row = 0; work.first_row < rows; work.first_row += MOST_ROWS) {
         work.rows = rows - work.first_row < MOST_ROWS ? rows - work.first_row : MOST_ROWS;
