@@ -5,6 +5,7 @@
 
 #include "kernel/arithmetic.h"
 #include "kernel/kernel.h"
+#include "kernel/x86/fetch_line.h"
 #include "kernel/x86/unroll.h"
 
 #include <assert.h>
@@ -80,12 +81,6 @@ static inline void start_half(struct work *work, bool values)
     const size_t v = kv_block_v(work->args->type, work->args->head_dim);
     work->far = block_at(work, work->block + work->lead) + (values ? v : 0);
     work->near = block_at(work, work->block + values) + (values ? 0 : v);
-}
-
-ALWAYS_INLINE void fetch_line(const uint8_t *far, const uint8_t *near)
-{
-    _mm_prefetch((const char *)far, _MM_HINT_T1);
-    _mm_prefetch((const char *)near, _MM_HINT_T0);
 }
 
 /* offset: of this step from where the loop began, `from` in the half block; a line is asked for once. */

@@ -10,6 +10,7 @@
  * A panel is worked on in chunks of 256 columns. Up to 2 or 4 tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
+#include "kernel/x86/fetch_line.h"
 #include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx2.h"
 
@@ -18,7 +19,7 @@
 enum {
     TILE = 4,            /* tokens whose sums are in registers together */
     MOST_TOKENS = 128,   /* whose accumulators are kept at a time; even, for two planes */
-    FLOATS_AHEAD = 4096, /* bytes of float weights that are fetched ahead */
+    FLOATS_AHEAD = 8192, /* bytes of float weights that are fetched ahead */
     MOST_AHEAD = 10304,  /* of codes: a multiple of 4096 would fall on the lines of the cache that are being read */
 };
 
@@ -66,9 +67,8 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
 }
 
 /* What a group of 32 columns asks to be fetched, spread over its steps, since a burst stalls. Packed codes are read as
- * they are worked on: `bytes` from `from` on, a share for each step, from memory into the second-level cache, and as
- * many from `near` on from there into the first-level one, which reads memory up to a seventh faster than asking once.
- * While unpacked codes are worked on, `lines` lines from `from` on for each group. */
+ * they are worked on: far ones, `bytes` from `from` on, a share for each step, and near ones from `near` on
+ * (kernel/x86/fetch_line.h). While unpacked codes are worked on, `lines` lines from `from` on for each group. */
 struct ahead {
     const uint8_t *from, *near;
     size_t bytes;
@@ -84,8 +84,7 @@ ALWAYS_INLINE void prefetch(const struct ahead *ahead, bool unpacked, int g)
         return;
     }
     for (size_t at = (ahead->bytes * step / UNITS + 63) / 64 * 64; at < ahead->bytes * (step + 1) / UNITS; at += 64) {
-        _mm_prefetch((const char *)(ahead->from + at), _MM_HINT_T1);
-        _mm_prefetch((const char *)(ahead->near + at), _MM_HINT_T0);
+        fetch_line(ahead->from + at, ahead->near + at);
     }
 }
 
@@ -407,7 +406,7 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
             weight[o] = load_values(type, weights + (size_t)o * OCTET * size);
         if (octet == 0)
             for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
-                _mm_prefetch((const char *)(weights + FLOATS_AHEAD + at), _MM_HINT_T0);
+                fetch_line(weights + FLOATS_AHEAD + at, weights + FLOATS_AHEAD / 4 + at);
         UNROLL
         for (int t = 0; t < T; t++) {
             const __m256 xt = _mm256_broadcast_ss(x + (size_t)t * w->columns + column);

@@ -14,6 +14,7 @@
  * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
+#include "kernel/x86/fetch_line.h"
 #include "kernel/x86/matmul_store.h"
 #include "kernel/x86/panel_avx512.h"
 #include "kernel/x86/streams.h"
@@ -74,8 +75,8 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
-/* Weights to come: far ones on their way from memory into the second-level cache, near ones, the next chunk in the
- * order of reading, from there into the first-level one. Asking once, into either, reads memory a twelfth slower. */
+/* Weights to come: far ones, of the chunks after the next ones, and near ones, of the next chunk in the order of
+ * reading (kernel/x86/fetch_line.h). */
 struct ahead {
     struct fetch far;
     const uint8_t *near;
@@ -83,8 +84,7 @@ struct ahead {
 
 ALWAYS_INLINE void ask_for_line(const struct ahead *ahead, size_t line)
 {
-    _mm_prefetch((const char *)(ahead->far.from[0] + line * 64), _MM_HINT_T1);
-    _mm_prefetch((const char *)(ahead->near + line * 64), _MM_HINT_T0);
+    fetch_line(ahead->far.from[0] + line * 64, ahead->near + line * 64);
 }
 
 ALWAYS_INLINE void asked_for(struct ahead *ahead, size_t lines)
@@ -107,7 +107,7 @@ ALWAYS_INLINE void fetch_lines(const struct ahead *ahead, size_t lines, size_t s
 }
 
 /* The same of ahead->far.lines, half of a group's at most: more than UNITS only of Q8_0. */
-ALWAYS_INLINE void fetch_line(struct shape s, const struct ahead *ahead, size_t step)
+ALWAYS_INLINE void fetch_few(struct shape s, const struct ahead *ahead, size_t step)
 {
     if (step < ahead->far.lines)
         ask_for_line(ahead, step);
@@ -158,7 +158,7 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
         if (!bytes)
             fetch_lines(ahead, group_lines(s), (size_t)g);
         else if (ahead)
-            fetch_line(s, ahead, (size_t)g);
+            fetch_few(s, ahead, (size_t)g);
         if (g * 4 % s.sub == 0) {
             UNROLL
             for (int t = 0; t < tokens; t++) {
@@ -312,7 +312,7 @@ ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, 
         UNROLL
         for (int g = 0; g < UNITS; g++) {
             if (ahead)
-                fetch_line(s, ahead, (size_t)g);
+                fetch_few(s, ahead, (size_t)g);
             _mm512_store_si512(bytes + (i * UNITS + g) * WORD_BYTES,
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
@@ -556,7 +556,7 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
     for (uint32_t column = 0; column < w->columns; column++, data += PANEL_ROWS * size) {
         const __m512 low = load_values(type, data), high = load_values(type, data + HALF * size);
         for (size_t at = 0; at < PANEL_ROWS * size; at += 64)
-            _mm_prefetch((const char *)(data + PREFETCH_AHEAD + at), _MM_HINT_T1);
+            fetch_line(data + PREFETCH_AHEAD + at, data + PREFETCH_AHEAD / 4 + at);
         UNROLL
         for (int t = 0; t < tokens; t++) {
             const __m512 value = _mm512_set1_ps(x[(size_t)t * w->columns + column]);
