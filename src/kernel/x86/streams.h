@@ -15,8 +15,8 @@ struct fetch {
     size_t lines;                 /* of a step, where all steps are alike */
 };
 
-/* What to ask for while panel `turn` of `together` is worked on, half of it of each stream. next: the next chunk of the
- * first panel; panel_bytes: from there to the second one's. Of a panel alone the streams are its chunk's halves. */
+/* What to ask for while panel `turn` of `together` is worked on, half of it of each stream. next: the chunk to come of
+ * the first panel; panel_bytes: from there to the second one's. Of a panel alone the streams are its chunk's halves. */
 ALWAYS_INLINE struct fetch fetch_start(const uint8_t *next, size_t panel_bytes, size_t chunk_bytes, uint32_t turn,
                                        uint32_t together, size_t lines)
 {
