@@ -83,9 +83,8 @@ ALWAYS_INLINE void prefetch(const struct ahead *ahead, bool unpacked, int g)
             _mm_prefetch((const char *)(ahead->from + step * 64), _MM_HINT_T0);
         return;
     }
-    for (size_t at = (ahead->bytes * step / UNITS + 63) / 64 * 64; at < ahead->bytes * (step + 1) / UNITS; at += 64) {
+    for (size_t at = (ahead->bytes * step / UNITS + 63) / 64 * 64; at < ahead->bytes * (step + 1) / UNITS; at += 64)
         fetch_line(ahead->from + at, ahead->near + at);
-    }
 }
 
 /* Of packed codes at `at`. */
