@@ -85,6 +85,13 @@ struct kv_store_args {
 /* The same for int8, without the table of a tier. */
 void kv_store_int8(const struct kv_store_args *args);
 
+/* Pages of a layer and KV head that a thread will probably attend to next. */
+struct attention_next {
+    const uint8_t *cache;
+    const uint32_t *pages;
+    uint32_t count; /* 0: nothing */
+};
+
 /* Attention of neighbouring tokens of one sequence with the query heads that share one head of K and V.
  *
  * q    [tokens][heads][head_dim], rotated
@@ -97,6 +104,8 @@ void kv_store_int8(const struct kv_store_args *args);
  * in order. With `partials` only ranges [first_range, last_range) are computed, and left there unmerged, so that
  * several threads can share a long context: [range - first_range][row][attention_partial_floats], row = token * heads +
  * head, untouched where a token sees nothing of a range.
+ *
+ * `next` changes no result: kernels may ask memory for it when they come to the end.
  * Dao et al., "FlashAttention-2", 2023, section 3. */
 struct attention_args {
     const float *q;
@@ -114,6 +123,7 @@ struct attention_args {
     uint32_t first_range;
     uint32_t last_range;
     float *partials; /* NULL: all ranges, merged into out */
+    struct attention_next next;
 };
 
 /* A partial result of one row: its maximum, its sum, and head_dim values that are to be divided by the sum. */

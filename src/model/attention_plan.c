@@ -105,4 +105,16 @@ void attention_plan_make(struct attention_plan *plan, const struct batch_token *
         const uint32_t works = plan->lane_works[i + 1] - plan->lane_works[i];
         plan->most_lane_works = works > plan->most_lane_works ? works : plan->most_lane_works;
     }
+    plan->units = plan->most_lane_works * plan->kv_heads;
+    const uint32_t shares = thread_pool_shares(plan->threads);
+    for (uint32_t share = 0; share <= shares; share++)
+        plan->shares[share] = plan->units * share / shares;
+}
+
+struct attention_unit attention_plan_unit(const struct attention_plan *plan, uint32_t unit)
+{
+    const uint32_t lane = unit / plan->units, at = unit % plan->units / plan->kv_heads;
+    const uint32_t *works = &plan->lane_works[lane];
+    return (struct attention_unit){.work = at < works[1] - works[0] ? &plan->works[works[1] - 1 - at] : NULL,
+                                   .kv_head = unit % plan->kv_heads};
 }

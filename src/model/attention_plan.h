@@ -33,6 +33,12 @@ struct attention_work {
     uint32_t last_range;
 };
 
+/* A piece of a tile with one KV head, which a thread does as a whole. */
+struct attention_unit {
+    const struct attention_work *work; /* NULL: none */
+    uint32_t kv_head;
+};
+
 struct attention_plan {
     uint32_t kv_heads;
     uint32_t group; /* query heads of a KV head */
@@ -45,7 +51,9 @@ struct attention_plan {
     uint32_t work_count;
     uint32_t lane_works[THREAD_POOL_MOST_LANES + 1]; /* works of lane i: [i] to [i + 1] */
     uint32_t most_lane_works;
-    _Atomic uint32_t *finished; /* [tile][KV head]: pieces, counted through all layers of a pass */
+    uint32_t units;                              /* of each lane: most_lane_works with every KV head */
+    uint32_t shares[THREAD_POOL_MOST_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
+    _Atomic uint32_t *finished;                  /* [tile][KV head]: pieces, counted through all layers of a pass */
     float *partials;
     size_t partials_bytes;
 };
@@ -58,6 +66,10 @@ void attention_plan_destroy(struct attention_plan *plan);
 /* Tiles and works of a batch, whose lanes are of `lane` tokens each, the last may be shorter; a tile is of one lane.
  * Nothing is allocated. */
 void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane);
+
+/* Unit `unit` of units, of all lanes one after the other. Late tokens have the longest way: they go first. Lanes with
+ * fewer works have none at the end. */
+struct attention_unit attention_plan_unit(const struct attention_plan *plan, uint32_t unit);
 
 /* Says that a piece of a tile and KV head is done; true for the one that was last. */
 static inline bool attention_plan_finish(struct attention_plan *plan, uint32_t tile, uint32_t kv_head)

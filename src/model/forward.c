@@ -196,10 +196,30 @@ static bool heads_are_whole_blocks(const struct forward *f)
     return activations_can_split(f->attended_forms, f->attention.group * f->attention.head_dim);
 }
 
-/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. */
-static void attend(const struct layer_pass *pass, const struct attention_work *work, uint32_t kv_head, unsigned thread)
+/* What comes after this: where a key is to be stored is asked for at once, the rest is for the kernel to ask for. */
+static struct attention_next attended_next(const struct layer_pass *pass, struct attention_unit next)
+{
+    const struct forward *f = pass->forward;
+    if (!next.work)
+        return (struct attention_next){0};
+    const struct attention_tile *tile = &f->attention.tiles[next.work->tile];
+    const uint32_t *pages = f->tokens[tile->first].pages;
+    const uint32_t last = (f->tokens[tile->first].position + tile->tokens - 1) / KV_PAGE_POSITIONS;
+    const uint32_t first = next.work->first_range * ATTENTION_RANGE;
+    if (pass->stores && next.work->last_range == tile->ranges && last > first)
+        kv_cache_expect_key(f->cache, pass->layer, next.kv_head, pages[last]);
+    return (struct attention_next){
+        .cache = kv_cache_base(f->cache, pass->layer, next.kv_head), .pages = pages + first, .count = last - first + 1};
+}
+
+/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. next:
+ * what the thread will probably do then. */
+static void attend(const struct layer_pass *pass, struct attention_unit unit, struct attention_unit next,
+                   unsigned thread)
 {
     struct forward *f = pass->forward;
+    const struct attention_work *work = unit.work;
+    const uint32_t kv_head = unit.kv_head;
     const struct model_config *c = &f->weights->config;
     const struct attention_tile *tile = &f->attention.tiles[work->tile];
     const uint32_t group = c->heads / c->kv_heads, size = group * c->head_dim, first = kv_head * size;
@@ -228,7 +248,8 @@ static void attend(const struct layer_pass *pass, const struct attention_work *w
                                   .scale = 1.0f / __builtin_sqrtf((float)c->head_dim),
                                   .first_range = work->first_range,
                                   .last_range = work->last_range,
-                                  .partials = partials ? partials + work->first_range * range_floats : NULL};
+                                  .partials = partials ? partials + work->first_range * range_floats : NULL,
+                                  .next = attended_next(pass, next)};
     f->kernels.attention(&args);
     if (partials) {
         if (!attention_plan_finish(&f->attention, work->tile, kv_head))
@@ -260,14 +281,12 @@ static void attention_unit(void *user, uint32_t unit, unsigned thread)
     const struct layer_pass *pass = user;
     const struct forward *f = pass->forward;
     const struct attention_plan *plan = &f->attention;
-    const uint32_t units = plan->most_lane_works * plan->kv_heads, lane = unit / units,
-                   at = unit % units / plan->kv_heads;
-    if (at >= plan->lane_works[lane + 1] - plan->lane_works[lane])
-        return;
-    /* Late tokens have the longest way: they go first. */
-    const struct attention_work *work = &plan->works[plan->lane_works[lane + 1] - 1 - at];
-    if (!pass->chooses || is_wanted(f, &plan->tiles[work->tile]))
-        attend(pass, work, unit % plan->kv_heads, thread);
+    const struct attention_unit this = attention_plan_unit(plan, unit);
+    struct attention_unit next = {0};
+    if (f->lanes.count == 1 && unit + 1 < plan->units)
+        next = attention_plan_unit(plan, unit + 1);
+    if (this.work && (!pass->chooses || is_wanted(f, &plan->tiles[this.work->tile])))
+        attend(pass, this, next, thread);
 }
 
 /* Whoever completes a head, with some rows of its query, key or value, goes on with its attention. */
@@ -280,8 +299,12 @@ static void attend_completed(const struct layer_pass *pass, const struct piece *
     for (uint32_t row = piece->first_panel * PANEL_ROWS; row < end;) {
         const uint32_t kv_head = row / of_head, next = (kv_head + 1) * of_head, last = next < end ? next : end;
         if (atomic_fetch_add(&pass->projected[kv_head], last - row) + last - row == all)
-            for (uint32_t work = 0; work < plan->work_count; work++)
-                attend(pass, &plan->works[work], kv_head, thread);
+            for (uint32_t work = 0; work < plan->work_count; work++) {
+                const struct attention_unit this = {&plan->works[work], kv_head};
+                const bool is_last = work + 1 == plan->work_count;
+                attend(pass, this,
+                       is_last ? (struct attention_unit){0} : (struct attention_unit){this.work + 1, kv_head}, thread);
+            }
         row = last;
     }
 }
@@ -471,9 +494,10 @@ static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
         return;
     phase = (struct thread_pool_phase){.run = attention_unit,
                                        .argument = pass,
-                                       .units = f->attention.most_lane_works * f->attention.kv_heads,
+                                       .units = f->attention.units,
                                        .lanes = f->lanes.count,
-                                       .ordered = true};
+                                       .ordered = true,
+                                       .shares = f->lanes.count == 1 ? f->attention.shares : NULL};
     if (!pass->joined)
         add_phase(plan, phase, (struct planned){.operation = OPERATION_attention, .attends = pass});
     if (pass->chooses)

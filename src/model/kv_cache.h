@@ -48,6 +48,14 @@ static inline uint8_t *kv_cache_block(const struct kv_cache *cache, uint32_t lay
     return kv_cache_base(cache, layer, kv_head) + kv_page_offset(page, cache->block, cache->group_stride);
 }
 
+/* Asks for the lines of the memory that a key of a page is going to be stored in. */
+static inline void kv_cache_expect_key(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page)
+{
+    const uint8_t *block = kv_cache_block(cache, layer, kv_head, page);
+    for (size_t at = 0; at < kv_block_v(cache->type, cache->head_dim); at += 64)
+        __builtin_prefetch(block + at, 0, 2);
+}
+
 /* Copies a page. */
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to);
 

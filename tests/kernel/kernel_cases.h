@@ -284,6 +284,12 @@ static void check_attention(struct attention_args args, uint8_t *cache)
     reference.attention(&args);
     poison(cache, args.type, args.head_dim, args.pages, args.position + args.tokens);
     args.out = (float *)have;
+    /* What is said to come next changes nothing, wherever it lies; pages behind its last are nobody's. */
+    const uint32_t count = random_u32() % 4;
+    uint32_t *next = malloc(count * sizeof *next);
+    for (uint32_t i = 0; i < count; i++)
+        next[i] = random_u32() % 100000;
+    args.next = (struct attention_next){cache, next, count};
     tested.attention(&args);
     check(what, want, have, size);
     if (ranges > 1) {
@@ -302,6 +308,7 @@ static void check_attention(struct attention_args args, uint8_t *cache)
         check(what, want, have, size);
         guarded_free(partials, ranges * floats * sizeof(float));
     }
+    free(next);
     guarded_free(want, size);
     guarded_free(have, size);
 }

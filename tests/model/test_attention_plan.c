@@ -21,6 +21,29 @@ static uint32_t random_batch(struct batch_token *tokens, uint32_t pages[SEQUENCE
     return count;
 }
 
+/* Each work meets each KV head in one unit of its lane, those of the last tokens first; shares are all units of a lane.
+ */
+static void check_units(const struct attention_plan *plan, uint32_t lanes)
+{
+    const uint32_t shares = thread_pool_shares(plan->threads);
+    assert_int_equal(plan->units, plan->most_lane_works * plan->kv_heads);
+    for (uint32_t lane = 0, unit = 0; lane < lanes; lane++) {
+        const uint32_t works = plan->lane_works[lane + 1] - plan->lane_works[lane];
+        for (uint32_t i = 0; i < plan->units; i++, unit++) {
+            const struct attention_unit of = attention_plan_unit(plan, unit);
+            assert_int_equal(of.kv_head, i % plan->kv_heads);
+            if (i < works * plan->kv_heads)
+                assert_ptr_equal(of.work, &plan->works[plan->lane_works[lane + 1] - 1 - i / plan->kv_heads]);
+            else
+                assert_null(of.work);
+        }
+    }
+    assert_int_equal(plan->shares[0], 0);
+    assert_int_equal(plan->shares[shares], plan->units);
+    for (uint32_t share = 0; share < shares; share++)
+        assert_in_range(plan->shares[share + 1] - plan->shares[share], plan->units / shares, plan->units / shares + 1);
+}
+
 static void check_plan(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
     uint32_t token = 0, work = 0;
@@ -60,6 +83,7 @@ static void check_plan(struct attention_plan *plan, const struct batch_token *to
     }
     assert_int_equal(token, count);
     assert_int_equal(work, plan->work_count);
+    check_units(plan, (count + lane - 1) / lane);
 }
 
 static void every_token_is_attended_once(void **state)

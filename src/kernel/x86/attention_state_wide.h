@@ -34,7 +34,7 @@ struct work {
     uint32_t positions[MOST_ROWS]; /* that a row sees */
     struct partial total, range;
     size_t block_bytes;
-    uint32_t last_block;
+    uint32_t last_block;       /* that any row sees of the ranges that are wanted */
     uint32_t lead;             /* blocks from what is read to what is fetched from memory meanwhile */
     uint32_t block;            /* under way */
     const uint8_t *far, *near; /* the half blocks that are fetched */
@@ -54,12 +54,21 @@ ALWAYS_INLINE float *values_of(struct work *work, uint32_t row)
     return work->range.values + row * work->args->head_dim;
 }
 
-/* Block `block`, or the last one if it lies behind that. */
+static inline uint32_t less(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Block `block`; behind the last one come those of args->next, or the last one again. */
 static inline const uint8_t *block_at(const struct work *work, uint32_t block)
 {
     const struct attention_args *args = work->args;
-    const uint32_t page = args->pages[block < work->last_block ? block : work->last_block];
-    return args->cache + kv_page_offset(page, work->block_bytes, args->group_stride);
+    const struct attention_next *next = &args->next;
+    const bool is_next = block > work->last_block && next->count > 0;
+    const uint8_t *cache = is_next ? next->cache : args->cache;
+    const uint32_t page = is_next ? next->pages[less(block - work->last_block, next->count) - 1]
+                                  : args->pages[less(block, work->last_block)];
+    return cache + kv_page_offset(page, work->block_bytes, args->group_stride);
 }
 
 /* Begins with a block. What comes is asked for twice, line by line in the order of reading, which the core follows on
