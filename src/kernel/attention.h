@@ -22,7 +22,7 @@ enum {
     ATTENTION_RANGE = 16,          /* blocks */
     ATTENTION_MOST_HEAD_DIM = 256, /* values */
     KV_COLUMNS = 32,               /* dimensions of int8 values that lie together */
-    ATTENTION_TILE_ROWS = 48       /* tokens * query heads that one call does best together */
+    ATTENTION_TILE_ROWS = 96       /* tokens * query heads that one call does best together */
 };
 
 /* Pages of which one follows the other are neighbours in memory, this many: see kv_page_offset. */

@@ -8,6 +8,7 @@
 enum {
     WORKS_PER_THREAD = 4, /* so that a late thread holds nobody up */
     LEAST_TILE = 4,       /* tokens, when tiles are made smaller to have enough */
+    DEEP = 1024           /* positions: below, tiles of half the rows skip more of what lies behind them */
 };
 static const size_t PARTIALS_BYTES = (size_t)8 << 20;
 
@@ -51,8 +52,10 @@ static void make_tiles(struct attention_plan *plan, const struct batch_token *to
 {
     plan->tile_count = 0;
     for (uint32_t token = 0; token < count;) {
+        const uint32_t shallow = (plan->most_tile + 1) / 2;
+        const uint32_t limit = tokens[token].position < DEEP && most > shallow ? shallow : most;
         uint32_t size = 1;
-        while (size < most && token + size < count && (token + size) % lane != 0 &&
+        while (size < limit && token + size < count && (token + size) % lane != 0 &&
                tokens[token + size].pages == tokens[token].pages &&
                tokens[token + size].position == tokens[token].position + size)
             size++;

@@ -214,7 +214,6 @@ static const uint8_t *widen_f16(struct work *work, const uint8_t *data)
     const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;
     float *wide = (float *)(void *)work->wide;
     for (size_t i = 0; i < count; i += 32) {
-        fetch_far(work, 2 * i);
         for (size_t k = 0; k < 32; k += LANES)
             store_floats(wide + i + k, load_halves(data + 2 * (i + k)));
     }

@@ -202,7 +202,6 @@ static const uint8_t *widen_int8(struct work *work, const uint8_t *data)
 {
     const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;
     for (size_t i = 0; i < count; i += 64) {
-        fetch_far(work, i);
         for (size_t k = 0; k < 64; k += 2 * LANES)
             store_words(work->wide + 2 * (i + k), widen_codes(data + i + k));
     }

@@ -99,10 +99,14 @@ ALWAYS_INLINE void fetch(const struct work *work, size_t from, size_t offset)
         fetch_line(work->far + from + offset, work->near + from + offset);
 }
 
-/* Into the second-level cache alone, for those who widen all of the half block at once. */
-ALWAYS_INLINE void fetch_far(const struct work *work, size_t offset)
+/* For many rows, who have widened all of the half block: into the second-level cache alone, a share before each
+ * TOGETHER of the rows [first, rows). */
+static inline void fetch_share(const struct work *work, uint32_t first, uint32_t row)
 {
-    _mm_prefetch((const char *)work->far + offset, _MM_HINT_T1);
+    const size_t lines = kv_block_v(work->args->type, work->args->head_dim) / 64, all = work->rows - first;
+    const size_t begin = row - first, end = begin + TOGETHER < all ? begin + TOGETHER : all;
+    for (size_t line = lines * begin / all; line < lines * end / all; line++)
+        _mm_prefetch((const char *)work->far + line * 64, _MM_HINT_T1);
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */
@@ -115,7 +119,9 @@ static inline uint32_t visible_of(const struct work *work, uint32_t row)
 
 /* K and V of a block for rows [first, rows). */
 #define ROW_GROUPS(operation, is_wide, data)                                                                           \
-    for (uint32_t row = first; row < work->rows; row += TOGETHER)                                                      \
+    for (uint32_t row = first; row < work->rows; row += TOGETHER) {                                                    \
+        if (is_wide)                                                                                                   \
+            fetch_share(work, first, row);                                                                             \
         switch (work->rows - row) {                                                                                    \
         case 1:                                                                                                        \
             operation(work, is_wide, data, row, 1);                                                                    \
@@ -135,6 +141,7 @@ static inline uint32_t visible_of(const struct work *work, uint32_t row)
         default:                                                                                                       \
             operation(work, is_wide, data, row, 6);                                                                    \
             break;                                                                                                     \
-        }
+        }                                                                                                              \
+    }
 
 #endif
