@@ -401,7 +401,8 @@ static void bench_attention(struct bench *b)
             const size_t count = b->depths.count ? b->depths.count : sizeof attention_depths / sizeof *attention_depths;
             for (size_t d = 0; d < count; d++) {
                 attention_shape(b, (enum kv_type)type, heads, head_dim, 1, depths[d]);
-                attention_shape(b, (enum kv_type)type, heads, head_dim, ATTENTION_TILE_ROWS / heads, depths[d]);
+                const uint32_t tile = ATTENTION_TILE_ROWS / heads;
+                attention_shape(b, (enum kv_type)type, heads, head_dim, tile < depths[d] ? tile : depths[d], depths[d]);
             }
         }
 }
