@@ -45,6 +45,7 @@ CHANGES = [
     ("attention does not wait for keys of other lanes", "src/model/forward.c", ".ordered = true", ".ordered = false", "pytest tests/model -q -x -k same_bits"),
     ("tiles cross lanes", "src/model/attention_plan.c", "(token + size) % lane != 0 &&", "1 &&", "build/tests/model/test_attention_plan"),
     ("units of attention take the next head", "src/model/attention_plan.c", ".kv_head = unit %", ".kv_head = (unit + 1) %", "build/tests/model/test_attention_plan"),
+    ("what comes next is attended to", "src/kernel/x86/attention_state_wide.h", "block > work->last_block &&", "block >= work->last_block &&", KERNEL),
     ("a piece ends with its matrix's neighbour", "src/model/product.c", "end - before < panels ? end - before : panels", "end - before", "build/tests/model/test_product"),
     ("layers share their keys", "src/model/kv_cache.h", "(size_t)layer * cache->kv_heads + kv_head", "(size_t)layer * (cache->kv_heads - 1) + kv_head",
      "build/tests/model/test_kv_cache"),

@@ -54,7 +54,7 @@ ALWAYS_INLINE float *values_of(struct work *work, uint32_t row)
     return work->range.values + row * work->args->head_dim;
 }
 
-static inline uint32_t less(uint32_t a, uint32_t b)
+static inline uint32_t smaller(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
@@ -66,8 +66,8 @@ static inline const uint8_t *block_at(const struct work *work, uint32_t block)
     const struct attention_next *next = &args->next;
     const bool is_next = block > work->last_block && next->count > 0;
     const uint8_t *cache = is_next ? next->cache : args->cache;
-    const uint32_t page = is_next ? next->pages[less(block - work->last_block, next->count) - 1]
-                                  : args->pages[less(block, work->last_block)];
+    const uint32_t page = is_next ? next->pages[smaller(block - work->last_block, next->count) - 1]
+                                  : args->pages[smaller(block, work->last_block)];
     return cache + kv_page_offset(page, work->block_bytes, args->group_stride);
 }
 

@@ -32,7 +32,7 @@ static void add_range(struct work *work, uint32_t range)
         work->range.sum[row] = 0;
     }
     memset(work->range.values, 0, (size_t)work->rows * args->head_dim * sizeof(float));
-    const uint32_t end = less(first + ATTENTION_RANGE, work->last_block + 1);
+    const uint32_t end = smaller(first + ATTENTION_RANGE, work->last_block + 1);
     for (uint32_t b = first; b < end; b++) {
         /* Rows that see nothing of the block come first. */
         uint32_t row = 0;
@@ -100,7 +100,7 @@ void SUFFIX(attention)(const struct attention_args *args)
     work.lead = work.block_bytes * 2 <= MOST_LEAD ? 2 : 1;
     assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
     for (work.first_row = 0; work.first_row < rows; work.first_row += MOST_ROWS) {
-        work.rows = less(rows - work.first_row, MOST_ROWS);
+        work.rows = smaller(rows - work.first_row, MOST_ROWS);
         for (uint32_t row = 0; row < work.rows; row++)
             work.positions[row] = args->position + (work.first_row + row) / args->heads + 1;
         const uint32_t positions = work.positions[work.rows - 1];
@@ -108,8 +108,8 @@ void SUFFIX(attention)(const struct attention_args *args)
             code_queries(&work);
         uint32_t range = args->partials ? args->first_range : 0, last = attention_ranges(positions);
         if (args->partials)
-            last = less(last, args->last_range);
-        work.last_block = less(last * ATTENTION_RANGE - 1, (positions - 1) / ATTENTION_BLOCK);
+            last = smaller(last, args->last_range);
+        work.last_block = smaller(last * ATTENTION_RANGE - 1, (positions - 1) / ATTENTION_BLOCK);
         for (; range < last; range++) {
             add_range(&work, range);
             keep_range(&work, range);
