@@ -23,8 +23,9 @@
 
 enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
-    FEW_TILES = 3,        /* that fetch weights while they compute: it costs more tiles 3 % */
-    TILE = 6,             /* tokens whose sums are in registers together: 12 sums and 12 totals of 32 registers */
+    FEW = 18,             /* tokens whose tiles fetch weights while they compute: it costs more of them 3 % */
+    ALL_KEPT = 6,         /* tokens whose sums and totals are in registers together: 12 and 12 of 32 */
+    TILE = 8,             /* tokens of a tile at most, see is_kept */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
 };
@@ -36,18 +37,43 @@ enum {
 #define KEEP_IN_REGISTER(x) (void)(x) /* emulated by the tests */
 #endif
 
+/* An array whose address gcc has given away is in memory whenever its loads are to be forgotten. */
+#define KEEP_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
+
 /* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
 #define FORGET_LOADS() __asm__ volatile("" ::: "memory")
+
+/* vpdpbusd takes five cycles and two begin in each, so ten sums have to be under way; twelve stand still whenever one
+ * is late, sixteen do not. They leave room for the totals (of 32 columns: the float chains) of the first tokens of a
+ * tile; the others' are in memory. Where a sub-block is only 16 columns, that costs more than it gains. */
+ALWAYS_INLINE uint32_t tile_tokens(struct shape s)
+{
+    return s.sub == 16 ? ALL_KEPT : TILE;
+}
+
+ALWAYS_INLINE bool is_kept(struct shape s, const int tokens, const int t)
+{
+    const int kept = s.columns == 32 ? 3 : 4;
+    return tokens <= ALL_KEPT || t < kept;
+}
 
 /* How the codes of a chunk come to a tile. */
 enum way {
     PACKED,   /* from their packed form, up to DIRECT tokens */
-    FETCHING, /* from bytes; the tiles fetch weights to come, up to FEW_TILES of them */
+    FETCHING, /* from bytes; the tiles fetch weights to come, up to FEW tokens */
     UNPACKED  /* from bytes; weights to come are fetched between the tiles */
 };
 
 /* The float chains of one panel: [token][row] */
 typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
+
+/* Where the results of a panel's rows of activations from `first` go, when their last chunk is done. */
+struct destination {
+    const struct matmul_args *args;
+    uint32_t panel;
+    uint32_t first;
+    bool is_last_chunk;
+};
 
 /* Activations of a chunk for one tile of tokens. */
 struct inputs {
@@ -122,9 +148,10 @@ ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, size_t step, size
         _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T1);
 }
 
-/* Adds the sums of a sub-block to the totals. small: no activations are of a large block. */
+/* Adds the sums of a sub-block to the totals; those of tokens that are not kept are in others. small: no activations
+ * are of a large block. */
 ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chunk *chunk, int sub, const int tokens,
-                              const __m512i part[HALVES][TILE], __m512i total[HALVES][TILE])
+                              const __m512i part[HALVES][TILE], __m512i total[HALVES][TILE], __m512i (*others)[TILE])
 {
     UNROLL
     for (int h = 0; h < HALVES; h++) {
@@ -133,11 +160,16 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
             scale = _mm512_srai_epi32(_mm512_slli_epi32(scale, 16), 16);
         UNROLL
         for (int t = 0; t < tokens; t++) {
+            __m512i sum = is_kept(s, tokens, t) ? total[h][t] : others[h][t];
             if (sums_fit_int16(s, small))
-                total[h][t] = _mm512_dpwssd_epi32(total[h][t], part[h][t], scale);
+                sum = _mm512_dpwssd_epi32(sum, part[h][t], scale);
             else
-                total[h][t] = _mm512_add_epi32(total[h][t], _mm512_mullo_epi32(part[h][t], scale));
-            KEEP_IN_REGISTER(total[h][t]);
+                sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(part[h][t], scale));
+            KEEP_IN_REGISTER(sum);
+            if (is_kept(s, tokens, t))
+                total[h][t] = sum;
+            else
+                others[h][t] = sum;
         }
     }
 }
@@ -146,7 +178,7 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
  * codes unpacked, or NULL to take them from words. ahead: or NULL. */
 ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
                              const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
-                             __m512i total[HALVES][TILE], struct ahead *ahead)
+                             __m512i total[HALVES][TILE], __m512i (*others)[TILE], struct ahead *ahead)
 {
     const int group = first + i, subs = s.columns / s.sub;
     const int8_t *y = in->codes + (size_t)group * in->group_bytes;
@@ -179,7 +211,7 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
                 part[h][t] = _mm512_dpbusd_epi32(part[h][t], code[h], four);
         }
         if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
-            add_scaled(s, small, chunk, sub, tokens, part, total);
+            add_scaled(s, small, chunk, sub, tokens, part, total, others);
     }
     if (ahead)
         asked_for(ahead, ahead->far.lines);
@@ -191,7 +223,8 @@ ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *wo
 
 /* Adds the products of half of the rows of a block of 256 columns to the chains of the tokens. */
 ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const struct inputs *in, const int half,
-                              const int tokens, const __m512i total[TILE], float (*acc)[PANEL_ROWS])
+                              const int tokens, const __m512i total[TILE], const __m512i *others,
+                              float (*acc)[PANEL_ROWS])
 {
     const int subs = s.columns / s.sub, row = half * HALF;
     const __m512 d = _mm512_load_ps(&chunk->d[0][row]);
@@ -206,7 +239,7 @@ ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const s
     UNROLL
     for (int t = 0; t < tokens; t++) {
         FORGET_LOADS();
-        __m512i all = total[t], minimum = _mm512_setzero_si512();
+        __m512i all = is_kept(s, tokens, t) ? total[t] : others[t], minimum = _mm512_setzero_si512();
         UNROLL
         for (int pair = 0; pair < subs / 2; pair++) {
             const __m512i sums = broadcast_word(in->sums + t * subs + pair * 2);
@@ -230,19 +263,23 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
 {
     const uint8_t *words = block + s.halves * HALF_BYTES;
     const int together = groups_together(s);
-    __m512i total[HALVES][TILE];
+    __m512i total[HALVES][TILE], others[HALVES][TILE];
+    KEEP_IN_MEMORY(others);
     UNROLL
     for (int h = 0; h < HALVES; h++) {
         UNROLL
         for (int t = 0; t < tokens; t++)
-            total[h][t] = _mm512_setzero_si512();
+            if (is_kept(s, tokens, t))
+                total[h][t] = _mm512_setzero_si512();
+            else
+                others[h][t] = _mm512_setzero_si512();
     }
     for (int group = 0; group < CHUNK_GROUPS; group++)
         add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group / together * together, group % together, tokens, total, ahead);
+                  group / together * together, group % together, tokens, total, others, ahead);
     UNROLL
     for (int h = 0; h < HALVES; h++)
-        finish_256(s, chunk, in, h, tokens, total[h], acc);
+        finish_256(s, chunk, in, h, tokens, total[h], others[h], acc);
 }
 
 /* Up to eight blocks of 32 columns. finite: every d is, and chunk says what takes SUM_BIAS back. */
@@ -256,12 +293,13 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
     for (int h = 0; h < HALVES; h++) {
         UNROLL
         for (int t = 0; t < tokens; t++)
-            chain[h][t] = _mm512_load_ps(&acc[t][h * HALF]);
+            if (is_kept(s, tokens, t))
+                chain[h][t] = _mm512_load_ps(&acc[t][h * HALF]);
     }
     for (int group = 0; group < groups; group++, block += block_bytes) {
         __m512i total[HALVES][TILE];
         add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group, 0, tokens, total, ahead);
+                  group, 0, tokens, total, NULL, ahead);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
@@ -275,7 +313,10 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
                     sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[group][h * HALF]),
                                           _mm512_set1_ps(in->sums_float[group * MOST_TOKENS + t]), sum);
                 const __m512 scale = _mm512_set1_ps(in->scales[(size_t)group * in->scales_stride + (size_t)t]);
-                chain[h][t] = _mm512_fmadd_ps(scale, sum, chain[h][t]);
+                if (is_kept(s, tokens, t))
+                    chain[h][t] = _mm512_fmadd_ps(scale, sum, chain[h][t]);
+                else
+                    _mm512_store_ps(&acc[t][h * HALF], _mm512_fmadd_ps(scale, sum, _mm512_load_ps(&acc[t][h * HALF])));
             }
         }
     }
@@ -283,7 +324,8 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
     for (int h = 0; h < HALVES; h++) {
         UNROLL
         for (int t = 0; t < tokens; t++)
-            _mm512_store_ps(&acc[t][h * HALF], chain[h][t]);
+            if (is_kept(s, tokens, t))
+                _mm512_store_ps(&acc[t][h * HALF], chain[h][t]);
     }
 }
 
@@ -365,20 +407,22 @@ ALWAYS_INLINE void advance(struct shape s, struct inputs *in, uint32_t step)
 }
 
 /* Tiles of about the same size: narrow ones wait for their own sums. */
-ALWAYS_INLINE uint32_t tiles_of(uint32_t tokens)
+ALWAYS_INLINE uint32_t tiles_of(struct shape s, uint32_t tokens)
 {
-    return (tokens + TILE - 1) / TILE;
+    return (tokens + tile_tokens(s) - 1) / tile_tokens(s);
 }
 
 ALWAYS_INLINE enum way way_of(uint32_t tokens)
 {
-    return tokens <= DIRECT ? PACKED : tiles_of(tokens) <= FEW_TILES ? FETCHING : UNPACKED;
+    return tokens <= DIRECT ? PACKED : tokens <= FEW ? FETCHING : UNPACKED;
 }
 
-/* All tokens of one chunk. ahead: without lines when they are UNPACKED. row: their chains. */
+/* All tokens of one chunk, and their results after the last one: tile by tile, so that they are on their way to memory
+ * while the next tile computes. ahead: without lines when they are UNPACKED. row: their chains. */
 ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, struct inputs in, uint32_t tokens,
-                             float (*row)[PANEL_ROWS], struct ahead *ahead)
+                             float (*row)[PANEL_ROWS], struct ahead *ahead, struct destination to)
 {
+    const uint32_t planes = to.args->input->planes;
     struct chunk chunk;
     struct derived_sums derived;
     _Alignas(64) uint8_t bytes[CHUNK_GROUPS * UNITS * WORD_BYTES];
@@ -392,22 +436,27 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     in.starts = derived.starts;
     in.sums_float = derived.sums_float;
     if (s.columns == 32 && tokens > DIRECT && !chunk.is_finite) {
-        for (; tokens > 0; tokens--, row++, advance(s, &in, 1))
-            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row, ahead);
+        for (uint32_t t = 0; t < tokens; t++, advance(s, &in, 1))
+            tile_32(s, false, block, NULL, &chunk, &in, groups, 1, row + t, ahead);
+        if (to.is_last_chunk)
+            store(to.args, to.panel, to.first, tokens, planes, row);
         return;
     }
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
-    const uint32_t all = tiles_of(tokens);
+    const uint32_t all = tiles_of(s, tokens);
     const enum way way = way_of(tokens);
     if (way != PACKED)
         unpack(s, block, groups, bytes, ahead);
     for (uint32_t tiles = all; tiles > 0; tiles--) {
-        const uint32_t step = (tokens + tiles - 1) / tiles;
+        uint32_t step = (tokens + tiles - 1) / tiles;
+        step += step % planes; /* both planes of a token in one tile */
         if (way == UNPACKED)
             prefetch(block, chunk_bytes, all - tiles, all);
         switch ((int)way * TILE + (int)step) {
 #define TILE_CASE(way, n, bytes, ahead)                                                                                \
     case (int)(way)*TILE + (n):                                                                                        \
+        if ((n) > tile_tokens(s))                                                                                      \
+            __builtin_trap();                                                                                          \
         tile(s, block, bytes, &chunk, &in, groups, n, row, ahead);                                                     \
         break;
             TILE_CASE(PACKED, 1, NULL, ahead)
@@ -418,13 +467,20 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
             TILE_CASE(FETCHING, 4, bytes, ahead)
             TILE_CASE(FETCHING, 5, bytes, ahead)
             TILE_CASE(FETCHING, 6, bytes, ahead)
+            TILE_CASE(FETCHING, 7, bytes, ahead)
+            TILE_CASE(FETCHING, 8, bytes, ahead)
             TILE_CASE(UNPACKED, 4, bytes, NULL)
             TILE_CASE(UNPACKED, 5, bytes, NULL)
             TILE_CASE(UNPACKED, 6, bytes, NULL)
+            TILE_CASE(UNPACKED, 7, bytes, NULL)
+            TILE_CASE(UNPACKED, 8, bytes, NULL)
 #undef TILE_CASE
         default:
             __builtin_trap();
         }
+        if (to.is_last_chunk)
+            store(to.args, to.panel, to.first, step, planes, row);
+        to.first += step;
         tokens -= step;
         row += step;
         advance(s, &in, step);
@@ -452,7 +508,7 @@ ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left, uint32_t most)
 /* Lines to ask for whenever a group is visited: in all, the bytes of a chunk. */
 ALWAYS_INLINE size_t lines_to_fetch(struct shape s, size_t chunk_bytes, uint32_t groups, uint32_t tokens)
 {
-    const size_t visits = (tiles_of(tokens) + 1) * groups;
+    const size_t visits = (tiles_of(s, tokens) + 1) * groups;
     return way_of(tokens) == PACKED     ? group_lines(s)
            : way_of(tokens) == FETCHING ? (chunk_bytes / 64 + visits - 1) / visits
                                         : 0;
@@ -501,11 +557,11 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
                                       .scales_stride = stride,
                                       .sums = sums + at * (columns / (size_t)s.sub),
                                       .large = s.columns == 256 ? form->large + at : NULL},
-                      count, acc + i * count, &ahead);
+                      count, acc + i * count, &ahead,
+                      (struct destination){
+                          .args = args, .panel = panel + i, .first = first, .is_last_chunk = begin + groups == all});
         }
     }
-    for (uint32_t i = 0; i < together; i++)
-        store(args, panel + i, first, count, args->input->planes, acc + i * count);
 }
 
 ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
@@ -590,6 +646,8 @@ ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
                 FLOAT_TILE(3)
                 FLOAT_TILE(4)
                 FLOAT_TILE(5)
+                FLOAT_TILE(6)
+                FLOAT_TILE(7)
 #undef FLOAT_TILE
             default:
                 float_tile(type, args, panel, token, TILE);

@@ -19,10 +19,11 @@ ALWAYS_INLINE __m512i load_word(const uint8_t *words, int index)
     return _mm512_load_si512(words + index * WORD_BYTES);
 }
 
-/* The count may be a variable, where vpsrld by a register would take two operations. */
+/* The count may be a variable, where vpsrld by a register would take two operations; gcc does not fold this one by 0.
+ */
 ALWAYS_INLINE __m512i shift_right(__m512i x, int count)
 {
-    return _mm512_srlv_epi32(x, _mm512_set1_epi32(count));
+    return __builtin_constant_p(count) && count == 0 ? x : _mm512_srlv_epi32(x, _mm512_set1_epi32(count));
 }
 
 ALWAYS_INLINE __m512i mask_bytes(__m512i x, int mask)
@@ -152,6 +153,18 @@ ALWAYS_INLINE __m512i widen_byte(__m512i x, unsigned index)
     return _mm512_srai_epi32(_mm512_slli_epi32(x, 24 - index * 8), 24);
 }
 
+/* The same as int16, zeros above it. */
+ALWAYS_INLINE __m512i widen_byte_low(__m512i x, int index, const bool is_signed)
+{
+    const int base = (int)0x80808000; /* bytes: one of a lane, then nothing three times */
+    __m128i from = _mm_add_epi32(_mm_setr_epi32(base, base + 4, base + 8, base + 12), _mm_set1_epi32(index));
+    if (!is_signed)
+        return _mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(from));
+    /* One byte higher, and back with its sign. */
+    from = _mm_or_si128(_mm_slli_epi32(from, 8), _mm_set1_epi32(0x80));
+    return _mm512_srai_epi16(_mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(from)), 8);
+}
+
 /* Bytes first and first + 1 of every lane, unsigned, as two int16. */
 ALWAYS_INLINE __m512i widen_pair(__m512i x, int first)
 {
@@ -223,10 +236,9 @@ ALWAYS_INLINE void chunk_read_256(struct shape s, const uint8_t *block, struct c
             const __m512i scales = scale_bytes(s, halves, words, k);
             UNROLL
             for (int i = 0; i < 4; i++) {
-                __m512i scale = widen_byte(scales, (unsigned)i);
-                if (has_low_scales(s))
-                    scale = _mm512_and_si512(scale, _mm512_set1_epi32(0xffff));
-                _mm512_store_si512(chunk->scales[k * 4 + i] + row, scale);
+                _mm512_store_si512(chunk->scales[k * 4 + i] + row, has_low_scales(s)
+                                                                       ? widen_byte_low(scales, i, !s.has_min)
+                                                                       : widen_byte(scales, (unsigned)i));
             }
             UNROLL
             for (int i = 0; i < 2; i++) {
