@@ -68,6 +68,7 @@ CHANGES = [
     ("AVX-512 takes scales of Q6_K for unsigned", "src/kernel/x86/panel_avx512.h", "widen_byte_low(scales, i, !s.has_min)", "widen_byte_low(scales, i, false)", EMULATED),
     ("AVX-512 parts the planes of a token", "src/kernel/x86/matmul_avx512vnni.c", "step += step % planes;", "step += 0 * planes;", EMULATED),
     ("AVX-512 stores results before the last chunk", "src/kernel/x86/matmul_avx512vnni.c", ".is_last_chunk = begin + groups == all", ".is_last_chunk = begin == 0", EMULATED),
+    ("AVX-512 takes a group's codes for those of its pair", "src/kernel/x86/matmul_avx512vnni.c", "first, i + k * apart, g)", "first, i + k, g)", EMULATED),
     ("AVX-512 keeps every total and reads some from memory", "src/kernel/x86/matmul_avx512vnni.c", "__m512i sum = is_kept(s, tokens, t) ?", "__m512i sum = tokens < TILE || is_kept(s, tokens, t) ?", EMULATED),
     ("AVX-512 scales large sums as int16", "src/kernel/x86/panel_avx512.h", "127 * s.sub) < 1 << 15", "127 * s.sub) < 1 << 16", EMULATED),
     ("AVX-512 takes large activations for small ones", "src/kernel/x86/matmul_avx512vnni.c", "small &= !in->large[t];", "small &= !in->large[0];", EMULATED),

@@ -26,6 +26,7 @@ enum {
     FEW = 18,             /* tokens whose tiles fetch weights while they compute: it costs more of them 3 % */
     ALL_KEPT = 6,         /* tokens whose sums and totals are in registers together: 12 and 12 of 32 */
     TILE = 8,             /* tokens of a tile at most, see is_kept */
+    PAIR = 2,             /* groups of columns at a time that share their packed words */
     MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
 };
@@ -174,51 +175,63 @@ ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chu
     }
 }
 
-/* Adds the products of group `first + i` of 32 columns to total; 32 columns: makes them, SUM_BIAS_BITS added. bytes:
- * codes unpacked, or NULL to take them from words. ahead: or NULL. */
-ALWAYS_INLINE void add_group(struct shape s, const bool small, const uint8_t *words, const uint8_t *bytes,
-                             const struct chunk *chunk, const struct inputs *in, int first, int i, const int tokens,
-                             __m512i total[HALVES][TILE], __m512i (*others)[TILE], struct ahead *ahead)
+/* Makes the sums of group `first + i` of 32 columns; from packed words of 256 columns of `count` groups, `apart` from
+ * each other, that share their words. 256 columns: adds them to total, sub-block by sub-block. 32 columns: leaves them
+ * in part, SUM_BIAS_BITS added. bytes: codes unpacked, or NULL to take them from words. ahead: or NULL. */
+ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count, const int apart, const uint8_t *words,
+                              const uint8_t *bytes, const struct chunk *chunk, const struct inputs *in, int first,
+                              int i, const int tokens, __m512i part[PAIR][HALVES][TILE], __m512i total[HALVES][TILE],
+                              __m512i (*others)[TILE], struct ahead *ahead)
 {
-    const int group = first + i, subs = s.columns / s.sub;
-    const int8_t *y = in->codes + (size_t)group * in->group_bytes;
-    __m512i part[HALVES][TILE];
+    const int subs = s.columns / s.sub;
     UNROLL
     for (int g = 0; g < UNITS; g++) {
-        const int sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
         FORGET_LOADS(); /* and keep prefetches apart */
-        if (!bytes)
-            fetch_lines(ahead, group_lines(s), (size_t)g);
-        else if (ahead)
-            fetch_few(s, ahead, (size_t)g);
-        if (g * 4 % s.sub == 0) {
-            UNROLL
-            for (int t = 0; t < tokens; t++) {
-                const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
-                part[0][t] = part[1][t] =
-                    bias(s) ? broadcast_word(in->starts + at) : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
-            }
+        UNROLL
+        for (int k = 0; k < count && !bytes; k++) {
+            const int step = g * count + k;
+            if (step > 0 && step % UNITS == 0)
+                asked_for(ahead, group_lines(s));
+            fetch_lines(ahead, group_lines(s), (size_t)(step % UNITS));
         }
-        __m512i code[HALVES];
+        if (bytes && ahead)
+            fetch_few(s, ahead, (size_t)g);
+        __m512i code[PAIR][HALVES];
         UNROLL
-        for (int h = 0; h < HALVES; h++)
-            code[h] = bytes ? load_word(bytes + h * HALF * 4, g) : unit_codes(s, words + h * HALF * 4, first, i, g);
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            const __m512i four = broadcast_word(y + (size_t)t * in->token_bytes + g * 4);
+        for (int k = 0; k < count; k++) {
+            const int group = first + i + k * apart, sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
+            if (g * 4 % s.sub == 0) {
+                UNROLL
+                for (int t = 0; t < tokens; t++) {
+                    const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
+                    part[k][0][t] = part[k][1][t] = bias(s) ? broadcast_word(in->starts + at)
+                                                            : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
+                }
+            }
             UNROLL
             for (int h = 0; h < HALVES; h++)
-                part[h][t] = _mm512_dpbusd_epi32(part[h][t], code[h], four);
+                code[k][h] = bytes ? load_word(bytes + h * HALF * 4, g)
+                                   : unit_codes(s, words + h * HALF * 4, first, i + k * apart, g);
         }
-        if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
-            add_scaled(s, small, chunk, sub, tokens, part, total, others);
+        UNROLL
+        for (int t = 0; t < tokens; t++) {
+            UNROLL
+            for (int k = 0; k < count; k++) {
+                const int8_t *y = in->codes + (size_t)(first + i + k * apart) * in->group_bytes;
+                const __m512i four = broadcast_word(y + (size_t)t * in->token_bytes + g * 4);
+                UNROLL
+                for (int h = 0; h < HALVES; h++)
+                    part[k][h][t] = _mm512_dpbusd_epi32(part[k][h][t], code[k][h], four);
+            }
+        }
+        UNROLL
+        for (int k = 0; k < count; k++)
+            if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
+                add_scaled(s, small, chunk, (first + i + k * apart) * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub, tokens,
+                           part[k], total, others);
     }
     if (ahead)
         asked_for(ahead, ahead->far.lines);
-    UNROLL
-    for (int t = 0; t < tokens; t++)
-        if (s.columns == 32)
-            total[0][t] = part[0][t], total[1][t] = part[1][t];
 }
 
 /* Adds the products of half of the rows of a block of 256 columns to the chains of the tokens. */
@@ -274,9 +287,19 @@ ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *blo
             else
                 others[h][t] = _mm512_setzero_si512();
     }
-    for (int group = 0; group < CHUNK_GROUPS; group++)
-        add_group(s, small, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group / together * together, group % together, tokens, total, others, ahead);
+    __m512i part[PAIR][HALVES][TILE];
+    if (!bytes && together > 1) {
+        for (int first = 0; first < CHUNK_GROUPS; first += together) {
+            UNROLL
+            for (int i = 0; i < together / PAIR; i++)
+                add_groups(s, small, PAIR, together / PAIR, words, NULL, chunk, in, first, i, tokens, part, total,
+                           others, ahead);
+        }
+    } else {
+        for (int group = 0; group < CHUNK_GROUPS; group++)
+            add_groups(s, small, 1, 1, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
+                       group / together * together, group % together, tokens, part, total, others, ahead);
+    }
     UNROLL
     for (int h = 0; h < HALVES; h++)
         finish_256(s, chunk, in, h, tokens, total[h], others[h], acc);
@@ -297,16 +320,16 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
                 chain[h][t] = _mm512_load_ps(&acc[t][h * HALF]);
     }
     for (int group = 0; group < groups; group++, block += block_bytes) {
-        __m512i total[HALVES][TILE];
-        add_group(s, false, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                  group, 0, tokens, total, NULL, ahead);
+        __m512i part[PAIR][HALVES][TILE];
+        add_groups(s, false, 1, 1, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL,
+                   chunk, in, group, 0, tokens, part, NULL, NULL, ahead);
         UNROLL
         for (int h = 0; h < HALVES; h++) {
             const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
             const __m512 unbias = _mm512_load_ps(&chunk->unbias[group][h * HALF]);
             UNROLL
             for (int t = 0; t < tokens; t++) {
-                __m512 sum = _mm512_castsi512_ps(total[h][t]);
+                __m512 sum = _mm512_castsi512_ps(part[0][h][t]);
                 sum = finite ? _mm512_fmadd_ps(d, sum, unbias)
                              : _mm512_mul_ps(d, _mm512_sub_ps(sum, _mm512_set1_ps(SUM_BIAS)));
                 if (s.has_min)
