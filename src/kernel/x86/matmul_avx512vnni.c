@@ -1,68 +1,28 @@
 /* Matrix product with AVX-512 and VNNI: the bits of matmul_generic.
  *
- * Rows are lanes, so the float chain of a row needs no horizontal sum. vpdpbusd sums the products of codes and
- * activations in int32, exactly. The sum of a sub-block starts with -bias times the sum of its activations, which makes
- * codes signed at no cost; what it then adds to the total depends on how large it can be:
- *
- *   it fits int16                     one vpdpwssd multiplies its low half by the scale and adds
- *   it may not                        vpmulld, then an addition
- *   there is no integer scale         it is the total
- *
- * Of Q2_K and Q3_K all sums fit, of IQ4_XS none need to, and of Q4_K, Q5_K and Q6_K those with activations that are not
- * `large` (struct quantise_args): each tile of tokens takes the way that all of its activations allow.
+ * Rows are lanes, so the float chain of a row needs no horizontal sum. Each tile of tokens (kernel/x86/tile_avx512.h)
+ * takes the way that all of its activations allow.
  *
  * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
-#include "kernel/x86/fetch_line.h"
 #include "kernel/x86/matmul_store.h"
-#include "kernel/x86/panel_avx512.h"
-#include "kernel/x86/streams.h"
+#include "kernel/x86/tile_avx512.h"
 
 #include <string.h>
 
 enum {
     DIRECT = 4,           /* tokens that share the work of unpacking in registers */
     FEW = 18,             /* tokens whose tiles fetch weights while they compute: it costs more of them 3 % */
-    ALL_KEPT = 6,         /* tokens whose sums and totals are in registers together: 12 and 12 of 32 */
-    TILE = 8,             /* tokens of a tile at most, see is_kept */
-    PAIR = 2,             /* groups of columns at a time that share their packed words */
-    MOST_TOKENS = 128,    /* whose accumulators are kept at a time */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
 };
-
-/* gcc would regroup additions of integers; it must not look through this. */
-#if defined(__AVX512F__)
-#define KEEP_IN_REGISTER(x) __asm__("" : "+v"(x))
-#else
-#define KEEP_IN_REGISTER(x) (void)(x) /* emulated by the tests */
-#endif
-
-/* An array whose address gcc has given away is in memory whenever its loads are to be forgotten. */
-#define KEEP_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
-
-/* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
-#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
-
-/* vpdpbusd takes five cycles and two begin in each, so ten sums have to be under way; twelve stand still whenever one
- * is late, sixteen do not. They leave room for the totals (of 32 columns: the float chains) of the first tokens of a
- * tile; the others' are in memory. Where a sub-block is only 16 columns, that costs more than it gains. */
-ALWAYS_INLINE uint32_t tile_tokens(struct shape s)
-{
-    return s.sub == 16 ? ALL_KEPT : TILE;
-}
-
-ALWAYS_INLINE bool is_kept(struct shape s, const int tokens, const int t)
-{
-    const int kept = s.columns == 32 ? 3 : 4;
-    return tokens <= ALL_KEPT || t < kept;
-}
 
 /* How the codes of a chunk come to a tile. */
 enum way {
     PACKED,   /* from their packed form, up to DIRECT tokens */
     FETCHING, /* from bytes; the tiles fetch weights to come, up to FEW tokens */
-    UNPACKED  /* from bytes; weights to come are fetched between the tiles */
+    UNPACKED, /* from bytes; weights to come are fetched between the tiles */
+    LARGE     /* one of the two for a tile that is not small, which asks for nothing */
 };
 
 /* The float chains of one panel: [token][row] */
@@ -76,296 +36,17 @@ struct destination {
     bool is_last_chunk;
 };
 
-/* Activations of a chunk for one tile of tokens. */
-struct inputs {
-    const int8_t *codes;
-    size_t token_bytes; /* from one token's codes to the next one's */
-    size_t group_bytes; /* from one group's codes to the next one's */
-    const float *scales;
-    size_t scales_stride;    /* from one group's scales to the next one's; 32 columns only */
-    const int16_t *sums;     /* of sub-blocks; 256 columns: [token][sub-block] */
-    const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MOST_TOKENS] */
-    const float *sums_float; /* 32 columns with minimum: [group][MOST_TOKENS] */
-    const uint8_t *large;    /* 256 columns: [token] */
-};
-
 /* What is derived from the sums of a chunk's activations, for all tokens. */
 struct derived_sums {
     _Alignas(64) int32_t starts[16 * MOST_TOKENS];
     float sums_float[CHUNK_GROUPS * MOST_TOKENS];
 };
 
-ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
-{
-    int32_t word;
-    memcpy(&word, bytes, sizeof word);
-    return _mm512_set1_epi32(word);
-}
-
-/* Weights to come: far ones, of the chunks after the next ones, and near ones, of the next chunk in the order of
- * reading (kernel/x86/fetch_line.h). */
-struct ahead {
-    struct fetch far;
-    const uint8_t *near;
-};
-
-ALWAYS_INLINE void ask_for_line(const struct ahead *ahead, size_t line)
-{
-    fetch_line(ahead->far.from[0] + line * 64, ahead->near + line * 64);
-}
-
-ALWAYS_INLINE void asked_for(struct ahead *ahead, size_t lines)
-{
-    fetch_other(&ahead->far, lines);
-    ahead->near += lines * 64;
-}
-
-/* Lines of a group of 32 columns. */
-ALWAYS_INLINE size_t group_lines(struct shape s)
-{
-    return (shape_block_bytes(s) * GROUP_COLUMNS / (size_t)s.columns + 63) / 64;
-}
-
-/* The share of one of the UNITS steps of a group of any number of lines. */
-ALWAYS_INLINE void fetch_lines(const struct ahead *ahead, size_t lines, size_t step)
-{
-    for (size_t line = lines * step / UNITS; line < lines * (step + 1) / UNITS; line++)
-        ask_for_line(ahead, line);
-}
-
-/* The same of ahead->far.lines, half of a group's at most: more than UNITS only of Q8_0. */
-ALWAYS_INLINE void fetch_few(struct shape s, const struct ahead *ahead, size_t step)
-{
-    if (step < ahead->far.lines)
-        ask_for_line(ahead, step);
-    if (group_lines(s) > 2 * UNITS && step + UNITS < ahead->far.lines)
-        ask_for_line(ahead, step + UNITS);
-}
-
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
 ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, size_t step, size_t steps)
 {
     for (size_t at = (bytes * step / steps + 63) / 64 * 64; at < bytes * (step + 1) / steps; at += 64)
         _mm_prefetch((const char *)(from + PREFETCH_AHEAD + at), _MM_HINT_T1);
-}
-
-/* Adds the sums of a sub-block to the totals; those of tokens that are not kept are in others. small: no activations
- * are of a large block. */
-ALWAYS_INLINE void add_scaled(struct shape s, const bool small, const struct chunk *chunk, int sub, const int tokens,
-                              const __m512i part[HALVES][TILE], __m512i total[HALVES][TILE], __m512i (*others)[TILE])
-{
-    UNROLL
-    for (int h = 0; h < HALVES; h++) {
-        __m512i scale = _mm512_load_si512(chunk->scales[sub] + h * HALF);
-        if (has_low_scales(s) && !sums_fit_int16(s, small))
-            scale = _mm512_srai_epi32(_mm512_slli_epi32(scale, 16), 16);
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            __m512i sum = is_kept(s, tokens, t) ? total[h][t] : others[h][t];
-            if (sums_fit_int16(s, small))
-                sum = _mm512_dpwssd_epi32(sum, part[h][t], scale);
-            else
-                sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(part[h][t], scale));
-            KEEP_IN_REGISTER(sum);
-            if (is_kept(s, tokens, t))
-                total[h][t] = sum;
-            else
-                others[h][t] = sum;
-        }
-    }
-}
-
-/* Makes the sums of group `first + i` of 32 columns; from packed words of 256 columns of `count` groups, `apart` from
- * each other, that share their words. 256 columns: adds them to total, sub-block by sub-block. 32 columns: leaves them
- * in part, SUM_BIAS_BITS added. bytes: codes unpacked, or NULL to take them from words. ahead: or NULL. */
-ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count, const int apart, const uint8_t *words,
-                              const uint8_t *bytes, const struct chunk *chunk, const struct inputs *in, int first,
-                              int i, const int tokens, __m512i part[PAIR][HALVES][TILE], __m512i total[HALVES][TILE],
-                              __m512i (*others)[TILE], struct ahead *ahead)
-{
-    const int subs = s.columns / s.sub;
-    UNROLL
-    for (int g = 0; g < UNITS; g++) {
-        FORGET_LOADS(); /* and keep prefetches apart */
-        UNROLL
-        for (int k = 0; k < count && !bytes; k++) {
-            const int step = g * count + k;
-            if (step > 0 && step % UNITS == 0)
-                asked_for(ahead, group_lines(s));
-            fetch_lines(ahead, group_lines(s), (size_t)(step % UNITS));
-        }
-        if (bytes && ahead)
-            fetch_few(s, ahead, (size_t)g);
-        __m512i code[PAIR][HALVES];
-        UNROLL
-        for (int k = 0; k < count; k++) {
-            const int group = first + i + k * apart, sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
-            if (g * 4 % s.sub == 0) {
-                UNROLL
-                for (int t = 0; t < tokens; t++) {
-                    const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
-                    part[k][0][t] = part[k][1][t] = bias(s) ? broadcast_word(in->starts + at)
-                                                            : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
-                }
-            }
-            UNROLL
-            for (int h = 0; h < HALVES; h++)
-                code[k][h] = bytes ? load_word(bytes + h * HALF * 4, g)
-                                   : unit_codes(s, words + h * HALF * 4, first, i + k * apart, g);
-        }
-        UNROLL
-        for (int t = 0; t < tokens; t++) {
-            UNROLL
-            for (int k = 0; k < count; k++) {
-                const int8_t *y = in->codes + (size_t)(first + i + k * apart) * in->group_bytes;
-                const __m512i four = broadcast_word(y + (size_t)t * in->token_bytes + g * 4);
-                UNROLL
-                for (int h = 0; h < HALVES; h++)
-                    part[k][h][t] = _mm512_dpbusd_epi32(part[k][h][t], code[k][h], four);
-            }
-        }
-        UNROLL
-        for (int k = 0; k < count; k++)
-            if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
-                add_scaled(s, small, chunk, (first + i + k * apart) * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub, tokens,
-                           part[k], total, others);
-    }
-    if (ahead)
-        asked_for(ahead, ahead->far.lines);
-}
-
-/* Adds the products of half of the rows of a block of 256 columns to the chains of the tokens. */
-ALWAYS_INLINE void finish_256(struct shape s, const struct chunk *chunk, const struct inputs *in, const int half,
-                              const int tokens, const __m512i total[TILE], const __m512i *others,
-                              float (*acc)[PANEL_ROWS])
-{
-    const int subs = s.columns / s.sub, row = half * HALF;
-    const __m512 d = _mm512_load_ps(&chunk->d[0][row]);
-    __m512i back[4], minima[8];
-    UNROLL
-    for (int pair = 0; pair < subs / 2; pair++) {
-        if (added_back(s))
-            back[pair] = _mm512_load_si512(chunk->back_pairs[pair] + row);
-        if (s.has_min)
-            minima[pair] = _mm512_load_si512(chunk->min_pairs[pair] + row);
-    }
-    UNROLL
-    for (int t = 0; t < tokens; t++) {
-        FORGET_LOADS();
-        __m512i all = is_kept(s, tokens, t) ? total[t] : others[t], minimum = _mm512_setzero_si512();
-        UNROLL
-        for (int pair = 0; pair < subs / 2; pair++) {
-            const __m512i sums = broadcast_word(in->sums + t * subs + pair * 2);
-            if (added_back(s))
-                all = _mm512_dpwssd_epi32(all, back[pair], sums);
-            if (s.has_min)
-                minimum = _mm512_dpwssd_epi32(minimum, minima[pair], sums);
-        }
-        __m512 sum = _mm512_mul_ps(d, _mm512_cvtepi32_ps(all));
-        if (s.has_min)
-            sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[0][row]), _mm512_cvtepi32_ps(minimum), sum);
-        _mm512_store_ps(&acc[t][row],
-                        _mm512_fmadd_ps(_mm512_set1_ps(in->scales[t]), sum, _mm512_load_ps(&acc[t][row])));
-    }
-}
-
-/* A block of 256 columns. */
-ALWAYS_INLINE void tile_256(struct shape s, const bool small, const uint8_t *block, const uint8_t *bytes,
-                            const struct chunk *chunk, const struct inputs *in, const int tokens,
-                            float (*acc)[PANEL_ROWS], struct ahead *ahead)
-{
-    const uint8_t *words = block + s.halves * HALF_BYTES;
-    const int together = groups_together(s);
-    __m512i total[HALVES][TILE], others[HALVES][TILE];
-    KEEP_IN_MEMORY(others);
-    UNROLL
-    for (int h = 0; h < HALVES; h++) {
-        UNROLL
-        for (int t = 0; t < tokens; t++)
-            if (is_kept(s, tokens, t))
-                total[h][t] = _mm512_setzero_si512();
-            else
-                others[h][t] = _mm512_setzero_si512();
-    }
-    __m512i part[PAIR][HALVES][TILE];
-    if (!bytes && together > 1) {
-        for (int first = 0; first < CHUNK_GROUPS; first += together) {
-            UNROLL
-            for (int i = 0; i < together / PAIR; i++)
-                add_groups(s, small, PAIR, together / PAIR, words, NULL, chunk, in, first, i, tokens, part, total,
-                           others, ahead);
-        }
-    } else {
-        for (int group = 0; group < CHUNK_GROUPS; group++)
-            add_groups(s, small, 1, 1, words, bytes ? bytes + group * UNITS * WORD_BYTES : NULL, chunk, in,
-                       group / together * together, group % together, tokens, part, total, others, ahead);
-    }
-    UNROLL
-    for (int h = 0; h < HALVES; h++)
-        finish_256(s, chunk, in, h, tokens, total[h], others[h], acc);
-}
-
-/* Up to eight blocks of 32 columns. finite: every d is, and chunk says what takes SUM_BIAS back. */
-ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *block, const uint8_t *bytes,
-                           const struct chunk *chunk, const struct inputs *in, int groups, const int tokens,
-                           float (*acc)[PANEL_ROWS], struct ahead *ahead)
-{
-    const size_t block_bytes = shape_block_bytes(s);
-    __m512 chain[HALVES][TILE];
-    UNROLL
-    for (int h = 0; h < HALVES; h++) {
-        UNROLL
-        for (int t = 0; t < tokens; t++)
-            if (is_kept(s, tokens, t))
-                chain[h][t] = _mm512_load_ps(&acc[t][h * HALF]);
-    }
-    for (int group = 0; group < groups; group++, block += block_bytes) {
-        __m512i part[PAIR][HALVES][TILE];
-        add_groups(s, false, 1, 1, block + s.halves * HALF_BYTES, bytes ? bytes + group * UNITS * WORD_BYTES : NULL,
-                   chunk, in, group, 0, tokens, part, NULL, NULL, ahead);
-        UNROLL
-        for (int h = 0; h < HALVES; h++) {
-            const __m512 d = _mm512_load_ps(&chunk->d[group][h * HALF]);
-            const __m512 unbias = _mm512_load_ps(&chunk->unbias[group][h * HALF]);
-            UNROLL
-            for (int t = 0; t < tokens; t++) {
-                __m512 sum = _mm512_castsi512_ps(part[0][h][t]);
-                sum = finite ? _mm512_fmadd_ps(d, sum, unbias)
-                             : _mm512_mul_ps(d, _mm512_sub_ps(sum, _mm512_set1_ps(SUM_BIAS)));
-                if (s.has_min)
-                    sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[group][h * HALF]),
-                                          _mm512_set1_ps(in->sums_float[group * MOST_TOKENS + t]), sum);
-                const __m512 scale = _mm512_set1_ps(in->scales[(size_t)group * in->scales_stride + (size_t)t]);
-                if (is_kept(s, tokens, t))
-                    chain[h][t] = _mm512_fmadd_ps(scale, sum, chain[h][t]);
-                else
-                    _mm512_store_ps(&acc[t][h * HALF], _mm512_fmadd_ps(scale, sum, _mm512_load_ps(&acc[t][h * HALF])));
-            }
-        }
-    }
-    UNROLL
-    for (int h = 0; h < HALVES; h++) {
-        UNROLL
-        for (int t = 0; t < tokens; t++)
-            if (is_kept(s, tokens, t))
-                _mm512_store_ps(&acc[t][h * HALF], chain[h][t]);
-    }
-}
-
-ALWAYS_INLINE void tile(struct shape s, const uint8_t *block, const uint8_t *bytes, const struct chunk *chunk,
-                        const struct inputs *in, int groups, const int tokens, float (*acc)[PANEL_ROWS],
-                        struct ahead *ahead)
-{
-    bool small = true;
-    if (s.columns == 256 && sums_fit_int16(s, true) && !sums_fit_int16(s, false))
-        for (int t = 0; t < tokens; t++)
-            small &= !in->large[t];
-    if (s.columns == 32)
-        tile_32(s, bytes != NULL, block, bytes, chunk, in, groups, tokens, acc, ahead);
-    else if (small)
-        tile_256(s, true, block, bytes, chunk, in, tokens, acc, ahead);
-    else
-        tile_256(s, false, block, bytes, chunk, in, tokens, acc, ahead);
 }
 
 /* Codes of groups [first, first + groups_together) as bytes [group][unit][32 rows][4], of half the rows. */
@@ -429,15 +110,85 @@ ALWAYS_INLINE void advance(struct shape s, struct inputs *in, uint32_t step)
         in->large += step;
 }
 
+/* Where tokens are few or a sub-block is only 16 columns, wide tiles gain nothing. */
+ALWAYS_INLINE uint32_t tile_tokens(struct shape s, uint32_t tokens)
+{
+    return tokens <= FEW || s.sub == 16 ? ALL_KEPT : TILE;
+}
+
 /* Tiles of about the same size: narrow ones wait for their own sums. */
 ALWAYS_INLINE uint32_t tiles_of(struct shape s, uint32_t tokens)
 {
-    return (tokens + tile_tokens(s) - 1) / tile_tokens(s);
+    return (tokens + tile_tokens(s, tokens) - 1) / tile_tokens(s, tokens);
 }
 
 ALWAYS_INLINE enum way way_of(uint32_t tokens)
 {
     return tokens <= DIRECT ? PACKED : tokens <= FEW ? FETCHING : UNPACKED;
+}
+
+/* Whether large activations make a difference. */
+ALWAYS_INLINE bool has_large(struct shape s)
+{
+    return s.columns == 256 && sums_fit_int16(s, true) && !sums_fit_int16(s, false);
+}
+
+/* See tile_256. */
+ALWAYS_INLINE bool are_small(struct shape s, const struct inputs *in, uint32_t tokens)
+{
+    bool small = true;
+    if (has_large(s))
+        for (uint32_t t = 0; t < tokens; t++)
+            small &= !in->large[t];
+    return small;
+}
+
+/* The widths that tiles come in where tokens are many: from 19, split by tiles_of. */
+ALWAYS_INLINE bool is_width(struct shape s, const uint32_t tokens)
+{
+    return tokens <= tile_tokens(s, MOST_TOKENS) && tokens + 2 >= tile_tokens(s, MOST_TOKENS);
+}
+
+ALWAYS_INLINE void add_tile(struct shape s, enum way way, const uint8_t *block, const uint8_t *bytes,
+                            const struct chunk *chunk, const struct inputs *in, int groups, uint32_t tokens,
+                            float (*acc)[PANEL_ROWS], struct ahead *ahead)
+{
+    const bool small = are_small(s, in, tokens);
+    if (!small && way != PACKED)
+        way = LARGE;
+    switch ((int)way * TILE + (int)tokens) {
+#define TILE_CASE(way, n, possible, bytes, ahead)                                                                      \
+    case (int)(way)*TILE + (n):                                                                                        \
+        if (!(possible))                                                                                               \
+            __builtin_trap();                                                                                          \
+        if ((way) == PACKED && !small)                                                                                 \
+            tile(s, false, block, bytes, chunk, in, groups, n, acc, ahead);                                            \
+        else                                                                                                           \
+            tile(s, (way) != LARGE, block, bytes, chunk, in, groups, n, acc, ahead);                                   \
+        break;
+        TILE_CASE(PACKED, 1, true, NULL, ahead)
+        TILE_CASE(PACKED, 2, true, NULL, ahead)
+        TILE_CASE(PACKED, 3, true, NULL, ahead)
+        TILE_CASE(PACKED, 4, true, NULL, ahead)
+        TILE_CASE(FETCHING, 3, true, bytes, ahead)
+        TILE_CASE(FETCHING, 4, true, bytes, ahead)
+        TILE_CASE(FETCHING, 5, true, bytes, ahead)
+        TILE_CASE(FETCHING, 6, true, bytes, ahead)
+        TILE_CASE(UNPACKED, 4, is_width(s, 4), bytes, NULL)
+        TILE_CASE(UNPACKED, 5, is_width(s, 5), bytes, NULL)
+        TILE_CASE(UNPACKED, 6, is_width(s, 6), bytes, NULL)
+        TILE_CASE(UNPACKED, 7, is_width(s, 7), bytes, NULL)
+        TILE_CASE(UNPACKED, 8, is_width(s, 8), bytes, NULL)
+        TILE_CASE(LARGE, 3, has_large(s), bytes, NULL)
+        TILE_CASE(LARGE, 4, has_large(s), bytes, NULL)
+        TILE_CASE(LARGE, 5, has_large(s), bytes, NULL)
+        TILE_CASE(LARGE, 6, has_large(s), bytes, NULL)
+        TILE_CASE(LARGE, 7, has_large(s) && is_width(s, 7), bytes, NULL)
+        TILE_CASE(LARGE, 8, has_large(s) && is_width(s, 8), bytes, NULL)
+#undef TILE_CASE
+    default:
+        __builtin_trap();
+    }
 }
 
 /* All tokens of one chunk, and their results after the last one: tile by tile, so that they are on their way to memory
@@ -475,32 +226,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
         step += step % planes; /* both planes of a token in one tile */
         if (way == UNPACKED)
             prefetch(block, chunk_bytes, all - tiles, all);
-        switch ((int)way * TILE + (int)step) {
-#define TILE_CASE(way, n, bytes, ahead)                                                                                \
-    case (int)(way)*TILE + (n):                                                                                        \
-        if ((n) > tile_tokens(s))                                                                                      \
-            __builtin_trap();                                                                                          \
-        tile(s, block, bytes, &chunk, &in, groups, n, row, ahead);                                                     \
-        break;
-            TILE_CASE(PACKED, 1, NULL, ahead)
-            TILE_CASE(PACKED, 2, NULL, ahead)
-            TILE_CASE(PACKED, 3, NULL, ahead)
-            TILE_CASE(PACKED, 4, NULL, ahead)
-            TILE_CASE(FETCHING, 3, bytes, ahead)
-            TILE_CASE(FETCHING, 4, bytes, ahead)
-            TILE_CASE(FETCHING, 5, bytes, ahead)
-            TILE_CASE(FETCHING, 6, bytes, ahead)
-            TILE_CASE(FETCHING, 7, bytes, ahead)
-            TILE_CASE(FETCHING, 8, bytes, ahead)
-            TILE_CASE(UNPACKED, 4, bytes, NULL)
-            TILE_CASE(UNPACKED, 5, bytes, NULL)
-            TILE_CASE(UNPACKED, 6, bytes, NULL)
-            TILE_CASE(UNPACKED, 7, bytes, NULL)
-            TILE_CASE(UNPACKED, 8, bytes, NULL)
-#undef TILE_CASE
-        default:
-            __builtin_trap();
-        }
+        add_tile(s, way, block, bytes, &chunk, &in, groups, step, row, ahead);
         if (to.is_last_chunk)
             store(to.args, to.panel, to.first, step, planes, row);
         to.first += step;
