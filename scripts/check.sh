@@ -19,18 +19,19 @@ step() {
 
 format_is_right() { git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
 
-# Warnings are errors in both compilers; the build folders are kept, so that a second run is quick.
+# Warnings are errors in both compilers; the build folders are kept, so that a second run is quick. gcc has some warnings
+# from optimising; clang takes four minutes to optimise the kernels, and finds what it finds before.
 compiles() {
     local folder=build-check-$1
-    [ -f "$folder/build.ninja" ] || CC=$1 meson setup "$folder" -Dwerror=true -Dfuzz="$2" || return 1
+    [ -f "$folder/build.ninja" ] || CC=$1 meson setup "$folder" -Dwerror=true -Dfuzz="$2" -Doptimization="$3" || return 1
     ninja -C "$folder"
 }
 
 step "layout of the sources (clang-format)" format_is_right
 step "layers: rooms include only from rooms below" scripts/check-layers.py
 step "public and room headers compile alone" scripts/check-headers.sh
-step "gcc without warnings" compiles gcc false
-step "clang without warnings" compiles clang true
+step "gcc without warnings" compiles gcc false 3
+step "clang without warnings" compiles clang true 1
 step "clang's static analysis" scripts/check-analysis.sh
 step "exported symbols start with smollm_" scripts/check-symbols.sh exports
 step "nothing of libm between file and token" scripts/check-symbols.sh libm
