@@ -19,11 +19,10 @@ ALWAYS_INLINE __m512i load_word(const uint8_t *words, int index)
     return _mm512_load_si512(words + index * WORD_BYTES);
 }
 
-/* The count may be a variable, where vpsrld by a register would take two operations; gcc does not fold this one by 0.
- */
+/* The count may be a variable, where vpsrld by a register would take two operations. */
 ALWAYS_INLINE __m512i shift_right(__m512i x, int count)
 {
-    return __builtin_constant_p(count) && count == 0 ? x : _mm512_srlv_epi32(x, _mm512_set1_epi32(count));
+    return _mm512_srlv_epi32(x, _mm512_set1_epi32(count));
 }
 
 ALWAYS_INLINE __m512i mask_bytes(__m512i x, int mask)
