@@ -335,7 +335,8 @@ static bool read_arguments(const struct command_help *command, int argc, char **
         const char *text = argv[i], *value = NULL;
         if (only_arguments || text[0] != '-' || text[1] == '\0') {
             if (options->argument_count >= command->most_arguments) {
-                print_usage_error(command->name, "'%s' is one argument too many (%s)", text, command->arguments);
+                print_usage_error(command->name, "'%s' is one argument too many (%s)", text,
+                                  command->arguments[0] ? command->arguments : "it takes none");
                 return false;
             }
             options->arguments[options->argument_count++] = text;

@@ -145,6 +145,13 @@ def test_wrong_usage_names_option_and_range(smollm, model_path, value):
     assert "--ctx-size" in result.stderr and "from 0 to 16777216" in result.stderr
 
 
+def test_too_many_arguments_are_told_with_those_there_are(smollm, model_path):
+    result = smollm.run("inspect", model_path, "again")
+    assert result.returncode == 2 and "'again' is one argument too many ([MODEL])" in result.stderr
+    result = smollm.run("selftest", "again")
+    assert result.returncode == 2 and "'again' is one argument too many (it takes none)" in result.stderr
+
+
 def test_hostile_names_do_not_reach_the_terminal(smollm, tmp_path):
     path = tmp_path / "hostile.gguf"
     entries = [gguf_file.entry("general.architecture", gguf_file.STRING, b"\x1b]0;owned\x07\xff\n"),
