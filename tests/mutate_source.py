@@ -204,8 +204,7 @@ def main():
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("build*", ".git", "node_modules", ".venv"))
         os.symlink(ROOT / ".venv", copy / ".venv")
         run = lambda command: subprocess.run(command, cwd=copy, shell=True, capture_output=True, text=True,
-                                             env={**os.environ, "SMOLLM": f"{copy}/build/smollm", "SMOLLM_BINARY": f"{copy}/build/smollm",
-                                                  "SMOLLM_BUILD_DIR": f"{copy}/build",
+                                             env={**os.environ, "SMOLLM": f"{copy}/build/smollm", "SMOLLM_BUILD_DIR": f"{copy}/build",
                                                   "PATH": f"{copy}/.venv/bin:{os.environ['PATH']}"})
         assert run("meson setup build && ninja -C build").returncode == 0
         for name, file, old, new, test in CHANGES:

@@ -115,8 +115,7 @@ def python_tests(folder, environment):
     report.unlink(missing_ok=True)
     run_limited(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
                 "--durations=5", "tests", limit=PYTHON_LIMIT,
-                env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BINARY": str(folder / "smollm"),
-                     "SMOLLM_BUILD_DIR": str(folder)})
+                env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BUILD_DIR": str(folder)})
     if not report.exists():
         return 0, 1
     suite = xml.parse(report).getroot()[0]
@@ -126,7 +125,7 @@ def python_tests(folder, environment):
 
 def page_tests(folder, environment):
     script = ROOT / "tests" / "page" / "run.sh"
-    status, output = run_limited(script, limit=PAGE_LIMIT, env={**environment, "SMOLLM_BINARY": str(folder / "smollm")},
+    status, output = run_limited(script, limit=PAGE_LIMIT, env={**environment, "SMOLLM": str(folder / "smollm")},
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     counts = {word: sum(map(int, re.findall(rf"^(?:#|ℹ) {word} (\d+)", output, re.M))) for word in ("pass", "fail")}
     bad = max(counts["fail"], int(status != 0 or counts["pass"] == 0))

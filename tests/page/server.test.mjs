@@ -1,4 +1,4 @@
-// One conversation with the real server: SMOLLM_BINARY is the program, SMOLLM_TEST_MODEL a model file.
+// One conversation with the real server: SMOLLM is the program, SMOLLM_TEST_MODEL a model file.
 import test from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { ask, ended, launch, openPage, send, until } from './browser.mjs';
 
-const { SMOLLM_BINARY: binary, SMOLLM_TEST_MODEL: model } = process.env;
+const { SMOLLM: binary, SMOLLM_TEST_MODEL: model } = process.env;
 
 async function freePort() {
     const server = createServer().listen(0, '127.0.0.1');
@@ -39,7 +39,7 @@ async function setLongest(page, tokens) {
     await page.keyboard.press('Escape');
 }
 
-const skip = !binary || !model ? 'SMOLLM_BINARY and SMOLLM_TEST_MODEL are not set' : false;
+const skip = !binary || !model ? 'SMOLLM and SMOLLM_TEST_MODEL are not set' : false;
 
 test('the real server: answer, stop, out of context, gone and back', { skip, timeout: 80_000 }, async () => {
     const port = await freePort();

@@ -12,7 +12,7 @@ import time
 import httpx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("SMOLLM_BINARY") or os.environ.get("SMOLLM") or str(ROOT / "build" / "smollm")
+PROGRAM = os.environ.get("SMOLLM", str(ROOT / "build" / "smollm"))
 
 
 # Sanitizers make the model slow: what takes one pass of it may then take longer.

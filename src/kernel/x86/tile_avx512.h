@@ -156,13 +156,15 @@ ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count,
         if (bytes && ahead)
             fetch_few(s, ahead, (size_t)g);
         __m512i code[PAIR][HALVES];
+        int sub[PAIR];
         UNROLL
         for (int k = 0; k < count; k++) {
-            const int group = first + i + k * apart, sub = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
+            const int group = first + i + k * apart;
+            sub[k] = group * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub;
             if (g * 4 % s.sub == 0) {
                 UNROLL
                 for (int t = 0; t < tokens; t++) {
-                    const int at = s.columns == 256 ? t * subs + sub : group * MOST_TOKENS + t;
+                    const int at = s.columns == 256 ? t * subs + sub[k] : group * MOST_TOKENS + t;
                     part[k][0][t] = part[k][1][t] = bias(s) ? broadcast_word(in->starts + at)
                                                             : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
                 }
@@ -186,8 +188,7 @@ ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count,
         UNROLL
         for (int k = 0; k < count; k++)
             if (s.columns == 256 && (g + 1) * 4 % s.sub == 0)
-                add_scaled(s, small, chunk, (first + i + k * apart) * (GROUP_COLUMNS / s.sub) + g * 4 / s.sub, tokens,
-                           part[k], total, others);
+                add_scaled(s, small, chunk, sub[k], tokens, part[k], total, others);
     }
     if (ahead)
         asked_for(ahead, ahead->far.lines);
