@@ -25,7 +25,7 @@ test:
 storms: all
 	@tests/run.py --only storms
 
-# The same, small, under ThreadSanitizer.
+# The same, small, and passes of many threads, under ThreadSanitizer.
 storms-tsan:
 	@tests/run.py --only tsan-storms
 

@@ -47,6 +47,7 @@ CHANGES = [
     ("units of attention take the next head", "src/model/attention_plan.c", ".kv_head = unit %", ".kv_head = (unit + 1) %", "build/tests/model/test_attention_plan"),
     ("what comes next is attended to", "src/kernel/x86/attention_state_wide.h", "block > work->last_block &&", "block >= work->last_block &&", KERNEL),
     ("a piece ends with its matrix's neighbour", "src/model/product.c", "end - before < panels ? end - before : panels", "end - before", "build/tests/model/test_product"),
+    ("a copied end lacks a value", "src/kernel/attention.c", "(size_t)count * head_dim", "(size_t)(count - 1) * head_dim", KERNEL),
     ("layers share their keys", "src/model/kv_cache.h", "(size_t)layer * cache->kv_heads + kv_head", "(size_t)layer * (cache->kv_heads - 1) + kv_head",
      "build/tests/model/test_kv_cache"),
     ("units stay as large as the first", "src/model/product.c", "((end - begin) / SHARE_PARTS + whole)", "(p->matrices[0]->panels / 8 + whole)", "build/tests/model/test_product"),

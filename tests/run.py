@@ -28,6 +28,8 @@ ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]
 ON_DEMAND = ("storms", "tsan-storms")
 PARTS = ("unit", "python", "page", "emulated", "asan-unit", "asan-python", *ON_DEMAND)
+# Lanes of one sequence at work at the same time.
+PASSES = ("tests/model", "-k", "same_bits and smollm3-mixed-f16")
 STORMS = ("leavers", "slow", "overload", "shutdown", "fairness")
 
 
@@ -110,11 +112,12 @@ def unit_tests(folder, environment):
     return passed, failed
 
 
-def python_tests(folder, environment):
+def python_tests(folder, environment, *chosen):
+    """All black-box tests, or the chosen ones: arguments of pytest."""
     report = folder / "pytest.xml"
     report.unlink(missing_ok=True)
     run_limited(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
-                "--durations=5", "tests", limit=PYTHON_LIMIT,
+                "--durations=5", *(chosen or ["tests"]), limit=PYTHON_LIMIT,
                 env={**environment, "SMOLLM": str(folder / "smollm"), "SMOLLM_BUILD_DIR": str(folder)})
     if not report.exists():
         return 0, 1
@@ -199,7 +202,7 @@ def main():
              "asan-unit": lambda: unit_tests(asan, environment),
              "asan-python": lambda: python_tests(asan, environment),
              "storms": lambda: storms(plain, environment),
-             "tsan-storms": lambda: storms(tsan, environment, "--quick")}
+             "tsan-storms": lambda: map(sum, zip(storms(tsan, environment, "--quick"), python_tests(tsan, environment, *PASSES)))}
     def wanted(name):
         return name in options.only if options.only else name not in ON_DEMAND and not (options.quick and name.startswith("asan"))
 

@@ -204,3 +204,22 @@ void kv_store_int8(const struct kv_store_args *args)
     for (uint32_t d = 0; d < head_dim; d++)
         v[kv_int8_value(d, slot, head_dim)] = codes[d];
 }
+
+void kv_copy_positions(enum kv_type type, uint32_t head_dim, const uint8_t *block, uint32_t count, uint8_t *to)
+{
+    const size_t v = kv_block_v(type, head_dim), scales = kv_block_scales(type, head_dim);
+    const size_t together = type == KV_F16 ? 1 : 2; /* dimensions of K */
+    memset(to, 0, kv_block_bytes(type, head_dim));
+    for (size_t at = 0; at < v; at += together * ATTENTION_BLOCK * kv_value_bytes(type))
+        memcpy(to + at, block + at, together * count * kv_value_bytes(type));
+    if (type == KV_F16) {
+        memcpy(to + v, block + v, (size_t)count * head_dim * kv_value_bytes(type));
+        return;
+    }
+    for (uint32_t slot = 0; slot < count; slot++)
+        for (uint32_t d = 0; d < head_dim; d++)
+            to[v + kv_int8_value(d, slot, head_dim)] = block[v + kv_int8_value(d, slot, head_dim)];
+    memcpy(to + scales, block + scales, count * sizeof(float));
+    memcpy(to + scales + ATTENTION_BLOCK * sizeof(float), block + scales + ATTENTION_BLOCK * sizeof(float),
+           count * sizeof(float));
+}

@@ -14,6 +14,7 @@
 #ifndef KERNEL_ATTENTION_H
 #define KERNEL_ATTENTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -85,6 +86,9 @@ struct kv_store_args {
 /* The same for int8, without the table of a tier. */
 void kv_store_int8(const struct kv_store_args *args);
 
+/* Copies the first `count` positions of a block and reads nothing of the others, which are 0 in the copy. */
+void kv_copy_positions(enum kv_type type, uint32_t head_dim, const uint8_t *block, uint32_t count, uint8_t *to);
+
 /* Pages of a layer and KV head that a thread will probably attend to next. */
 struct attention_next {
     const uint8_t *cache;
@@ -97,8 +101,8 @@ struct attention_next {
  * q    [tokens][heads][head_dim], rotated
  * out  [tokens][out_stride], of which heads * head_dim are written; may not alias q
  * Token t stands at position + t and sees positions 0 to position + t; position p lies at slot p % 32 of page
- * pages[p / 32], whose block is kv_page_offset bytes behind cache. What lies behind the last token is not read as a
- * value.
+ * pages[p / 32], whose block is kv_page_offset bytes behind cache. What lies behind the last token changes no result;
+ * with `end_is_shared` it is not read at all, as another thread may be storing it.
  *
  * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks (512 positions) begin anew and are merged
  * in order. With `partials` only ranges [first_range, last_range) are computed, and left there unmerged, so that
@@ -123,6 +127,7 @@ struct attention_args {
     uint32_t first_range;
     uint32_t last_range;
     float *partials; /* NULL: all ranges, merged into out */
+    bool end_is_shared;
     struct attention_next next;
 };
 

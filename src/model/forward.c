@@ -212,6 +212,15 @@ static struct attention_next attended_next(const struct layer_pass *pass, struct
         .cache = kv_cache_base(f->cache, pass->layer, next.kv_head), .pages = pages + first, .count = last - first + 1};
 }
 
+/* Whether the next lane, which may be storing its keys and values, goes on in the block where the tile ends. */
+static bool end_is_shared(const struct forward *f, const struct attention_tile *tile)
+{
+    const uint32_t next = (tile->first / f->lanes.tokens + 1) * f->lanes.tokens;
+    const struct batch_token *last = &f->tokens[tile->first + tile->tokens - 1];
+    return next < f->token_count && f->tokens[next].pages == last->pages &&
+           f->tokens[next].position / ATTENTION_BLOCK == last->position / ATTENTION_BLOCK;
+}
+
 /* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. next:
  * what the thread will probably do then. */
 static void attend(const struct layer_pass *pass, struct attention_unit unit, struct attention_unit next,
@@ -249,6 +258,7 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
                                   .first_range = work->first_range,
                                   .last_range = work->last_range,
                                   .partials = partials ? partials + work->first_range * range_floats : NULL,
+                                  .end_is_shared = end_is_shared(f, tile),
                                   .next = attended_next(pass, next)};
     f->kernels.attention(&args);
     if (partials) {

@@ -290,6 +290,7 @@ static void check_attention(struct attention_args args, uint8_t *cache)
     for (uint32_t i = 0; i < count; i++)
         next[i] = random_u32() % 100000;
     args.next = (struct attention_next){cache, next, count};
+    args.end_is_shared = random_u32() % 2;
     tested.attention(&args);
     check(what, want, have, size);
     if (ranges > 1) {

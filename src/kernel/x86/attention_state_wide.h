@@ -37,11 +37,13 @@ struct work {
     uint32_t last_block;       /* that any row sees of the ranges that are wanted */
     uint32_t lead;             /* blocks from what is read to what is fetched from memory meanwhile */
     uint32_t block;            /* under way */
+    bool has_end;              /* the last block is read from `end` */
     const uint8_t *far, *near; /* the half blocks that are fetched */
     _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK]; /* scores before */
     float corrections[MOST_ROWS + LANES];
     /* K, then V, for many rows: [MOST_HEAD_DIM][32] of f16 as float, of int8 as int16 */
     _Alignas(64) uint8_t wide[sizeof(float) * ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM];
+    _Alignas(64) uint8_t end[2 * sizeof(uint16_t) * ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM];
     /* int8 only: the rows' queries and weights as codes, and what one of theirs is worth. */
     _Alignas(64) int16_t queries[MOST_ROWS][ATTENTION_MOST_HEAD_DIM];
     _Alignas(64) int16_t weight_codes[MOST_ROWS][ATTENTION_BLOCK];
@@ -65,6 +67,8 @@ static inline const uint8_t *block_at(const struct work *work, uint32_t block)
     const struct attention_args *args = work->args;
     const struct attention_next *next = &args->next;
     const bool is_next = block > work->last_block && next->count > 0;
+    if (work->has_end && block == work->last_block)
+        return work->end;
     const uint8_t *cache = is_next ? next->cache : args->cache;
     const uint32_t page = is_next ? next->pages[smaller(block - work->last_block, next->count) - 1]
                                   : args->pages[smaller(block, work->last_block)];
@@ -107,6 +111,18 @@ static inline void fetch_share(const struct work *work, uint32_t first, uint32_t
     const size_t begin = row - first, end = begin + TOGETHER < all ? begin + TOGETHER : all;
     for (size_t line = lines * begin / all; line < lines * end / all; line++)
         _mm_prefetch((const char *)work->far + line * 64, _MM_HINT_T1);
+}
+
+/* Takes what the last row sees of the last block to `end`, where others may be storing what it does not see. */
+static inline void take_end(struct work *work)
+{
+    const struct attention_args *args = work->args;
+    const uint32_t visible = work->positions[work->rows - 1] - work->last_block * ATTENTION_BLOCK;
+    work->has_end = false;
+    if (args->end_is_shared && visible < ATTENTION_BLOCK) {
+        kv_copy_positions(args->type, args->head_dim, block_at(work, work->last_block), visible, work->end);
+        work->has_end = true;
+    }
 }
 
 /* Positions of the block under way that a row sees: at most 32, 0 for none. */

@@ -110,6 +110,7 @@ void SUFFIX(attention)(const struct attention_args *args)
         if (args->partials)
             last = smaller(last, args->last_range);
         work.last_block = smaller(last * ATTENTION_RANGE - 1, (positions - 1) / ATTENTION_BLOCK);
+        take_end(&work);
         for (; range < last; range++) {
             add_range(&work, range);
             keep_range(&work, range);
