@@ -26,9 +26,6 @@ enum {
 /* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
 #define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
 
-/* gcc would load packed words once for all groups that share them, and spill them; loading again is cheaper. */
-#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
-
 /* The float chains of one panel: [token][row] */
 typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
 

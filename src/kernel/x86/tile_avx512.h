@@ -36,9 +36,6 @@ enum {
 /* An array whose address gcc has given away is in memory whenever its loads are to be forgotten. */
 #define KEEP_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
 
-/* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
-#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
-
 /* vpdpbusd takes five cycles and two begin in each, so ten sums have to be under way; twelve stand still whenever one
  * is late, sixteen do not. They leave room for the totals (of 32 columns: the float chains) of the first tokens of a
  * tile; the others' are in memory. */

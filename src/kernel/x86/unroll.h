@@ -13,4 +13,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
+/* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
+#define FORGET_LOADS() __asm__ volatile("" ::: "memory")
+
 #endif
