@@ -6,15 +6,18 @@
 #include <stdlib.h>
 
 enum {
-    WORKS_PER_THREAD = 4, /* so that a late thread holds nobody up */
-    LEAST_TILE = 4,       /* tokens, when tiles are made smaller to have enough */
-    DEEP = 1024           /* positions: below, tiles of half the rows skip more of what lies behind them */
+    LEAST_UNITS = 4,  /* for each thread, as far as there are ranges, so that a late thread holds nobody up */
+    MOST_UNITS = 64,  /* for each thread: the smaller they are, the sooner all end after the first one did */
+    PIECE_RANGES = 4, /* between the two: where a unit ends, memory rests */
+    LEAST_TILE = 4,   /* tokens, when tiles are made smaller to have enough */
+    DEEP = 1024       /* positions: below, tiles of half the rows skip more of what lies behind them */
 };
 static const size_t PARTIALS_BYTES = (size_t)8 << 20;
 
+/* Each tile has a piece, and together they may have so many more. */
 static size_t works_of(unsigned threads, uint32_t most_tokens)
 {
-    return (size_t)most_tokens * (1 + (size_t)WORKS_PER_THREAD * threads);
+    return most_tokens + (size_t)MOST_UNITS * threads;
 }
 
 int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
@@ -68,7 +71,6 @@ static void make_tiles(struct attention_plan *plan, const struct batch_token *to
 /* Gives a tile room for the partial results of `pieces`, if some is left after *used floats. */
 static void split(struct attention_plan *plan, struct attention_tile *tile, uint32_t pieces, size_t *used)
 {
-    pieces = pieces < tile->ranges ? pieces : tile->ranges;
     const size_t stride = (size_t)tile->ranges * tile->tokens * plan->group * attention_partial_floats(plan->head_dim);
     if (pieces < 2 || stride * plan->kv_heads > plan->partials_bytes / sizeof(float) - *used)
         return;
@@ -78,21 +80,40 @@ static void split(struct attention_plan *plan, struct attention_tile *tile, uint
     *used += stride * plan->kv_heads;
 }
 
+/* Ranges of a piece of which each thread gets `units`, with all KV heads: 1 at least. */
+static uint32_t ranges_for(const struct attention_plan *plan, uint32_t units)
+{
+    const uint64_t wanted = (uint64_t)units * plan->threads;
+    uint64_t ranges = 0;
+    for (uint32_t i = 0; i < plan->tile_count; i++)
+        ranges += plan->tiles[i].ranges;
+    return (uint32_t)((ranges * plan->kv_heads + wanted - 1) / wanted);
+}
+
+/* Ranges of a piece at most: PIECE_RANGES where that gives threads neither too little to do nor too much to merge. */
+static uint32_t ranges_of_piece(const struct attention_plan *plan)
+{
+    const uint32_t low = ranges_for(plan, MOST_UNITS), high = ranges_for(plan, LEAST_UNITS);
+    return low > PIECE_RANGES ? low : high < PIECE_RANGES ? high : PIECE_RANGES;
+}
+
 void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
-    const uint32_t wanted = (WORKS_PER_THREAD * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
+    const uint32_t wanted = (LEAST_UNITS * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
     uint32_t most = plan->most_tile;
     make_tiles(plan, tokens, count, lane, most);
     while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
         make_tiles(plan, tokens, count, lane, most /= 2);
+    const bool is_cut = plan->threads > 1 && (plan->tile_count < wanted || count <= lane);
+    const uint32_t ranges = ranges_of_piece(plan);
     size_t used = 0;
     plan->work_count = 0;
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         struct attention_tile *tile = &plan->tiles[i];
         if (tile->first % lane == 0)
             plan->lane_works[tile->first / lane] = plan->work_count;
-        if (plan->threads > 1 && plan->tile_count < wanted)
-            split(plan, tile, (wanted + plan->tile_count - 1) / plan->tile_count, &used);
+        if (is_cut)
+            split(plan, tile, (tile->ranges + ranges - 1) / ranges, &used);
         for (uint32_t piece = 0; piece < tile->pieces; piece++)
             plan->works[plan->work_count++] =
                 (struct attention_work){.tile = i,

@@ -104,17 +104,41 @@ static void every_token_is_attended_once(void **state)
     }
 }
 
-/* One deep sequence is shared by all threads. */
-static void long_contexts_are_cut(void **state)
+/* Tokens of sequences of so many positions, one after the other, as works of `threads` threads. */
+static uint32_t works_of(uint32_t threads, const uint32_t *positions, uint32_t count, uint32_t *first_pieces)
 {
     const struct model_config config = {.heads = 9, .kv_heads = 3, .head_dim = 64};
     struct attention_plan plan;
-    uint32_t page = 0;
-    const struct batch_token token = {.position = 16000, .pages = &page};
-    assert_int_equal(attention_plan_create(&plan, &config, 8, 1, NULL), 0);
-    attention_plan_make(&plan, &token, 1, 1);
-    assert_in_range(plan.work_count, 8, 16);
+    uint32_t pages[8];
+    struct batch_token tokens[8];
+    for (uint32_t i = 0; i < count; i++)
+        tokens[i] = (struct batch_token){.position = positions[i] - 1, .pages = &pages[i]};
+    assert_int_equal(attention_plan_create(&plan, &config, threads, count, NULL), 0);
+    attention_plan_make(&plan, tokens, count, count);
+    const uint32_t works = plan.work_count;
+    *first_pieces = plan.tiles[0].pieces;
     attention_plan_destroy(&plan);
+    return works;
+}
+
+/* One deep sequence is shared by all threads, in pieces the shorter the more of them there are. */
+static void long_contexts_are_cut(void **state)
+{
+    uint32_t pieces;
+    assert_int_equal(works_of(1, (uint32_t[]){65536}, 1, &pieces), 1);
+    assert_int_equal(works_of(8, (uint32_t[]){16000}, 1, &pieces), 11);  /* of 3 ranges: 4 units for each thread */
+    assert_int_equal(works_of(2, (uint32_t[]){4096}, 1, &pieces), 3);    /* the same */
+    assert_int_equal(works_of(2, (uint32_t[]){16384}, 1, &pieces), 8);   /* of 4 ranges */
+    assert_int_equal(works_of(2, (uint32_t[]){131072}, 1, &pieces), 43); /* of 6: 64 units for each thread */
+}
+
+/* Nobody waits for the one who got the deep sequence among shallow ones. */
+static void one_long_context_of_many_is_cut(void **state)
+{
+    uint32_t pieces;
+    const uint32_t works = works_of(2, (uint32_t[]){16384, 100, 200, 300, 400, 500, 600, 700}, 8, &pieces);
+    assert_int_equal(pieces, 8);
+    assert_int_equal(works, 8 + 7);
 }
 
 int main(void)
@@ -123,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_token_is_attended_once),
         cmocka_unit_test(long_contexts_are_cut),
+        cmocka_unit_test(one_long_context_of_many_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
