@@ -77,6 +77,28 @@ static inline float float_exp(float x)
     return float_from_bits(float_bits(p) + ((uint32_t)(int32_t)n << 23));
 }
 
+/* Constants of float_exp_coarse: 2^f from -1/2 to 1/2, the largest relative error as small as can be, exact at 0. */
+#define EXP2_P0 9.582701139e-3f
+#define EXP2_P1 5.590593815e-2f
+#define EXP2_P2 2.402409762e-1f
+#define EXP2_P3 6.931242347e-1f
+
+/* e^x for what becomes a code of 16 bits, in fewer steps: to 4e-6 of itself, below -11 to 7e-6; 0 below EXP_LOWEST. x
+ * is 0 at most, or NaN. */
+static inline float float_exp_coarse(float x)
+{
+    if (x < EXP_LOWEST)
+        return 0.0f;
+    if (!(x == x))
+        return x;
+    const float t = x * EXP_LOG2E, n = float_round(t), f = t - n;
+    float p = float_fma(EXP2_P0, f, EXP2_P1);
+    p = float_fma(p, f, EXP2_P2);
+    p = float_fma(p, f, EXP2_P3);
+    p = float_fma(p, f, 1.0f);
+    return float_from_bits(float_bits(p) + ((uint32_t)(int32_t)n << 23));
+}
+
 /* Of a value in units of the scale: its nearest code, and the code of what is left in units of scale / 128, within 64.
  */
 static inline int8_t float_fine_code(float units)

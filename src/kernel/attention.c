@@ -80,12 +80,12 @@ static void add_block_int8(const struct attention_args *args, const struct query
     const struct code_scale of_weights = float_code_scale(float_largest_magnitude(v_scales, visible), 32767.0f);
     int16_t codes[ATTENTION_BLOCK];
     for (uint32_t j = 0; j < visible; j++) {
-        weight[j] = float_exp(score[j] - maximum);
+        weight[j] = float_exp_coarse(score[j] - maximum);
         const float code = weight[j] * (v_scales[j] * of_weights.inverse);
         codes[j] = code > 0.0f ? (int16_t)float_round(code) : 0; /* 0 for NaN: the sum tells of it */
     }
     const float most = maximum > into->maximum ? maximum : into->maximum;
-    const float correction = float_exp(into->maximum - most), joining = float_exp(maximum - most);
+    const float correction = float_exp_coarse(into->maximum - most), joining = float_exp_coarse(maximum - most);
     into->sum = float_fma(into->sum, correction, tree_sum(weight) * joining);
     into->maximum = most;
     for (uint32_t d = 0; d < head_dim; d++) {

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -104,6 +105,7 @@ void attention_plan_make(struct attention_plan *plan, const struct batch_token *
     make_tiles(plan, tokens, count, lane, most);
     while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
         make_tiles(plan, tokens, count, lane, most /= 2);
+    assert(lane > 0);
     const bool is_cut = plan->threads > 1 && (plan->tile_count < wanted || count <= lane);
     const uint32_t ranges = ranges_of_piece(plan);
     size_t used = 0;

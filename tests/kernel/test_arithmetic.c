@@ -34,6 +34,19 @@ static void exp_is_accurate(void **state)
     }
 }
 
+static void coarse_exp_is_accurate(void **state)
+{
+    assert_true(float_exp_coarse(-87.5f) == 0.0f);
+    assert_true(float_exp_coarse(-INFINITY) == 0.0f);
+    assert_true(float_exp_coarse(0.0f) == 1.0f);
+    assert_true(isnan(float_exp_coarse(NAN)));
+    for (int i = 0; i < 1000000; i++) {
+        const float x = -87.0f * (float)i / 1e6f;
+        const double want = exp((double)x);
+        assert_true(fabs((double)float_exp_coarse(x) / want - 1.0) < (x > -11.0f ? 4e-6 : 7e-6));
+    }
+}
+
 static void double_functions_are_accurate(void **state)
 {
     for (int i = 0; i < 200000; i++) {
@@ -57,9 +70,8 @@ static void rounding_goes_to_even(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fma_is_rounded_once),
-        cmocka_unit_test(exp_is_accurate),
-        cmocka_unit_test(double_functions_are_accurate),
+        cmocka_unit_test(fma_is_rounded_once),    cmocka_unit_test(exp_is_accurate),
+        cmocka_unit_test(coarse_exp_is_accurate), cmocka_unit_test(double_functions_are_accurate),
         cmocka_unit_test(rounding_goes_to_even),
     };
     return cmocka_run_group_tests_name("arithmetic", tests, NULL, NULL);

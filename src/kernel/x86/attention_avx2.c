@@ -73,11 +73,14 @@ static inline vector load_integers(const void *p)
     return floats_of(load_words(p));
 }
 
-static inline void store_rounded(int16_t *p, vector v)
+static inline void store_codes(int16_t *p, const vector part[4])
 {
-    const __m256i rounded = _mm256_cvtps_epi32(v);
-    _mm_storeu_si128((__m128i *)(void *)p,
-                     _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1)));
+    UNROLL
+    for (int i = 0; i < 4; i += 2) {
+        const __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(part[i]), _mm256_cvtps_epi32(part[i + 1]));
+        const __m256i in_order = _mm256_permute4x64_epi64(both, 0xd8);
+        store_words(p + i * LANES, _mm256_max_epi16(in_order, _mm256_setzero_si256()));
+    }
 }
 
 static inline vector multiply(vector a, vector b)
@@ -104,6 +107,21 @@ static inline vector larger(vector a, vector b)
 static inline vector exponential(vector v)
 {
     return exp_bounded_avx2(v);
+}
+
+static inline vector coarse_exponential(vector v)
+{
+    return exp_coarse_avx2(v);
+}
+
+static inline vector beside(vector a, vector b)
+{
+    return _mm256_permute2f128_ps(a, b, 0x20);
+}
+
+static inline vector second(vector v)
+{
+    return _mm256_permute2f128_ps(v, v, 0x11);
 }
 
 static inline mask seen_lanes(uint32_t visible, int first)

@@ -73,9 +73,11 @@ static inline vector load_integers(const void *p)
     return floats_of(load_words(p));
 }
 
-static inline void store_rounded(int16_t *p, vector v)
+static inline void store_codes(int16_t *p, const vector part[2])
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+    const __m512i both = _mm512_packs_epi32(_mm512_cvtps_epi32(part[0]), _mm512_cvtps_epi32(part[1]));
+    const __m512i in_order = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), both);
+    _mm512_storeu_si512(p, _mm512_max_epi16(in_order, _mm512_setzero_si512()));
 }
 
 static inline vector multiply(vector a, vector b)
@@ -102,6 +104,21 @@ static inline vector larger(vector a, vector b)
 static inline vector exponential(vector v)
 {
     return exp_bounded_avx512(v);
+}
+
+static inline vector coarse_exponential(vector v)
+{
+    return exp_coarse_avx512(v);
+}
+
+static inline vector beside(vector a, vector b)
+{
+    return _mm512_shuffle_f32x4(a, b, 0x44);
+}
+
+static inline vector second(vector v)
+{
+    return _mm512_shuffle_f32x4(v, v, 0xee);
 }
 
 static inline mask seen_lanes(uint32_t visible, int first)

@@ -73,20 +73,27 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
         const float *weights = work->weights[row + r], *value_scales = scales + ATTENTION_BLOCK;
         const struct code_scale codes =
             all ? *whole : float_code_scale(float_largest_magnitude(value_scales, visible), 32767.0f);
-        vector weight[PARTS];
+        vector weight[PARTS], coded[PARTS];
         for (int i = 0; i < PARTS; i++) {
-            weight[i] = exponential(subtract(load_floats(weights + i * LANES), splat(maxima[r])));
+            weight[i] = coarse_exponential(subtract(load_floats(weights + i * LANES), splat(maxima[r])));
             if (!all)
                 weight[i] = keep(seen_lanes(visible, i * LANES), weight[i]);
             const vector code = multiply(load_floats(value_scales + i * LANES), splat(codes.inverse));
-            /* 0 for NaN: the sum tells of it */
-            store_rounded(work->weight_codes[row + r] + i * LANES, larger(multiply(weight[i], code), splat(0.0f)));
+            coded[i] = multiply(weight[i], code);
         }
+        store_codes(work->weight_codes[row + r], coded);
         of_rows[r] = fold(weight);
         units[r] = codes.unit;
     }
     const vector old = load_floats(work->range.maximum + row), greatest = larger(maximum, old);
-    const vector correction = exponential(subtract(old, greatest)), joining = exponential(subtract(maximum, greatest));
+    vector correction = subtract(old, greatest), joining = subtract(maximum, greatest);
+    if (most == FEW) {
+        correction = coarse_exponential(beside(correction, joining));
+        joining = second(correction);
+    } else {
+        correction = coarse_exponential(correction);
+        joining = coarse_exponential(joining);
+    }
     store_floats(work->range.maximum + row, greatest);
     store_floats(work->corrections + row, correction);
     store_floats(work->weight_units + row, multiply(load_floats(units), joining));
