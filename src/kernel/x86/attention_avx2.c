@@ -78,8 +78,7 @@ static inline void store_codes(int16_t *p, const vector part[4])
     UNROLL
     for (int i = 0; i < 4; i += 2) {
         const __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(part[i]), _mm256_cvtps_epi32(part[i + 1]));
-        const __m256i in_order = _mm256_permute4x64_epi64(both, 0xd8);
-        store_words(p + i * LANES, _mm256_max_epi16(in_order, _mm256_setzero_si256()));
+        store_words(p + i * LANES, _mm256_permute4x64_epi64(both, 0xd8));
     }
 }
 

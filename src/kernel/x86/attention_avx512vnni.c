@@ -76,8 +76,7 @@ static inline vector load_integers(const void *p)
 static inline void store_codes(int16_t *p, const vector part[2])
 {
     const __m512i both = _mm512_packs_epi32(_mm512_cvtps_epi32(part[0]), _mm512_cvtps_epi32(part[1]));
-    const __m512i in_order = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), both);
-    _mm512_storeu_si512(p, _mm512_max_epi16(in_order, _mm512_setzero_si512()));
+    store_words(p, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), both));
 }
 
 static inline vector multiply(vector a, vector b)

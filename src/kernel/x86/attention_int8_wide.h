@@ -81,6 +81,7 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
             const vector code = multiply(load_floats(value_scales + i * LANES), splat(codes.inverse));
             coded[i] = multiply(weight[i], code);
         }
+        /* NaN has no code: the sum tells of a weight's, and the value codes of a scale's are 0. */
         store_codes(work->weight_codes[row + r], coded);
         of_rows[r] = fold(weight);
         units[r] = codes.unit;

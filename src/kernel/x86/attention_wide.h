@@ -14,7 +14,7 @@
  *   widen_codes(p) of 2 LANES int8, splat_pair(p) of int16, add_products(w, a, b): what the pairs' products add up to
  *   beside(a, b): the first half of a, then that of b; second(v): the second half in place of the first
  *   floats_of(w), load_integers(p) of int32 as floats
- *   store_codes(p, parts): values below 32768 as int16, 0 where NaN or negative
+ *   store_codes(p, parts): values below 32768 as int16; NaN as anything
  *
  * Rows, the query heads of all tokens, go up to MOST_ROWS at a time through the blocks, so that K and V are read once
  * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
