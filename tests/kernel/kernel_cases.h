@@ -49,10 +49,12 @@ static void fill(float *x, size_t size, int kind)
         case 3:
             x[i] = random_u32() % 2 ? 0.0f : float_from_bits(random_u32() % 0x800000);
             break;
-        default: /* codes of one sign that add up to 1023 in each 16; to one more in each third block */
+        default: /* codes of one sign that add up to 1023 in each 16; to one more, or far more, in each third block */
             x[i] = (i % 16 == 0 ? 127.0f : i % 16 == 1 ? 56.0f : 60.0f) * (i / 32 % 2 ? -1.0f : 1.0f);
-            if (i / 256 % 3 == 2 && i % 256 == 77)
-                x[i] = 61.0f * (i / 32 % 2 ? -1.0f : 1.0f);
+            if (i / 256 % 6 == 2 && i % 256 == 77)
+                x[i] = 61.0f;
+            if (i / 256 % 6 == 5 && i % 256 >= 96 && i % 256 < 160)
+                x[i] = i % 256 < 128 ? -127.0f : 127.0f;
             break;
         }
 }
@@ -85,7 +87,7 @@ static void matmul_equals_reference(void **state)
             for (uint32_t p = 0; p < matrix.panels; p++)
                 packed_matrix_pack(&matrix, p, raw + (size_t)p * PANEL_ROWS * row_bytes, row_bytes);
             /* One row: every way to split tokens into tiles, then more than a kernel may keep at a time. */
-            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 138 : 40); tokens += rows > 1 && tokens == 9 ? 31
+            for (uint32_t tokens = 1; tokens <= (rows == 1 ? 138 : 44); tokens += rows > 1 && tokens == 9 ? 35
                                                                                   : tokens < 26           ? 1
                                                                                   : tokens < 54           ? 7
                                                                                                           : 84) {
