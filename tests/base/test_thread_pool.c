@@ -148,7 +148,7 @@ static void a_lane_waits_for_no_other(void **state)
         {.run = hold_first_lane, .argument = &held[0], .units = 1, .lanes = LANES},
         {.run = hold_first_lane, .argument = &held[1], .units = 1, .lanes = LANES}};
     assert_int_equal(thread_pool_create(2, &pool, NULL), 0);
-    for (int round = 0; round < 100; round++) {
+    for (int round = 0; round < 5000; round++) {
         arrived = 0;
         thread_pool_run_phases(pool, phases, 2);
         assert_int_equal(arrived, LANES);
