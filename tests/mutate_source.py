@@ -227,7 +227,7 @@ def main():
                 unnoticed += 1
                 continue
             path.write_text(source.replace(old, new))
-            built = run("ninja -C build")
+            built = run(f"ninja -C build {test.removeprefix('build/') if test.startswith('build/') else ''}")
             result = run("timeout 300 " + test if built.returncode == 0 else "false")
             path.write_text(source)
             verdict = "does not build" if built.returncode else "noticed" if result.returncode else "UNNOTICED"
