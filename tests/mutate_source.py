@@ -108,7 +108,7 @@ CHANGES = [
      "        weight[j] = score[j] == score[j] ? float_exp(score[j] - maximum) : 0.0f;\n    const float correction", KERNEL),
     ("AVX-512 packs codes of weights out of order", "src/kernel/x86/attention_avx512vnni.c", "_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7)",
      "_mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7)", EMULATED),
-    ("few rows join by their corrections", "src/kernel/x86/attention_int8_wide.h", "joining = second(correction);", "joining = correction;", KERNEL),
+    ("few rows join by their corrections", "src/kernel/x86/attention_int8_wide.h", "joining = upper_half(correction);", "joining = correction;", KERNEL),
     ("coarse exponentials lose their last step", "src/kernel/arithmetic.h", "p = float_fma(p, f, EXP2_P3);", "p = float_fma(p, f, 0.6931f);",
      "build/tests/kernel/test_arithmetic"),
     ("a long context has few pieces", "src/model/attention_plan.c", "ranges_for(plan, MOST_UNITS)", "ranges_for(plan, LEAST_UNITS)",

@@ -100,12 +100,12 @@ static uint32_t ranges_of_piece(const struct attention_plan *plan)
 
 void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
+    assert(lane > 0);
     const uint32_t wanted = (LEAST_UNITS * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
     uint32_t most = plan->most_tile;
     make_tiles(plan, tokens, count, lane, most);
     while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
         make_tiles(plan, tokens, count, lane, most /= 2);
-    assert(lane > 0);
     const bool is_cut = plan->threads > 1 && (plan->tile_count < wanted || count <= lane);
     const uint32_t ranges = ranges_of_piece(plan);
     size_t used = 0;

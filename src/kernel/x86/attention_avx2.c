@@ -118,7 +118,7 @@ static inline vector beside(vector a, vector b)
     return _mm256_permute2f128_ps(a, b, 0x20);
 }
 
-static inline vector second(vector v)
+static inline vector upper_half(vector v)
 {
     return _mm256_permute2f128_ps(v, v, 0x11);
 }

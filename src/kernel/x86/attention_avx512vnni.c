@@ -115,7 +115,7 @@ static inline vector beside(vector a, vector b)
     return _mm512_shuffle_f32x4(a, b, 0x44);
 }
 
-static inline vector second(vector v)
+static inline vector upper_half(vector v)
 {
     return _mm512_shuffle_f32x4(v, v, 0xee);
 }

@@ -90,7 +90,7 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
     vector correction = subtract(old, greatest), joining = subtract(maximum, greatest);
     if (most == FEW) {
         correction = coarse_exponential(beside(correction, joining));
-        joining = second(correction);
+        joining = upper_half(correction);
     } else {
         correction = coarse_exponential(correction);
         joining = coarse_exponential(joining);

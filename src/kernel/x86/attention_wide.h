@@ -4,7 +4,8 @@
  *   LANES, vector (that many floats), mask (of a vector's lanes); SUFFIX(name) the name of an operation in this tier;
  *   splat(x), load_floats(p), store_floats(p, v), load_halves(p) of f16
  *   multiply(a, b), subtract(a, b), fused(a, b, c) = a * b + c, larger(a, b)
- *   exponential(v), coarse_exponential(v)
+ *   exponential(v), coarse_exponential(v) of values up to 0
+ *   beside(a, b): the lower half of a, then that of b; upper_half(v) in place of the lower one
  *   seen_lanes(visible, first): lanes whose index from `first` on is below visible
  *   choose(mask, a, b): a where the mask is, b elsewhere; keep(mask, v): 0 elsewhere
  *   fold(parts): the first steps of the tree of docs/numerics.md, which leave LANES sums
@@ -12,7 +13,6 @@
  *     sums end the tree
  *   words (LANES int32, or that many pairs of int16), no_words() all 0, load_words(p), store_words(p, w)
  *   widen_codes(p) of 2 LANES int8, splat_pair(p) of int16, add_products(w, a, b): what the pairs' products add up to
- *   beside(a, b): the first half of a, then that of b; second(v): the second half in place of the first
  *   floats_of(w), load_integers(p) of int32 as floats
  *   store_codes(p, parts): values below 32768 as int16; NaN as anything
  *
