@@ -1,13 +1,13 @@
 # What people type. Meson and ninja do the work.
 BUILD := build
 
-.PHONY: all run test storms storms-tsan check install format clean
+.PHONY: all run test bare storms storms-tsan check install format clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD) > /dev/null || { echo "smollm: packages are missing? scripts/install-packages.sh installs them" >&2; exit 1; }
+	@scripts/configure.sh $(BUILD)
 
 # Installs packages, builds the program, fetches the small model and serves the chat page.
 run:
@@ -20,6 +20,11 @@ run:
 test:
 	@scripts/install-packages.sh build test
 	@tests/run.py
+
+# `make run` up to its first answer in a minimal Debian 12, which is made and thrown away; needs root.
+bare:
+	@scripts/install-packages.sh bare
+	@tests/bare/bare_root.sh tests/bare/first_answer.sh
 
 # Crowds of clients that leave, read slowly, come ten times too many or meet a shutdown: about ten minutes.
 storms: all

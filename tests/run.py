@@ -58,8 +58,12 @@ def run_limited(*command, limit, **options):
 
 
 def build(folder, *options, prefix=()):
-    if not (folder / "build.ninja").exists():
-        run("meson", "setup", folder, *options, check=True, stdout=subprocess.DEVNULL)
+    if "-Dcore_only=true" not in options:
+        options = (*options, "-Dtests=enabled")
+    configured = folder / "configured.json"
+    if not (folder / "build.ninja").exists() or not configured.exists() or configured.read_text() != json.dumps(options):
+        run(ROOT / "scripts" / "configure.sh", folder, *options, check=True)
+        configured.write_text(json.dumps(options))
     result = run(*prefix, "ninja", "-C", folder, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stdout[-4000:] + result.stderr[-4000:])
