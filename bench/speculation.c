@@ -37,7 +37,7 @@ struct run {
     bool has_ended;
     uint32_t tokens;
     uint64_t hash; /* of the tokens */
-    struct engine_times times;
+    struct engine_account account;
     struct smollm_error error; /* code 0: none */
 };
 
@@ -52,7 +52,7 @@ static void fail(const struct smollm_error *error)
     exit(1);
 }
 
-static bool on_token(void *user, const struct engine_token *token)
+static bool on_token(void *user, const struct engine_token *token, const struct engine_account *account)
 {
     struct run *run = user;
     run->tokens++;
@@ -60,12 +60,12 @@ static bool on_token(void *user, const struct engine_token *token)
     return true;
 }
 
-static void on_finished(void *user, enum engine_end end, const struct engine_times *times,
+static void on_finished(void *user, enum engine_end end, const struct engine_account *account,
                         const struct smollm_error *error)
 {
     struct run *run = user;
     pthread_mutex_lock(&run->mutex);
-    run->times = *times;
+    run->account = *account;
     if (end == ENGINE_END_ERROR)
         run->error = *error;
     run->has_ended = true;
@@ -85,7 +85,7 @@ static double run_task(const struct smollm_model *model, struct engine *engine, 
                                      .prompt_count = (uint32_t)task->prompt.count,
                                      .replay = task->target.data,
                                      .replay_count = (uint32_t)task->target.count,
-                                     .most_tokens = task->target.count > 0 ? (uint32_t)task->target.count : ANSWER_MOST,
+                                     .max_tokens = task->target.count > 0 ? (uint32_t)task->target.count : ANSWER_MOST,
                                      .sampling = smollm_sampling_default(),
                                      .alternatives = -1,
                                      .end_token = task->target.count > 0 ? NULL : model->end_token,
@@ -103,7 +103,7 @@ static double run_task(const struct smollm_model *model, struct engine *engine, 
     engine_release(sequence);
     if (run->error.code < 0)
         fail(&run->error);
-    return run->tokens > 1 ? (run->tokens - 1) / (run->times.predict_ms * 1e-3) : 0.0;
+    return run->tokens > 1 ? (run->tokens - 1) / (account_predict_ms(&run->account, 0) * 1e-3) : 0.0;
 }
 
 static int compare(const void *a, const void *b)
@@ -133,11 +133,11 @@ static void measure(const struct smollm_model *model, struct engine *engines[2],
     qsort(ratio, rounds, sizeof *ratio, compare);
     const struct run *run = &outcome.last[1];
     /* A pass makes a token of its own beside those that were guessed; the first token is the prompt's. */
-    const uint32_t passes = run->tokens - 1 - run->times.accepted;
+    const uint32_t passes = run->tokens - 1 - run->account.accepted;
     printf("%-8s %7zu %7u %9.2f %9.2f %6.2f (%.2f to %.2f) %10.2f %12.2f\n", task->name, task->prompt.count,
            run->tokens, outcome.rate[0][rounds / 2], outcome.rate[1][rounds / 2], ratio[rounds / 2], ratio[0],
-           ratio[rounds - 1], run->times.drafted > 0 ? (double)run->times.accepted / run->times.drafted : 0.0,
-           (double)run->times.drafted / passes);
+           ratio[rounds - 1], run->account.drafted > 0 ? (double)run->account.accepted / run->account.drafted : 0.0,
+           (double)run->account.drafted / passes);
     fflush(stdout);
 }
 
@@ -175,9 +175,13 @@ static void make_edit(const struct smollm_model *model, struct task *task)
         at += is_name ? sizeof old_name - 1 : 1;
     }
     const struct smollm_message message = {.role = text_of("user"), .content = buffer_text(&question)};
-    const struct smollm_conversation conversation = {
-        .messages = &message, .message_count = 1, .thinking = SMOLLM_THINKING_OFF};
-    const struct smollm_request_options options = {.conversation = model->chat_format ? &conversation : NULL,
+    const struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+                                                     .messages = &message,
+                                                     .message_count = 1,
+                                                     .thinking = SMOLLM_THINKING_OFF};
+    const struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                                   .max_tokens = -1,
+                                                   .conversation = model->chat_format ? &conversation : NULL,
                                                    .prompt = buffer_text(&question)};
     struct prompt_tokens prompt = {0};
     struct smollm_error error;

@@ -16,13 +16,17 @@ int main(int argc, char **argv)
         return 2;
     }
     struct smollm_message message = {.role = {"user", 4}, .content = {argv[2], strlen(argv[2])}};
-    struct smollm_conversation conversation = {.messages = &message, .message_count = 1};
-    struct smollm_request_options options = {.conversation = &conversation, .max_tokens = 64};
+    struct smollm_conversation conversation = {
+        .size = sizeof(struct smollm_conversation), .messages = &message, .message_count = 1};
+    struct smollm_request_options options = {
+        .size = sizeof(struct smollm_request_options), .conversation = &conversation, .max_tokens = 64};
 
     int status = smollm_model_open(argv[1], NULL, &model, &error);
     if (status == 0)
-        status =
-            smollm_engine_start(model, &(struct smollm_engine_options){.context = 512, .parallel = 1}, &engine, &error);
+        status = smollm_engine_start(model,
+                                     &(struct smollm_engine_options){
+                                         .size = sizeof(struct smollm_engine_options), .context = 512, .parallel = 1},
+                                     &engine, &error);
     if (status == 0)
         status = smollm_submit(engine, &options, &request, &error);
     struct smollm_event event;

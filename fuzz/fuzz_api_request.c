@@ -24,7 +24,8 @@ static struct api *open_api(void)
     struct smollm_engine *engine;
     struct api *api;
     char *path = tiny_model_write(false);
-    const struct smollm_engine_options options = {.context = 64, .parallel = 16, .threads = 1};
+    const struct smollm_engine_options options = {
+        .size = sizeof(struct smollm_engine_options), .context = 64, .parallel = 16, .threads = 1};
     const struct api_options api_options = {.sampling = smollm_sampling_default(), .max_tokens = 2};
     REQUIRE(smollm_model_open(path, NULL, &model, NULL) == 0);
     REQUIRE(smollm_engine_start(model, &options, &engine, NULL) == 0);

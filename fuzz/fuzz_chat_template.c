@@ -18,8 +18,11 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     static const char *const roles[] = {"system", "user", "assistant", "tool", "other"};
     struct smollm_message messages[MAX] = {0};
     struct smollm_text tools[MAX], python_tools[MAX];
-    struct smollm_conversation c = {
-        .messages = messages, .tools = tools, .python_tools = python_tools, .date = "today"};
+    struct smollm_conversation c = {.size = sizeof(struct smollm_conversation),
+                                    .messages = messages,
+                                    .tools = tools,
+                                    .python_tools = python_tools,
+                                    .date = "today"};
     if (size < 2)
         return 0;
     const struct chat_format *format = chat_format_find(names[data[0] % 3]);

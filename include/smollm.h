@@ -14,13 +14,24 @@
  *     smollm_model_close(model);
  *
  * Functions return 0 or a negative code of smollm_error.h. Nothing here ends the process, prints, or reads the
- * environment. All text is UTF-8. A struct that is passed in may be freed as soon as the call returns; all zero means
- * "defaults" for every options struct. Functions on one request may be called from any one thread at a time; functions
- * on an engine or a model from any thread. */
+ * environment. All text is UTF-8. A struct that is passed in may be freed as soon as the call returns.
+ *
+ * An options struct begins with its size and is initialized with its macro, which also sets what a zero would not mean:
+ *
+ *     struct smollm_request_options options = SMOLLM_REQUEST_OPTIONS_INIT;
+ *
+ * So a program keeps working with a newer library, whose structs may have more members at their ends: the library reads
+ * as many as the program knows, and writes as many (functions that fill a struct take its size, and an inline function
+ * passes it). Members that are zero have their defaults.
+ *
+ * Threads. Functions on an engine or a model may be called from any thread. Functions on one request may be called from
+ * any one thread at a time; smollm_cancel and smollm_request_get_usage from any thread at any time until the request is
+ * closed. One thread may close an engine while others are in functions on its requests. */
 #ifndef SMOLLM_H
 #define SMOLLM_H
 
 #include "smollm_error.h"
+#include "smollm_text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,21 +50,16 @@ extern "C" {
 /* The program's version, for example "0.1.0". */
 SMOLLM_API const char *smollm_version(void);
 
-/* Bytes with a length; not NUL-terminated. */
-struct smollm_text {
-    const char *data;
-    size_t size;
-};
-
 /* ---- Model: the weights, the tokenizer and the chat format of one GGUF file ---- */
 
 struct smollm_model;
 
 struct smollm_model_options {
+    size_t size;     /* of this struct: SMOLLM_MODEL_OPTIONS_INIT */
     const char *cpu; /* "auto" (NULL), "generic", "avx2", "avx512vnni", "amx": the kernels to use; the same bits. The
                       process asks Linux for the use of AMX tiles where the CPU has them. */
     const char *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
-    int threads;              /* for loading; 0: as many as the process may use */
+    uint32_t threads;         /* for loading, up to 1024; 0: as many as the process may use */
     const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */
     float rope_scale;         /* YaRN factor; 0: 2 */
     uint32_t yarn_original_context; /* 0: the context length in the file */
@@ -61,6 +67,10 @@ struct smollm_model_options {
     void (*progress)(void *user, double fraction);
     void *progress_user;
 };
+#define SMOLLM_MODEL_OPTIONS_INIT                                                                                      \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_model_options)                                                                    \
+    }
 
 SMOLLM_API int smollm_model_open(const char *path, const struct smollm_model_options *options,
                                  struct smollm_model **model, struct smollm_error *error);
@@ -86,14 +96,24 @@ struct smollm_model_info {
     int32_t eos_token;
     const char *template_text; /* the file's chat template, or NULL */
 };
-SMOLLM_API void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info);
+SMOLLM_API void smollm_model_get_info_sized(const struct smollm_model *model, struct smollm_model_info *info,
+                                            size_t size);
+static inline void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info)
+{
+    smollm_model_get_info_sized(model, info, sizeof *info);
+}
 
 /* ---- Text and tokens ---- */
 
 struct smollm_tokenize_options {
-    bool add_special;   /* put BOS before where the file asks for it */
+    size_t size;        /* of this struct: SMOLLM_TOKENIZE_OPTIONS_INIT */
+    bool add_special;   /* begin with BOS where the model's file asks for it */
     bool parse_special; /* text such as "<|im_end|>" becomes the special token; otherwise it stays text */
 };
+#define SMOLLM_TOKENIZE_OPTIONS_INIT                                                                                   \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_tokenize_options)                                                                 \
+    }
 /* *tokens is freed by the caller with smollm_free. */
 SMOLLM_API int smollm_tokenize(const struct smollm_model *model, struct smollm_text text,
                                const struct smollm_tokenize_options *options, int32_t **tokens, size_t *count,
@@ -123,6 +143,7 @@ struct smollm_message {
 enum smollm_thinking { SMOLLM_THINKING_DEFAULT, SMOLLM_THINKING_ON, SMOLLM_THINKING_OFF };
 
 struct smollm_conversation {
+    size_t size; /* of this struct: SMOLLM_CONVERSATION_INIT */
     const struct smollm_message *messages;
     size_t message_count;
     const struct smollm_text *tools; /* each a JSON object as text, offered for <tool_call> answers (xml_tools) */
@@ -133,6 +154,10 @@ struct smollm_conversation {
     bool continue_last; /* the last message is an assistant turn to go on with, not to close */
     const char *date;   /* "23 November 2026", for templates that print one; NULL: today */
 };
+#define SMOLLM_CONVERSATION_INIT                                                                                       \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_conversation)                                                                     \
+    }
 /* The prompt as the model's chat format writes it. text->data is freed by the caller with smollm_free. */
 SMOLLM_API int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
                                      struct smollm_text *text, struct smollm_error *error);
@@ -142,11 +167,12 @@ SMOLLM_API int smollm_apply_template(const struct smollm_model *model, const str
 struct smollm_engine;
 
 struct smollm_engine_options {
-    uint32_t context;  /* positions per conversation; 0: the model's, at most 8192 */
-    uint32_t parallel; /* conversations open at once; 0: 4 */
-    uint32_t queue;    /* requests that may wait beyond these; 0: 64 */
-    uint32_t threads;  /* 0: as many as the process may use */
-    uint32_t batch;    /* tokens per pass while a prompt is read; 0: 256 */
+    size_t size;       /* of this struct: SMOLLM_ENGINE_OPTIONS_INIT */
+    uint32_t context;  /* positions per conversation, 2 to the model's context; 0: the model's, up to 8192 */
+    uint32_t parallel; /* conversations open at once, 1 to 1024; 0: 4 */
+    uint32_t queue;    /* requests that may wait beyond these, 1 to 65536; 0: 64 */
+    uint32_t threads;  /* 1 to 1024; 0: as many as the process may use */
+    uint32_t batch;    /* tokens per pass while a prompt is read, 1 to 8192; 0: 256 */
     /* Of keys and values: "f16" (NULL), or "q8_0", int8 with a scale per row: half the memory. */
     const char *cache_type;
     /* "on": activations in two int8 planes, as good as float; "off"; "auto" (NULL): on for small models. */
@@ -159,11 +185,16 @@ struct smollm_engine_options {
     /* Do not read, while nothing else is to do, what the next turn of a conversation will begin with. */
     bool no_read_ahead;
 };
+#define SMOLLM_ENGINE_OPTIONS_INIT                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_engine_options)                                                                   \
+    }
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
                                    struct smollm_engine **engine, struct smollm_error *error);
-/* Ends every open request with an error event (SMOLLM_ECLOSED), then stops the threads and frees all. Requests are
- * still to be closed, before or after. Accepts NULL. */
+/* Ends every open request with an error event (SMOLLM_ECLOSED), then stops the threads and frees all that is the
+ * engine's. Requests must still be closed, before or after; other threads may be in functions on them meanwhile, but
+ * not in functions on the engine. Accepts NULL. */
 SMOLLM_API void smollm_engine_close(struct smollm_engine *engine);
 /* No new requests (SMOLLM_ECLOSED); those that are open go on. */
 SMOLLM_API void smollm_engine_drain(struct smollm_engine *engine);
@@ -176,7 +207,12 @@ struct smollm_engine_info {
     uint32_t page_positions; /* of a page of the KV cache */
     const char *cpu;         /* the kernels in use: "generic", "avx2", "avx512vnni", "amx" */
 };
-SMOLLM_API void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info);
+SMOLLM_API void smollm_engine_get_info_sized(const struct smollm_engine *engine, struct smollm_engine_info *info,
+                                             size_t size);
+static inline void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info)
+{
+    smollm_engine_get_info_sized(engine, info, sizeof *info);
+}
 
 /* What the engine is doing now; reads atomics, never waits. */
 struct smollm_engine_stats {
@@ -196,7 +232,12 @@ struct smollm_engine_stats {
     uint32_t kv_pages_known;     /* beside these: nobody reads them, and what they hold spares the next who needs it */
     uint64_t kv_pages_forgotten; /* known ones whose memory was wanted, since the start */
 };
-SMOLLM_API void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats);
+SMOLLM_API void smollm_engine_get_stats_sized(const struct smollm_engine *engine, struct smollm_engine_stats *stats,
+                                              size_t size);
+static inline void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats)
+{
+    smollm_engine_get_stats_sized(engine, stats, sizeof *stats);
+}
 
 /* What is measured of each request, pass or guess. Times are the engine's: what a network adds is not in them. */
 enum smollm_measure {
@@ -233,8 +274,14 @@ struct smollm_slot {
     uint32_t processed_tokens;
     uint32_t generated_tokens;
 };
-/* Fills at most count slots; returns how many there are. */
-SMOLLM_API size_t smollm_engine_get_slots(const struct smollm_engine *engine, struct smollm_slot *slots, size_t count);
+/* Fills up to count slots; returns how many there are. */
+SMOLLM_API size_t smollm_engine_get_slots_sized(const struct smollm_engine *engine, struct smollm_slot *slots,
+                                                size_t count, size_t size);
+static inline size_t smollm_engine_get_slots(const struct smollm_engine *engine, struct smollm_slot *slots,
+                                             size_t count)
+{
+    return smollm_engine_get_slots_sized(engine, slots, count, sizeof *slots);
+}
 
 /* ---- Sampling ---- */
 
@@ -244,8 +291,9 @@ struct smollm_logit_bias {
 };
 
 /* Applied in this order: logit bias, repetition, presence and frequency penalty, temperature, top-k, top-p, min-p,
- * draw. Unlike the other structs all zero does not mean defaults: start from smollm_sampling_default. */
+ * draw. */
 struct smollm_sampling {
+    size_t size;               /* of this struct: SMOLLM_SAMPLING_INIT */
     float temperature;         /* 0: greedy, ties to the lowest id */
     int32_t top_k;             /* 0: off */
     float top_p;               /* 1: off */
@@ -259,27 +307,52 @@ struct smollm_sampling {
     size_t logit_bias_count;
 };
 /* temperature 0.6, top_p 0.95, the rest off, seed 0. */
-SMOLLM_API struct smollm_sampling smollm_sampling_default(void);
+#define SMOLLM_SAMPLING_INIT                                                                                           \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_sampling), .temperature = 0.6f, .top_p = 0.95f, .repetition_penalty = 1.0f,       \
+        .repetition_window = 64                                                                                        \
+    }
+static inline struct smollm_sampling smollm_sampling_default(void)
+{
+    const struct smollm_sampling sampling = SMOLLM_SAMPLING_INIT;
+    return sampling;
+}
+/* The numbers of struct smollm_sampling that have a range: member, minimum, maximum. A program may make its own checks
+ * and help texts from it; smollm_submit checks them in any case. */
+#define SMOLLM_SAMPLING_RANGES(X)                                                                                      \
+    X(temperature, 0, 100)                                                                                             \
+    X(top_k, 0, 16777216)                                                                                              \
+    X(top_p, 0, 1)                                                                                                     \
+    X(min_p, 0, 1)                                                                                                     \
+    X(repetition_penalty, 0.01, 100)                                                                                   \
+    X(repetition_window, -1, 16777216)                                                                                 \
+    X(presence_penalty, -2, 2)                                                                                         \
+    X(frequency_penalty, -2, 2)
 
 /* ---- Requests ---- */
 
 struct smollm_request;
 
 struct smollm_request_options {
+    size_t size; /* of this struct: SMOLLM_REQUEST_OPTIONS_INIT */
     /* Exactly one of these three is the prompt. */
     const struct smollm_conversation *conversation;
-    struct smollm_text prompt; /* raw text; prompt_options say how it becomes tokens */
-    struct smollm_tokenize_options prompt_options;
+    struct smollm_text prompt;                            /* raw text */
+    const struct smollm_tokenize_options *prompt_options; /* how it becomes tokens; NULL: neither special */
     const int32_t *tokens;
     size_t token_count;
 
-    const struct smollm_sampling *sampling; /* NULL: smollm_sampling_default() */
-    uint32_t max_tokens;                    /* 0: until the context is full */
+    const struct smollm_sampling *sampling; /* NULL: SMOLLM_SAMPLING_INIT */
+    /* Tokens of the answer; -1: until the context is full. 0: the prompt is read, so that a later request finds it in
+     * the prefix cache, and the answer is empty. */
+    int32_t max_tokens;
     bool ignore_eos;
-    const struct smollm_text *stop; /* the answer ends before the first of these; never sent and then withdrawn */
+    /* The answer ends before the first of these, which is never sent and then withdrawn. Up to 16, of 1 to 1024 bytes.
+     */
+    const struct smollm_text *stop;
     size_t stop_count;
-    int logprobs; /* -1 or 0 with want_logprobs false: none; with want_logprobs: this many alternatives (0 to 20) */
     bool want_logprobs;
+    int logprobs; /* alternatives to each token, 0 to 20; looked at only with want_logprobs */
     /* SMOLLM_EVENT_QUEUED while the request waits, SMOLLM_EVENT_PROGRESS while its prompt is read. */
     bool want_progress;
     /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
@@ -288,11 +361,16 @@ struct smollm_request_options {
     /* Among the requests of one owner those with a lower number come first. */
     int32_t priority;
     uint32_t deadline_ms; /* after that the request ends with SMOLLM_ETIMEDOUT; 0: never */
-    /* Called from the engine's thread when events became available after there were none; must return at once (for
-     * example uv_async_send). May be NULL. */
+    /* Called when there are new events, mostly from the engine's thread, and never again once smollm_request_close has
+     * returned. Locks of the library are held meanwhile: it must return at once and call no function of this header
+     * (what it may do: uv_async_send, write to a pipe, signal a condition). May be NULL. */
     void (*notify)(void *user);
     void *notify_user;
 };
+#define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_request_options), .max_tokens = -1                                                \
+    }
 
 /* Checks everything that can be checked (SMOLLM_ECONTEXT names both numbers) and queues the request; SMOLLM_EBUSY when
  * the queue is full. */
@@ -369,14 +447,23 @@ struct smollm_event {
 
 /* Waits up to timeout_ms (-1: without limit, 0: not at all) for the next event. 0, or SMOLLM_ETIMEDOUT, or
  * SMOLLM_ECLOSED after the last event. */
-SMOLLM_API int smollm_next_event(struct smollm_request *request, int timeout_ms, struct smollm_event *event);
+SMOLLM_API int smollm_next_event_sized(struct smollm_request *request, int timeout_ms, struct smollm_event *event,
+                                       size_t size);
+static inline int smollm_next_event(struct smollm_request *request, int timeout_ms, struct smollm_event *event)
+{
+    return smollm_next_event_sized(request, timeout_ms, event, sizeof *event);
+}
 /* Ends the request within one step of the engine; the last event is FINISH with SMOLLM_FINISH_CANCELED. */
 SMOLLM_API void smollm_cancel(struct smollm_request *request);
 /* Cancels if need be and frees the request. Never waits for the engine. Accepts NULL. */
 SMOLLM_API void smollm_request_close(struct smollm_request *request);
 /* What the request has come to so far, with the time of what is under way up to now; after the end, what the last event
- * says. Of an open request reasoning_tokens, drafted_tokens and accepted_tokens are 0. */
-SMOLLM_API void smollm_request_get_usage(struct smollm_request *request, struct smollm_usage *usage);
+ * says. */
+SMOLLM_API void smollm_request_get_usage_sized(struct smollm_request *request, struct smollm_usage *usage, size_t size);
+static inline void smollm_request_get_usage(struct smollm_request *request, struct smollm_usage *usage)
+{
+    smollm_request_get_usage_sized(request, usage, sizeof *usage);
+}
 SMOLLM_API uint64_t smollm_request_id(const struct smollm_request *request);
 /* Tokens in the prompt. */
 SMOLLM_API uint32_t smollm_request_prompt_tokens(const struct smollm_request *request);

@@ -7,6 +7,7 @@
 #define API_API_H
 
 #include "api/api_error.h"
+#include "smollm.h"
 
 struct api_options {
     const char *alias;               /* the model's name in answers; NULL: its own */

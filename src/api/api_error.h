@@ -3,6 +3,7 @@
 #define API_API_ERROR_H
 
 #include "base/text.h"
+#include "smollm_error.h"
 
 struct api_error {
     int status;       /* HTTP; 0: no error */

@@ -352,7 +352,7 @@ int generation_read_conversation(const struct smollm_model *model, const json_t 
 {
     struct smollm_model_info info;
     smollm_model_get_info(model, &info);
-    *conversation = (struct smollm_conversation){0};
+    *conversation = (struct smollm_conversation){.size = sizeof(struct smollm_conversation)};
     if (read_messages(json, arena, conversation, error) < 0 || read_tools(&info, json, arena, conversation, error) < 0)
         return -1;
     if (read_template_arguments(&info, json, arena, conversation, error) < 0 ||

@@ -24,8 +24,9 @@ static void make_id(struct generation *generation)
 static struct smollm_request_options options_of(const struct generation_request *request,
                                                 const struct smollm_sampling *sampling, const struct api_call *call)
 {
-    return (struct smollm_request_options){.sampling = sampling,
-                                           .max_tokens = request->max_tokens > 0 ? (uint32_t)request->max_tokens : 0,
+    return (struct smollm_request_options){.size = sizeof(struct smollm_request_options),
+                                           .sampling = sampling,
+                                           .max_tokens = (int32_t)request->max_tokens,
                                            .ignore_eos = request->ignore_eos,
                                            .stop = request->stops,
                                            .stop_count = request->stop_count,
@@ -56,13 +57,15 @@ static int submit(struct generation *generation, uint32_t index, const struct ap
     struct smollm_sampling sampling = request->sampling;
     uint32_t answers = (uint32_t)request->answers;
     sampling.seed += index % answers;
+    static const struct smollm_tokenize_options special = {
+        .size = sizeof special, .add_special = true, .parse_special = true};
     struct smollm_request_options options = options_of(request, &sampling, call);
     if (request->kind == GENERATION_CHAT) {
         options.conversation = &request->conversation;
     } else {
         const struct generation_prompt *prompt = &request->prompts[index / answers];
         options.prompt = prompt->text;
-        options.prompt_options = (struct smollm_tokenize_options){.add_special = true, .parse_special = true};
+        options.prompt_options = &special;
         options.tokens = prompt->tokens;
         options.token_count = prompt->token_count;
     }

@@ -288,21 +288,14 @@ static void take_numbers(const struct api_options *defaults, const struct number
     request->one_tool_call = !n->parallel_tool_calls;
 }
 
-static int take_max_tokens(const struct numbers *n, struct generation_request *request, struct api_error *error)
+static void take_max_tokens(const struct numbers *n, struct generation_request *request)
 {
     enum { UNSET = -2 };
-    const bool is_native = request->kind == GENERATION_NATIVE;
-    const char *name = is_native && json_input_value(request->json, "n_predict") ? "n_predict"
-                       : n->max_completion_tokens != UNSET                       ? "max_completion_tokens"
-                                                                                 : "max_tokens";
-    int64_t value = is_native                           ? n->n_predict
-                    : n->max_completion_tokens != UNSET ? n->max_completion_tokens
-                                                        : n->max_tokens;
-    if (value == 0)
-        return api_refuse(error, name, "%s is 0; it must be at least 1 (-1: until the context is full)", name);
+    const int64_t value = request->kind == GENERATION_NATIVE  ? n->n_predict
+                          : n->max_completion_tokens != UNSET ? n->max_completion_tokens
+                                                              : n->max_tokens;
     if (value != UNSET)
         request->max_tokens = value;
-    return 0;
 }
 
 int generation_request_read(const struct api_options *defaults, const struct smollm_model *model,
@@ -312,8 +305,8 @@ int generation_request_read(const struct api_options *defaults, const struct smo
     const struct smollm_sampling *d = &defaults->sampling;
     struct smollm_model_info info;
     smollm_model_get_info(model, &info);
-    *request = (struct generation_request){
-        .kind = kind, .json = json, .sampling = *d, .max_tokens = defaults->max_tokens > 0 ? defaults->max_tokens : -1};
+    *request =
+        (struct generation_request){.kind = kind, .json = json, .sampling = *d, .max_tokens = defaults->max_tokens};
     struct numbers numbers = {.temperature = (double)d->temperature,
                               .top_p = (double)d->top_p,
                               .min_p = (double)d->min_p,
@@ -335,8 +328,8 @@ int generation_request_read(const struct api_options *defaults, const struct smo
         refuse_grammars(json, error) < 0)
         return -1;
     take_numbers(defaults, &numbers, request);
-    if (take_max_tokens(&numbers, request, error) < 0 || read_stops(json, request, error) < 0 ||
-        read_biases(json, request, info.vocabulary_size, error) < 0 ||
+    take_max_tokens(&numbers, request);
+    if (read_stops(json, request, error) < 0 || read_biases(json, request, info.vocabulary_size, error) < 0 ||
         read_logprobs(json, &numbers, request, error) < 0 || read_stream_options(json, request, error) < 0)
         return -1;
     if (kind == GENERATION_COMPLETIONS && refuse_completion_fields(json, &numbers, error) < 0)

@@ -1,5 +1,6 @@
 #include "api/json_input.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no

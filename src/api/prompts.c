@@ -23,7 +23,7 @@ static int read_token(const json_t *value, uint32_t vocabulary, int32_t *token, 
 static int append_text(const struct smollm_model *model, const json_t *value, int32_t *tokens, size_t *count,
                        size_t room, struct api_error *error)
 {
-    static const struct smollm_tokenize_options options = {.parse_special = true};
+    static const struct smollm_tokenize_options options = {.size = sizeof options, .parse_special = true};
     struct smollm_error cause;
     int32_t *part;
     size_t part_count;

@@ -47,7 +47,9 @@ int route_tokenize(const struct api *api, const json_t *json, struct buffer *out
         return -1;
     if (!content.data)
         return api_refuse(error, "content", "content is missing");
-    struct smollm_tokenize_options options = {wanted.add_special, wanted.parse_special};
+    struct smollm_tokenize_options options = {.size = sizeof(struct smollm_tokenize_options),
+                                              .add_special = wanted.add_special,
+                                              .parse_special = wanted.parse_special};
     struct smollm_error cause;
     int32_t *tokens;
     size_t count;

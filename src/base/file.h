@@ -3,6 +3,7 @@
 #define BASE_FILE_H
 
 #include "base/text.h"
+#include "smollm_error.h"
 
 /* Appends what is in the file ("-": standard input) to buffer. The message names the path. */
 int file_read(const char *path, struct buffer *buffer, struct smollm_error *error);

@@ -2,7 +2,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
-#include "smollm.h"
+#include "smollm_text.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -105,7 +105,7 @@ int chat_format_recognise(struct smollm_text template_text, struct smollm_text a
         return 0;
     }
     if (template_text.size == 0)
-        return error_set(error, SMOLLM_ENOTFOUND, "the file has no chat template; --chat-format takes one of %s",
+        return error_set(error, SMOLLM_ENOTFOUND, "the file has no chat template; the chat format must be one of %s",
                          chat_format_names());
     uint64_t hash = hash_bytes(template_text.data, template_text.size, 0);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -124,10 +124,10 @@ int chat_format_recognise(struct smollm_text template_text, struct smollm_text a
             *format = recognised[i].format;
     buffer_free(&compact);
     if (result == 0 && !*format)
-        result = error_set(error, SMOLLM_EUNSUPPORTED,
-                           "the file's chat template is not one of those known (%s); --chat-format NAME uses one of "
-                           "them all the same",
-                           chat_format_names());
+        result =
+            error_set(error, SMOLLM_EUNSUPPORTED,
+                      "the file's chat template is not one of those known; the chat format can be set to one of %s",
+                      chat_format_names());
     return result;
 }
 

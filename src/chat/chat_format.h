@@ -6,7 +6,7 @@
 #define CHAT_CHAT_FORMAT_H
 
 #include "base/text.h"
-#include "smollm_error.h"
+#include "smollm.h"
 
 #include <stdbool.h>
 

@@ -35,7 +35,7 @@ static void report_piece(struct chat_parser *p, const char *data, size_t size, s
 
 static void report_newlines(struct chat_parser *p, struct output out)
 {
-    static char const newlines[] = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
+    static char const newlines[] = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
     while (p->newlines > 0) {
         size_t size = p->newlines < sizeof newlines - 1 ? p->newlines : sizeof newlines - 1;
         report_piece(p, newlines, size, out);
@@ -304,6 +304,8 @@ static size_t feed_text(struct chat_parser *p, const char *data, size_t size, st
     if (p->state == CHAT_STATE_CALL_END && memchr(" \t\r\n", data[0], 4))
         return 1;
     if ((any || p->drops) && data[0] == '\n') {
+        if (p->newlines == CHAT_PARSER_HOLD)
+            report_newlines(p, out);
         p->newlines += !p->drops;
         return 1;
     }

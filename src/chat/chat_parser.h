@@ -17,6 +17,7 @@
  *   - A call begins (TOOL_BEGIN) as soon as its name is known and its arguments have begun; these follow in pieces,
  * just as the model wrote them. A call without arguments has "{}". Name and arguments may come in either order, other
  *     members are ignored.
+ *   - More than CHAT_PARSER_HOLD line breaks in a row are text, wherever they stand.
  *   - What is not such an object is reported as text, as it stands, with its markers: when it is not JSON or lacks a
  *     name, when the name has more than 128 bytes, when more than CHAT_PARSER_HOLD bytes would have to be held back,
  * when the output ends before the call has begun. Once it has begun, a call that turns out broken or cut short ends
@@ -61,7 +62,7 @@ struct chat_parser {
     bool calls;      /* <tool_call> is a marker */
     bool drops;      /* line breaks are dropped until something else comes */
     bool after_call; /* nothing but line breaks since </tool_call> */
-    size_t newlines; /* held back */
+    size_t newlines; /* held back, up to CHAT_PARSER_HOLD */
     size_t matched;  /* bytes of a marker that the output ends with, held back in marker */
     char marker[16];
     uint32_t call_index;

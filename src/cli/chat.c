@@ -128,12 +128,14 @@ static void say(struct chat *chat, const char *text)
     buffer_clear(&chat->answer);
     if (!add_message(chat, "user", text, strlen(text)))
         status = error_set(&error, SMOLLM_ENOMEM, "out of memory");
-    struct smollm_conversation conversation = {
-        .messages = chat->messages, .message_count = chat->count, .thinking = chat->thinking};
-    struct smollm_request_options wanted = {.conversation = &conversation,
+    struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+                                               .messages = chat->messages,
+                                               .message_count = chat->count,
+                                               .thinking = chat->thinking};
+    struct smollm_request_options wanted = {.size = sizeof(struct smollm_request_options),
+                                            .conversation = &conversation,
                                             .sampling = &sampling,
-                                            .max_tokens =
-                                                chat->options->predict > 0 ? (uint32_t)chat->options->predict : 0};
+                                            .max_tokens = chat->options->predict};
     if (status == 0)
         status = smollm_submit(chat->engine, &wanted, &request, &error);
     if (status == 0)

@@ -21,7 +21,8 @@ int open_model(const struct options *options, const char *argument, struct smoll
         return status;
     struct progress progress;
     progress_begin(&progress, "loading");
-    struct smollm_model_options wanted = {.cpu = options->cpu,
+    struct smollm_model_options wanted = {.size = sizeof(struct smollm_model_options),
+                                          .cpu = options->cpu,
                                           .chat_format = options->chat_format,
                                           .threads = (int)options->threads,
                                           .rope_scaling = options->rope_scaling,
@@ -38,7 +39,8 @@ int open_model(const struct options *options, const char *argument, struct smoll
 int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error)
 {
-    struct smollm_engine_options wanted = {.context = options->ctx_size,
+    struct smollm_engine_options wanted = {.size = sizeof(struct smollm_engine_options),
+                                           .context = options->ctx_size,
                                            .parallel = parallel,
                                            .threads = options->threads,
                                            .batch = options->ubatch_size,

@@ -132,7 +132,8 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
         messages[count++] =
             (struct smollm_message){.role = {"system", 6}, .content = {options->system, strlen(options->system)}};
     messages[count++] = (struct smollm_message){.role = {"user", 4}, .content = prompt};
-    struct smollm_conversation conversation = {.messages = messages,
+    struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+                                               .messages = messages,
                                                .message_count = count,
                                                .thinking =
                                                    options->no_think ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_DEFAULT};
@@ -140,13 +141,16 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
     struct smollm_text stops[MOST_HOSTS];
     for (uint32_t i = 0; i < options->stop_count; i++)
         stops[i] = (struct smollm_text){options->stops[i], strlen(options->stops[i])};
-    struct smollm_request_options wanted = {.sampling = &sampling,
-                                            .max_tokens = options->predict > 0 ? (uint32_t)options->predict : 0,
+    static const struct smollm_tokenize_options special = {
+        .size = sizeof special, .add_special = true, .parse_special = true};
+    struct smollm_request_options wanted = {.size = sizeof(struct smollm_request_options),
+                                            .sampling = &sampling,
+                                            .max_tokens = options->predict,
                                             .stop = stops,
                                             .stop_count = options->stop_count};
     if (options->raw) {
         wanted.prompt = prompt;
-        wanted.prompt_options = (struct smollm_tokenize_options){.add_special = true, .parse_special = true};
+        wanted.prompt_options = &special;
     } else {
         wanted.conversation = &conversation;
     }

@@ -4,34 +4,22 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-static double ms_between(uint64_t from, uint64_t to)
-{
-    return to > from ? (double)(to - from) * 1e-6 : 0.0;
-}
-
 /* ---- Ends ---- */
 
 static void tell_finished(struct engine *engine, struct engine_sequence *sequence, enum engine_end end,
                           const struct smollm_error *error)
 {
-    const uint64_t now = clock_nanoseconds(), started = sequence->started_ns ? sequence->started_ns : now,
-                   prompt_end = sequence->prompt_done_ns ? sequence->prompt_done_ns : now;
-    const struct engine_times times = {.queue_ms = ms_between(sequence->submitted_ns, started),
-                                       .prompt_ms = ms_between(started, prompt_end),
-                                       .predict_ms = ms_between(prompt_end, now),
-                                       .cached = sequence->cached,
-                                       .drafted = sequence->drafted,
-                                       .accepted = sequence->accepted};
+    struct engine_account *account = &sequence->account;
     if (!sequence->reads_ahead) {
         /* First, so that whoever learns of the end finds it counted. */
-        atomic_fetch_add(&engine->finished, 1);
-        engine_meter_finished(&engine->meter, sequence->submitted_ns);
-        if (sequence->started_ns == 0)
-            engine_meter_left_queue(&engine->meter, sequence->submitted_ns);
+        account_close(account, &engine->totals, clock_nanoseconds());
+        engine_meter_finished(&engine->meter, account->submitted_ns);
+        if (account->admitted_ns == 0)
+            engine_meter_left_queue(&engine->meter, account->submitted_ns);
         if (engine->options.speculates)
             history_add(&engine->history, sequence->request.owner, sequence->tokens + sequence->request.prompt_count,
                         sequence_generated(sequence));
-        sequence->request.client.finished(sequence->request.client.user, end, &times, error);
+        sequence->request.client.finished(sequence->request.client.user, end, account, error);
     }
     sequence_release(sequence);
 }
@@ -197,11 +185,9 @@ static bool has_pages(const struct engine *engine, const struct engine_sequence 
 
 static void begin(struct engine *engine, struct slot *slot, struct engine_sequence *sequence)
 {
-    if (sequence->started_ns == 0) {
-        sequence->started_ns = clock_nanoseconds();
-        if (!sequence->reads_ahead)
-            engine_meter_left_queue(&engine->meter, sequence->submitted_ns);
-    }
+    if (sequence->account.admitted_ns == 0 && !sequence->reads_ahead)
+        engine_meter_left_queue(&engine->meter, sequence->account.submitted_ns);
+    account_admit(&sequence->account, clock_nanoseconds());
     slot_begin(slot, sequence);
     if (!sequence->reads_ahead)
         atomic_fetch_add(&engine->running, 1);
@@ -215,7 +201,7 @@ static bool admit_next(struct engine *engine)
     struct engine_sequence *next = queue_next(&engine->queue, shares_in_slots(engine), &rank);
     const uint32_t paused = engine->queue.size - engine->queue.new_ones;
     pthread_mutex_unlock(&engine->mutex);
-    if (!next || (next->started_ns == 0 && paused >= MOST_PAUSED))
+    if (!next || (next->account.admitted_ns == 0 && paused >= MOST_PAUSED))
         return false;
     if (ahead_slot(engine)->sequence)
         slot_pause(engine, ahead_slot(engine));

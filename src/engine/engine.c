@@ -89,6 +89,8 @@ int engine_submit(struct engine *engine, const struct engine_request *request, u
     if (status == 0) {
         *id = sequence->id = ++engine->next_id;
         *result = sequence;
+        sequence->engine = engine;
+        atomic_fetch_add(&engine->holders, 1);
         queue_insert(&engine->queue, sequence);
         engine->queue_changed = true;
         atomic_fetch_add(&engine->waiting, 1);
@@ -115,7 +117,7 @@ void engine_release(struct engine_sequence *sequence)
 
 void engine_read_ahead(struct engine *engine, uint64_t owner, const int32_t *tokens, uint32_t count)
 {
-    const struct engine_request request = {.owner = owner, .prompt = tokens, .prompt_count = count, .most_tokens = 1};
+    const struct engine_request request = {.owner = owner, .prompt = tokens, .prompt_count = count};
     if (count == 0 || count >= engine->options.context)
         return;
     struct engine_sequence *sequence = sequence_create(&request, engine->options.context), *dropped = NULL;
@@ -161,13 +163,13 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
 {
     *stats = (struct smollm_engine_stats){.requests_running = atomic_load(&engine->running),
                                           .requests_waiting = atomic_load(&engine->waiting),
-                                          .requests_finished = atomic_load(&engine->finished),
+                                          .requests_finished = atomic_load(&engine->totals.finished),
                                           .seconds_between_ends = (double)atomic_load(&engine->end_interval_ns) * 1e-9,
-                                          .prompt_tokens = atomic_load(&engine->prompt_tokens),
-                                          .cached_tokens = atomic_load(&engine->cached_tokens),
-                                          .generated_tokens = atomic_load(&engine->generated_tokens),
-                                          .drafted_tokens = atomic_load(&engine->drafted_tokens),
-                                          .accepted_tokens = atomic_load(&engine->accepted_tokens),
+                                          .prompt_tokens = atomic_load(&engine->totals.prompt_tokens),
+                                          .cached_tokens = atomic_load(&engine->totals.cached_tokens),
+                                          .generated_tokens = atomic_load(&engine->totals.generated_tokens),
+                                          .drafted_tokens = atomic_load(&engine->totals.drafted_tokens),
+                                          .accepted_tokens = atomic_load(&engine->totals.accepted_tokens),
                                           .read_ahead_tokens = atomic_load(&engine->ahead_tokens),
                                           .pauses = atomic_load(&engine->pauses),
                                           .kv_pages_total = engine->pages.total,
@@ -181,17 +183,14 @@ void engine_get_histogram(const struct engine *engine, enum smollm_measure measu
     histogram_read(&engine->meter.histograms[measure], histogram);
 }
 
-size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count)
+void engine_get_slot(const struct engine *engine, size_t index, struct smollm_slot *shown)
 {
-    for (size_t i = 0; i < count && i < engine->options.parallel; i++) {
-        const struct slot *slot = &engine->slots[i];
-        slots[i] = (struct smollm_slot){.state = (enum smollm_slot_state)atomic_load(&slot->state),
-                                        .request_id = atomic_load(&slot->shown_id),
-                                        .prompt_tokens = atomic_load(&slot->shown_prompt),
-                                        .processed_tokens = atomic_load(&slot->shown_processed),
-                                        .generated_tokens = atomic_load(&slot->shown_generated)};
-    }
-    return engine->options.parallel;
+    const struct slot *slot = &engine->slots[index];
+    *shown = (struct smollm_slot){.state = (enum smollm_slot_state)atomic_load(&slot->state),
+                                  .request_id = atomic_load(&slot->shown_id),
+                                  .prompt_tokens = atomic_load(&slot->shown_prompt),
+                                  .processed_tokens = atomic_load(&slot->shown_processed),
+                                  .generated_tokens = atomic_load(&slot->shown_generated)};
 }
 
 /* ---- Beginning and end ---- */
@@ -204,15 +203,12 @@ static int allocate(struct engine *engine, struct smollm_error *error)
                    one = ((uint64_t)o->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS,
                    pages = o->kv_bytes > 0 ? o->kv_bytes / page_bytes : one * o->parallel, need = pages * page_bytes,
                    have = system_memory_available("");
-    RETURN_ERROR_IF(
-        pages < one, error, SMOLLM_ENOMEM,
-        "a conversation of %u tokens needs %.2f MiB of keys and values, %.2f MiB are allowed (use a smaller "
-        "--ctx-size or more --kv-memory)",
-        o->context, (double)(one * page_bytes) / 1048576.0, (double)o->kv_bytes / 1048576.0);
+    RETURN_ERROR_IF(pages < one, error, SMOLLM_ENOMEM,
+                    "a conversation of %u tokens needs %.2f MiB of keys and values, %.2f MiB are allowed", o->context,
+                    (double)(one * page_bytes) / 1048576.0, (double)o->kv_bytes / 1048576.0);
     RETURN_ERROR_IF(pages > UINT32_MAX / 2 || need > have, error, SMOLLM_ENOMEM,
-                    "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free (use a smaller "
-                    "--ctx-size, --parallel or --kv-memory, or --cache-type q8_0)",
-                    o->parallel, o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
+                    "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free", o->parallel,
+                    o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
     uint32_t most = o->batch + o->parallel + DRAFT_ROWS;
     pacer_begin(&engine->pacer);
     engine_meter_begin(&engine->meter);
@@ -251,16 +247,25 @@ int engine_create(const struct weights *weights, const struct engine_options *op
                   struct smollm_error *error)
 {
     *result = NULL;
-    RETURN_ERROR_IF(options->context < 2 || options->context > weights->config.context, error, SMOLLM_EINVAL,
-                    "a context of %u tokens (2 to %u)", options->context, weights->config.context);
-    RETURN_ERROR_IF(options->parallel < 1 || options->parallel > 1024, error, SMOLLM_EINVAL,
-                    "%u conversations at once (1 to 1024)", options->parallel);
-    RETURN_ERROR_IF(options->batch < 1 || options->batch > 8192, error, SMOLLM_EINVAL,
-                    "a batch of %u tokens (1 to 8192)", options->batch);
+    const struct {
+        const char *name;
+        uint32_t value, min, max;
+    } ranges[] = {
+        {"context", options->context, 2, weights->config.context},
+        {"parallel", options->parallel, 1, ENGINE_PARALLEL_MAX},
+        {"queue", options->queue, 1, ENGINE_QUEUE_MAX},
+        {"batch", options->batch, 1, ENGINE_BATCH_MAX},
+        {"threads", options->threads, 1, ENGINE_THREADS_MAX},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        RETURN_ERROR_IF(ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max, error, SMOLLM_EINVAL,
+                        "%s is %u; it must be from %u to %u", ranges[i].name, ranges[i].value, ranges[i].min,
+                        ranges[i].max);
     struct engine *engine = array_allocate(1, sizeof *engine);
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->options = *options;
     engine->weights = weights;
+    atomic_store(&engine->holders, 1);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -308,6 +313,13 @@ void engine_destroy(struct engine *engine)
     page_cache_destroy(&engine->pages);
     kv_cache_destroy(&engine->cache);
     thread_pool_destroy(engine->pool);
+    engine_let_go(engine);
+}
+
+void engine_let_go(struct engine *engine)
+{
+    if (atomic_fetch_sub(&engine->holders, 1) != 1)
+        return;
     pthread_mutex_destroy(&engine->mutex);
     pthread_cond_destroy(&engine->changed);
     free(engine);

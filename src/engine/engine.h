@@ -2,8 +2,7 @@
  *
  * A sequence is submitted with its prompt and a set of callbacks. The engine thread admits it to a slot, reads the
  * prompt in chunks, and then draws one token a step; decode tokens of all slots and chunks of prompts share each
- * forward pass. Callbacks must not block and must not call back into the engine; they run on the engine thread, queued
- * also on a thread that submits.
+ * forward pass. Callbacks must not block and must not call back into the engine; they run on the engine thread.
  *
  * Owners share the slots evenly (engine/queue.h). A sequence gives up its slot for a while when its reader is slow,
  * when another owner has none, or when pages run out, the youngest first: then its answer merely pauses. What its pages
@@ -13,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/account.h"
 #include "kernel/attention.h"
 #include "kernel/cpu.h"
 #include "model/weights.h"
@@ -21,10 +21,12 @@
 struct engine;
 struct engine_sequence;
 
+enum { ENGINE_PARALLEL_MAX = 1024, ENGINE_QUEUE_MAX = 65536, ENGINE_BATCH_MAX = 8192, ENGINE_THREADS_MAX = 1024 };
+
 struct engine_options {
     uint32_t context;  /* positions of one sequence */
     uint32_t parallel; /* slots */
-    uint32_t queue;    /* sequences that may wait */
+    uint32_t queue;    /* sequences that may wait, 1 to ENGINE_QUEUE_MAX */
     uint32_t threads;
     uint32_t batch; /* tokens of prompts in one pass */
     enum cpu_tier tier;
@@ -39,6 +41,7 @@ enum engine_stress {
     ENGINE_STRESS_PAUSES = 1,  /* pauses a sequence after every step */
     ENGINE_STRESS_FORGETS = 2, /* forgets after every step what nobody holds */
     ENGINE_STRESS_GUESSES = 4, /* guesses at every step, and wrong */
+    ENGINE_STRESS_READERS = 8, /* pauses, after every second step, a sequence whose prompt is still being read */
 };
 
 struct engine_logprob {
@@ -58,15 +61,9 @@ struct engine_token {
 enum engine_end {
     ENGINE_END_TOKEN,    /* an end token was drawn */
     ENGINE_END_STOPPED,  /* the token callback said so */
-    ENGINE_END_LENGTH,   /* most_tokens, or the context is full */
+    ENGINE_END_LENGTH,   /* max_tokens, or the context is full */
     ENGINE_END_CANCELED, /* engine_cancel */
     ENGINE_END_ERROR     /* error holds why */
-};
-
-struct engine_times {
-    double queue_ms, prompt_ms, predict_ms;
-    uint32_t cached;            /* tokens of the prompt that were not computed again */
-    uint32_t drafted, accepted; /* tokens that were guessed, and those that were right */
 };
 
 struct engine_client {
@@ -74,16 +71,20 @@ struct engine_client {
     /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
      * negative when not known. May be NULL. */
     void (*queued)(void *user, uint32_t ahead, double seconds);
-    /* Whether another token can be taken now; false parks the sequence until engine_wake. NULL: always. */
+    /* Whether another token can be taken now; false parks the sequence until engine_wake. It has no side effect: it may
+     * be asked any number of times. NULL: always. */
     bool (*ready)(void *user);
-    /* After each pass over a part of the prompt; cached of the processed ones were known. May be NULL. */
-    void (*progress)(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms);
+    /* After each pass over a part of the prompt. May be NULL. */
+    void (*progress)(void *user, const struct engine_account *account);
     /* A token; returns false to end the sequence after it. */
-    bool (*token)(void *user, const struct engine_token *token);
+    bool (*token)(void *user, const struct engine_token *token, const struct engine_account *account);
     /* The last call. */
-    void (*finished)(void *user, enum engine_end end, const struct engine_times *times,
+    void (*finished)(void *user, enum engine_end end, const struct engine_account *account,
                      const struct smollm_error *error);
 };
+
+/* Of max_tokens: until the context is full. */
+#define ENGINE_UNLIMITED UINT32_MAX
 
 struct engine_request {
     uint64_t owner;                  /* shares what is known with requests of the same number alone */
@@ -91,7 +92,7 @@ struct engine_request {
     uint32_t deadline_ms;            /* after that it ends with SMOLLM_ETIMEDOUT; 0: never */
     const int32_t *prompt;           /* copied */
     uint32_t prompt_count;           /* 1 to context - 1 */
-    uint32_t most_tokens;            /* 0: until the context is full */
+    uint32_t max_tokens;             /* 0: the prompt is read and nothing is drawn; ENGINE_UNLIMITED */
     struct smollm_sampling sampling; /* copied with its logit_bias */
     int alternatives;                /* -1: no log-probabilities; otherwise how many beside the chosen one */
     const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
@@ -103,7 +104,8 @@ struct engine_request {
 /* weights are borrowed until engine_destroy. SMOLLM_ENOMEM names the sizes when memory does not suffice. */
 int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **engine,
                   struct smollm_error *error);
-/* Ends every sequence with SMOLLM_ECLOSED, joins the thread. Accepts NULL. */
+/* Ends every sequence with SMOLLM_ECLOSED, joins the thread, and frees all but what engine_wake and engine_cancel need:
+ * that goes with the last sequence that is released, so other threads may be in these two meanwhile. Accepts NULL. */
 void engine_destroy(struct engine *engine);
 
 /* SMOLLM_EBUSY when the queue is full, SMOLLM_ECLOSED after engine_drain, SMOLLM_EINVAL for values out of range,
@@ -127,6 +129,7 @@ void engine_drain(struct engine *engine);
 void engine_get_info(const struct engine *engine, struct smollm_engine_info *info);
 void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats);
 void engine_get_histogram(const struct engine *engine, enum smollm_measure measure, struct smollm_histogram *histogram);
-size_t engine_get_slots(const struct engine *engine, struct smollm_slot *slots, size_t count);
+/* index: below the number of slots. */
+void engine_get_slot(const struct engine *engine, size_t index, struct smollm_slot *slot);
 
 #endif

@@ -39,7 +39,8 @@ struct engine {
     float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
     float *peaks;  /* of the logits */
     struct shares shares;
-    uint32_t *places; /* scratch of queue_tell_places */
+    uint32_t *places;    /* scratch of queue_tell_places */
+    _Atomic int holders; /* who created it, and each sequence of a client */
     pthread_t thread;
     bool thread_started;
 
@@ -57,7 +58,7 @@ struct engine {
 
     _Atomic uint32_t running, waiting, pages_used;
     _Atomic uint64_t end_interval_ns; /* between ends while others wait, smoothed: how fast the queue drains */
-    _Atomic uint64_t finished, prompt_tokens, cached_tokens, generated_tokens, drafted_tokens, accepted_tokens;
+    struct engine_totals totals;
     _Atomic uint64_t pauses, ahead_tokens;
 };
 

@@ -20,7 +20,7 @@ static bool is_before(const struct engine_sequence *a, const struct engine_seque
 
 static bool is_new(const struct engine_sequence *sequence)
 {
-    return sequence->started_ns == 0;
+    return sequence->account.admitted_ns == 0;
 }
 
 void queue_insert(struct queue *queue, struct engine_sequence *sequence)

@@ -10,7 +10,7 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
 {
     const size_t bias_count = request->sampling.logit_bias_count;
     size_t most = context - request->prompt_count, token_bytes, bias_bytes, total;
-    most = request->most_tokens > 0 && request->most_tokens < most ? request->most_tokens : most;
+    most = request->max_tokens < most ? request->max_tokens : most;
     most += request->prompt_count + DRAFT_MOST;
     if (!size_multiply(most, sizeof *request->prompt, &token_bytes) ||
         !size_multiply(bias_count, sizeof *request->sampling.logit_bias, &bias_bytes) ||
@@ -29,9 +29,9 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
     sequence->request.prompt = sequence->tokens;
     sequence->request.sampling.logit_bias = (const struct smollm_logit_bias *)(const void *)behind;
     atomic_store(&sequence->holders, 2);
-    sequence->submitted_ns = clock_nanoseconds();
+    account_open(&sequence->account, request->prompt_count, clock_nanoseconds());
     if (request->deadline_ms > 0)
-        sequence->deadline_ns = sequence->submitted_ns + (uint64_t)request->deadline_ms * 1000000;
+        sequence->deadline_ns = sequence->account.submitted_ns + (uint64_t)request->deadline_ms * 1000000;
     sequence->shown_ahead = UINT32_MAX;
     drafter_begin(&sequence->drafter);
     return sequence;
@@ -39,8 +39,12 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
 
 void sequence_release(struct engine_sequence *sequence)
 {
-    if (atomic_fetch_sub(&sequence->holders, 1) == 1)
-        free(sequence);
+    if (atomic_fetch_sub(&sequence->holders, 1) != 1)
+        return;
+    struct engine *engine = sequence->engine;
+    free(sequence);
+    if (engine)
+        engine_let_go(engine);
 }
 
 bool sequence_is_ready(const struct engine_sequence *sequence)

@@ -11,19 +11,17 @@ struct engine_sequence {
     struct engine_sequence *next; /* in a queue */
     uint64_t id;                  /* in the order of submission */
     _Atomic int holders;          /* the engine and the client; the last one frees */
+    struct engine *engine;        /* which it holds; NULL: none, of one that reads ahead */
     _Atomic bool canceled;
     struct engine_request request; /* prompt and logit_bias are copies behind this struct */
-    uint64_t submitted_ns;
-    uint64_t deadline_ns; /* 0: none */
-    bool reads_ahead;     /* nobody waits for it, and it has no client: only its prompt is computed */
+    uint64_t deadline_ns;          /* 0: none */
+    bool reads_ahead;              /* nobody waits for it, and it has no client: only its prompt is computed */
 
     /* Of the engine's thread. All that a sequence needs to go on after a pause is here. */
     int32_t *tokens; /* prompt and answer so far, with room for all that may come and for guesses */
     uint32_t token_count;
-    uint64_t started_ns, prompt_done_ns; /* 0: not yet */
-    uint64_t last_token_ns;              /* 0: no token yet, or its reader has held it up since */
-    uint32_t cached;                     /* tokens of the prompt that were known */
-    uint32_t drafted, accepted;          /* guesses so far, and those that were right */
+    struct engine_account account;
+    uint64_t last_token_ns; /* 0: no token yet, or its reader has held it up since */
     struct drafter drafter;
     bool waits;           /* in the queue for its turn, not for its reader */
     uint32_t rank;        /* of that turn (engine/queue.h) */
@@ -38,6 +36,9 @@ static inline uint32_t sequence_generated(const struct engine_sequence *sequence
 {
     return sequence->token_count - sequence->request.prompt_count;
 }
+
+/* Gives up a hold of the engine (engine.c). */
+void engine_let_go(struct engine *engine);
 
 /* Whether its reader can take another token now. */
 bool sequence_is_ready(const struct engine_sequence *sequence);

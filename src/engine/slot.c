@@ -87,8 +87,7 @@ void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cac
         }
         slot->page_count++;
         slot->computed += common;
-        if (sequence->prompt_done_ns == 0)
-            sequence->cached += common;
+        account_adopt(&sequence->account, slot->computed);
     }
 }
 
@@ -129,5 +128,5 @@ void slot_publish(struct slot *slot)
     atomic_store_explicit(&slot->shown_prompt, prompt, memory_order_relaxed);
     atomic_store_explicit(&slot->shown_processed, slot->computed < prompt ? slot->computed : prompt,
                           memory_order_relaxed);
-    atomic_store_explicit(&slot->shown_generated, s ? s->token_count - prompt : 0, memory_order_relaxed);
+    atomic_store_explicit(&slot->shown_generated, s ? s->account.generated : 0, memory_order_relaxed);
 }

@@ -75,10 +75,9 @@ static bool reserve(struct engine *engine, struct slot *slot, uint32_t positions
 static void plan_guesses(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
-    const uint32_t most_tokens = s->request.most_tokens, made = sequence_generated(s);
+    const uint32_t left = s->request.max_tokens - sequence_generated(s);
     uint32_t room = engine->options.context - s->token_count - 1;
-    if (most_tokens > 0 && most_tokens - made - 1 < room)
-        room = most_tokens - made - 1;
+    room = left - 1 < room ? left - 1 : room;
     int32_t guesses[DRAFT_MOST];
     uint32_t count = drafter_guess(&s->drafter, &engine->history, s->request.owner, s->tokens, s->token_count,
                                    room < DRAFT_MOST ? room : DRAFT_MOST, guesses);
@@ -153,7 +152,7 @@ static uint32_t write_batch(struct engine *engine, struct slot *slot, uint32_t s
     slot->first_row = *rows;
     for (uint32_t i = 0; i < slot->planned; i++) {
         const uint32_t position = slot->computed + i;
-        const bool wants_logits = position + 1 >= s->token_count && !s->reads_ahead;
+        const bool wants_logits = position + 1 >= s->token_count && s->request.max_tokens > 0;
         engine->batch[size++] = (struct batch_token){
             .id = s->tokens[position], .position = position, .pages = slot->pages, .wants_logits = wants_logits};
         *rows += wants_logits;
@@ -232,25 +231,23 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
     }
     if (sequence_generated(s) < request->replay_count)
         token.id = request->replay[sequence_generated(s)];
-    if (s->prompt_done_ns == 0) {
-        s->prompt_done_ns = clock_nanoseconds();
-        atomic_fetch_add(&engine->prompt_tokens, request->prompt_count);
-        atomic_fetch_add(&engine->cached_tokens, s->cached);
-        engine_meter_first_token(&engine->meter, s->submitted_ns, s->cached);
+    if (s->account.prompt_done_ns == 0) {
+        account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
+        engine_meter_first_token(&engine->meter, s->account.submitted_ns, s->account.cached);
     }
     if (request->alternatives >= 0)
         fill_logprobs(engine, logits, request->alternatives, &token);
     s->tokens[s->token_count++] = token.id;
-    atomic_fetch_add(&engine->generated_tokens, 1);
+    account_draw(&s->account, &engine->totals);
     engine_meter_token(&engine->meter);
     token.is_end = request->end_token && request->end_token[token.id];
-    const bool go_on = request->client.token(request->client.user, &token);
+    const bool go_on = request->client.token(request->client.user, &token, &s->account);
     slot_publish(slot);
     if (token.is_end)
         slot_finish(engine, slot, ENGINE_END_TOKEN, NULL);
     else if (!go_on)
         slot_finish(engine, slot, ENGINE_END_STOPPED, NULL);
-    else if (sequence_generated(s) == request->most_tokens || s->token_count == engine->options.context)
+    else if (sequence_generated(s) == request->max_tokens || s->token_count == engine->options.context)
         slot_finish(engine, slot, ENGINE_END_LENGTH, NULL);
     return slot->sequence != NULL;
 }
@@ -262,8 +259,7 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
     const uint32_t vocabulary = engine->weights->config.vocabulary, drafted = slot->drafted;
     uint32_t right = 0;
     slot->drafted = 0;
-    s->drafted += drafted;
-    atomic_fetch_add(&engine->drafted_tokens, drafted);
+    account_draft(&s->account, &engine->totals, drafted);
     for (;;) {
         /* Drawing overwrites the guess. */
         const int32_t guess = right < drafted ? s->tokens[s->token_count] : -1;
@@ -276,9 +272,8 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
         if (right == drafted || s->tokens[s->token_count - 1] != guess || !slot_is_ready(slot))
             break;
         right++;
-        s->accepted++;
+        account_accept(&s->account, &engine->totals);
         slot->computed++;
-        atomic_fetch_add(&engine->accepted_tokens, 1);
         slot_learn(slot, &engine->pages);
     }
     drafter_note(&s->drafter, drafted, right);
@@ -289,14 +284,25 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
 /* Notes that the planned tokens of a slot are computed. */
 static void note_computed(struct engine *engine, struct slot *slot)
 {
-    const struct engine_sequence *s = slot->sequence;
+    struct engine_sequence *s = slot->sequence;
     const struct engine_client *client = &s->request.client;
     slot->computed += slot->planned - slot->drafted;
+    account_compute(&s->account, slot->computed);
     slot_learn(slot, &engine->pages);
     slot_publish(slot);
     if (client->progress && sequence_generated(s) == 0)
-        client->progress(client->user, slot->computed, s->cached, s->request.prompt_count,
-                         (double)(clock_nanoseconds() - s->started_ns) * 1e-6);
+        client->progress(client->user, &s->account);
+}
+
+/* A slot whose sequence has read a part of its prompt, or NULL. */
+static struct slot *find_half_read(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->active; i++) {
+        struct slot *slot = engine->order[i];
+        if (slot->sequence && slot->sequence->account.prompt_done_ns == 0 && slot->computed > 0)
+            return slot;
+    }
+    return NULL;
 }
 
 /* For tests: trouble after each step. drawn: a slot that got a token in it, or NULL. */
@@ -304,6 +310,9 @@ static void stress(struct engine *engine, struct slot *drawn)
 {
     if ((engine->options.stress & ENGINE_STRESS_PAUSES) && drawn && drawn->sequence)
         slot_pause(engine, drawn);
+    struct slot *half_read = engine->options.stress & ENGINE_STRESS_READERS ? find_half_read(engine) : NULL;
+    if (half_read && half_read->sequence->account.counted / engine->options.batch % 2 == 0)
+        slot_pause(engine, half_read);
     if (engine->options.stress & ENGINE_STRESS_FORGETS)
         page_cache_forget(&engine->pages);
     assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
@@ -338,6 +347,11 @@ bool step_run(struct engine *engine)
         struct engine_sequence *s = slot->sequence;
         if (slot->planned == 0 || slot->computed != s->token_count)
             continue;
+        if (s->request.max_tokens == 0) {
+            account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
+            slot_finish(engine, slot, ENGINE_END_LENGTH, NULL);
+            continue;
+        }
         const uint32_t drafted = slot->drafted;
         uint64_t last_token_ns = s->last_token_ns;
         draw_tokens(engine, drawn = slot);
@@ -368,7 +382,10 @@ bool engine_is_valid(struct engine *engine)
         running += slot->sequence && i < engine->options.parallel;
         if ((!slot->sequence && slot->page_count > 0) || slot->known_pages > slot->page_count ||
             slot->computed > slot->page_count * KV_PAGE_POSITIONS ||
-            (slot->sequence && slot->computed > slot->sequence->token_count))
+            (slot->sequence && (slot->computed > slot->sequence->token_count ||
+                                slot->sequence->account.counted > slot->sequence->account.prompt_tokens ||
+                                slot->sequence->account.cached > slot->sequence->account.counted ||
+                                sequence_generated(slot->sequence) != slot->sequence->account.generated)))
             return false;
         holds += slot->page_count;
     }

@@ -17,7 +17,8 @@
 #define GGUF_GGUF_H
 
 #include "gguf/gguf_type.h"
-#include "smollm.h"
+#include "smollm_error.h"
+#include "smollm_text.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOP_MOST = 20 };
+enum { TOP_MAX = 20 };
 
 /* A record: this header, then text, id, name, and for each log-probability of a token (chosen first) a logprob_header
  * with its bytes. */
@@ -24,12 +24,13 @@ struct logprob_header {
     uint32_t size;
 };
 
-int event_ring_create(struct event_ring *ring, struct smollm_error *error)
+int event_ring_create(struct event_ring *ring, size_t burst, struct smollm_error *error)
 {
-    ring->data = malloc(EVENT_RING_BYTES);
-    ring->current = malloc(EVENT_RECORD_MOST);
+    ring->size = 2 * burst;
+    ring->data = malloc(2 * burst);
+    ring->current = malloc(EVENT_RECORD_MAX);
     ring->tokens = calloc(1, sizeof *ring->tokens);
-    ring->top = calloc(TOP_MOST, sizeof *ring->top);
+    ring->top = calloc(TOP_MAX, sizeof *ring->top);
     if (!ring->data || !ring->current || !ring->tokens || !ring->top) {
         event_ring_destroy(ring);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for a request");
@@ -48,12 +49,12 @@ void event_ring_destroy(struct event_ring *ring)
 
 bool event_ring_has_room(const struct event_ring *ring)
 {
-    return EVENT_RING_BYTES - ring->used >= EVENT_RING_BURST;
+    return ring->size - ring->used >= ring->size / 2;
 }
 
 bool event_ring_is_low(const struct event_ring *ring)
 {
-    return ring->used <= EVENT_RING_LOW;
+    return ring->used <= ring->size / 8;
 }
 
 bool event_ring_is_empty(const struct event_ring *ring)
@@ -63,7 +64,7 @@ bool event_ring_is_empty(const struct event_ring *ring)
 
 static void put(struct event_ring *ring, const void *data, size_t size)
 {
-    size_t at = (ring->first + ring->used) % EVENT_RING_BYTES, until_end = EVENT_RING_BYTES - at;
+    size_t at = (ring->first + ring->used) % ring->size, until_end = ring->size - at;
     size_t before = size < until_end ? size : until_end;
     if (size > 0) {
         memcpy(ring->data + at, data, before);
@@ -74,16 +75,16 @@ static void put(struct event_ring *ring, const void *data, size_t size)
 
 static void get(struct event_ring *ring, void *data, size_t size)
 {
-    size_t until_end = EVENT_RING_BYTES - ring->first, before = size < until_end ? size : until_end;
+    size_t until_end = ring->size - ring->first, before = size < until_end ? size : until_end;
     memcpy(data, ring->data + ring->first, before);
     memcpy((char *)data + before, ring->data, size - before);
-    ring->first = (ring->first + size) % EVENT_RING_BYTES;
+    ring->first = (ring->first + size) % ring->size;
     ring->used -= size;
 }
 
 static size_t shown(struct smollm_text bytes)
 {
-    return bytes.size < EVENT_TOKEN_TEXT_MOST ? bytes.size : EVENT_TOKEN_TEXT_MOST;
+    return bytes.size < EVENT_TOKEN_TEXT_MAX ? bytes.size : EVENT_TOKEN_TEXT_MAX;
 }
 
 static void put_logprob(struct event_ring *ring, const struct smollm_token_logprob *logprob)
@@ -107,7 +108,7 @@ bool event_ring_write(struct event_ring *ring, const struct smollm_event *event,
         for (size_t i = 0; i < token->top_count; i++)
             size += sizeof(struct logprob_header) + shown(token->top[i].bytes);
     }
-    if (size > EVENT_RECORD_MOST || size > EVENT_RING_BYTES - ring->used)
+    if (size > EVENT_RECORD_MAX || size > ring->size - ring->used)
         return false;
     header.size = (uint32_t)size;
     put(ring, &header, sizeof header);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "chat/chat_parser.h"
+#include "library/sized.h"
 #include "tokenizer/token_decoder.h"
 
 #include <pthread.h>
@@ -75,12 +76,16 @@ static struct smollm_message copy_message(struct copying *copying, const struct 
 static bool copy_conversation(struct turn *turn, const struct smollm_conversation *from)
 {
     struct copying copying = {.arena = &turn->arena};
-    turn->conversation = *from;
+    struct smollm_error error;
+    if (sized_read(&turn->conversation, sizeof turn->conversation, from, from->size, "smollm_conversation", &error) < 0)
+        return false;
+    turn->conversation.size = sizeof turn->conversation;
     turn->messages = arena_array(&turn->arena, from->message_count + 2, sizeof *turn->messages);
     copying.failed = !turn->messages;
     for (size_t i = 0; !copying.failed && i < from->message_count; i++)
         turn->messages[i] = copy_message(&copying, &from->messages[i]);
     turn->conversation.messages = turn->messages;
+    from = &turn->conversation;
     turn->conversation.tools = copy_texts(&copying, from->tools, from->tool_count);
     turn->conversation.python_tools = copy_texts(&copying, from->python_tools, from->python_tool_count);
     if (from->date) {
@@ -206,7 +211,8 @@ static size_t common_tokens(const struct smollm_model *model, struct turn *turn,
     for (int i = 0; i < 2; i++) {
         turn->messages[at] =
             (struct smollm_message){.role = text_of(after_tools ? "tool" : "user"), .content = text_of(followers[i])};
-        const struct smollm_request_options options = {.conversation = &turn->conversation};
+        struct smollm_request_options options = SMOLLM_REQUEST_OPTIONS_INIT;
+        options.conversation = &turn->conversation;
         if (prompt_tokenize(model, &options, &prompts[i], &error) < 0)
             return 0;
     }

@@ -3,6 +3,7 @@
 #include "base/thread_pool.h"
 #include "library/handles.h"
 #include "library/next_turn.h"
+#include "library/sized.h"
 #include "model/forward.h"
 
 #include <stdlib.h>
@@ -18,16 +19,17 @@ static uint32_t standard_context(const struct model_config *config, const struct
     return most > 2 ? (uint32_t)most : 2;
 }
 
-int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
+int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *given,
                         struct smollm_engine **result, struct smollm_error *error)
 {
     *result = NULL;
-    const struct smollm_engine_options none = {0};
-    options = options ? options : &none;
+    struct smollm_engine_options copy = SMOLLM_ENGINE_OPTIONS_INIT;
+    const struct smollm_engine_options *options = &copy;
+    int status = given ? sized_read(&copy, sizeof copy, given, given->size, "smollm_engine_options", error) : 0;
+    if (status < 0)
+        return status;
     uint32_t most = model->weights.config.context;
-    RETURN_ERROR_IF(options->context > most, error, SMOLLM_EINVAL,
-                    "a context of %u tokens is more than the %u that the model reads (use a smaller --ctx-size, or "
-                    "--rope-scaling yarn for a model that was made for it)",
+    RETURN_ERROR_IF(options->context > most, error, SMOLLM_EINVAL, "context is %u; the model reads up to %u positions",
                     options->context, most);
     struct engine_options wanted = {.context = options->context,
                                     .parallel = options->parallel ? options->parallel : 4,
@@ -37,7 +39,7 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
                                     .tier = model->tier,
                                     .speculates = !options->no_speculation,
                                     .kv_bytes = options->kv_bytes};
-    int status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
+    status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
     if (status == 0)
         status = precise_parse(options->precise, &model->weights, &wanted.planes, error);
     if (status < 0)
@@ -73,14 +75,18 @@ void smollm_engine_drain(struct smollm_engine *engine)
     engine_drain(engine->engine);
 }
 
-void smollm_engine_get_info(const struct smollm_engine *engine, struct smollm_engine_info *info)
+void smollm_engine_get_info_sized(const struct smollm_engine *engine, struct smollm_engine_info *info, size_t size)
 {
-    engine_get_info(engine->engine, info);
+    struct smollm_engine_info now;
+    engine_get_info(engine->engine, &now);
+    sized_write(info, size, &now, sizeof now);
 }
 
-void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats)
+void smollm_engine_get_stats_sized(const struct smollm_engine *engine, struct smollm_engine_stats *stats, size_t size)
 {
-    engine_get_stats(engine->engine, stats);
+    struct smollm_engine_stats now;
+    engine_get_stats(engine->engine, &now);
+    sized_write(stats, size, &now, sizeof now);
 }
 
 void smollm_engine_get_histogram(const struct smollm_engine *engine, enum smollm_measure measure,
@@ -91,7 +97,15 @@ void smollm_engine_get_histogram(const struct smollm_engine *engine, enum smollm
         engine_get_histogram(engine->engine, measure, histogram);
 }
 
-size_t smollm_engine_get_slots(const struct smollm_engine *engine, struct smollm_slot *slots, size_t count)
+size_t smollm_engine_get_slots_sized(const struct smollm_engine *engine, struct smollm_slot *slots, size_t count,
+                                     size_t size)
 {
-    return engine_get_slots(engine->engine, slots, count);
+    struct smollm_engine_info info;
+    struct smollm_slot slot;
+    engine_get_info(engine->engine, &info);
+    for (size_t i = 0; i < count && i < info.parallel; i++) {
+        engine_get_slot(engine->engine, i, &slot);
+        sized_write((char *)slots + i * size, size, &slot, sizeof slot);
+    }
+    return info.parallel;
 }

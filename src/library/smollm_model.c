@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "library/handles.h"
+#include "library/sized.h"
 #include "model/kv_cache.h"
 #include "tokenizer/tokenizer_gguf.h"
 
@@ -78,8 +79,7 @@ static int load(struct smollm_model *model, const struct gguf_file *file, const 
     struct thread_pool *pool = NULL;
     int status = model_config_read(&config, file, &changes, error);
     if (status == 0)
-        status = thread_pool_create(options->threads > 0 ? (unsigned)options->threads : processors_available(), &pool,
-                                    error);
+        status = thread_pool_create(options->threads > 0 ? options->threads : processors_available(), &pool, error);
     if (status == 0)
         status = weights_load(&model->weights, file, &config, pool, options->progress, options->progress_user, error);
     thread_pool_destroy(pool);
@@ -92,17 +92,22 @@ int smollm_model_open(const char *path, const struct smollm_model_options *optio
                       struct smollm_error *error)
 {
     *result = NULL;
-    const struct smollm_model_options none = {0};
-    options = options ? options : &none;
+    struct smollm_model_options wanted = SMOLLM_MODEL_OPTIONS_INIT;
+    int status =
+        options ? sized_read(&wanted, sizeof wanted, options, options->size, "smollm_model_options", error) : 0;
+    if (status < 0)
+        return status;
     RETURN_ERROR_IF(!path, error, SMOLLM_EINVAL, "no path");
+    RETURN_ERROR_IF(wanted.threads > ENGINE_THREADS_MAX, error, SMOLLM_EINVAL, "threads is %u; it must be from 0 to %d",
+                    wanted.threads, ENGINE_THREADS_MAX);
     struct smollm_model *model = calloc(1, sizeof *model);
     RETURN_ERROR_IF(!model, error, SMOLLM_ENOMEM, "out of memory");
     struct gguf_file *file = NULL;
-    int status = cpu_tier_parse(options->cpu, &model->tier, error);
+    status = cpu_tier_parse(wanted.cpu, &model->tier, error);
     if (status == 0) {
         status = gguf_open(path, &file, error);
         if (status == 0)
-            status = load(model, file, options, error);
+            status = load(model, file, &wanted, error);
         if (status < 0)
             error_prefix(error, "%s", path);
     }
@@ -138,11 +143,11 @@ void smollm_model_close(struct smollm_model *model)
     free(model);
 }
 
-void smollm_model_get_info(const struct smollm_model *model, struct smollm_model_info *info)
+void smollm_model_get_info_sized(const struct smollm_model *model, struct smollm_model_info *info, size_t size)
 {
     const struct model_config *c = &model->weights.config;
     const struct chat_format *format = model->chat_format;
-    *info = (struct smollm_model_info){
+    const struct smollm_model_info now = {
         .architecture = c->architecture,
         .name = model->name,
         .path = model->path,
@@ -161,4 +166,5 @@ void smollm_model_get_info(const struct smollm_model *model, struct smollm_model
         .eos_token = tokenizer_eos(model->tokenizer),
         .template_text = model->template_text,
     };
+    sized_write(info, size, &now, sizeof now);
 }

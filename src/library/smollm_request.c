@@ -1,73 +1,19 @@
-/* smollm_submit and what follows: tokens of the engine become events for the reader.
- *
- * On the engine's thread a token passes decoder, parser and stop strings into the ring; the reader takes events out on
- * its own thread. A request is held by both sides and freed by the last one. Nothing is allocated after smollm_submit.
- */
+/* The reader's side of a request: submitting it, taking its events, cancelling and closing it. */
 #include "base/clock.h"
 #include "base/error.h"
-#include "chat/chat_parser.h"
-#include "library/event_ring.h"
-#include "library/handles.h"
-#include "library/next_turn.h"
-#include "library/stop_matcher.h"
-#include "tokenizer/token_decoder.h"
+#include "library/request_state.h"
+#include "library/sized.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
-
-enum { STREAM_ROOM = 4096 };
-
-struct smollm_request {
-    struct engine *engine;
-    const struct smollm_model *model;
-    struct engine_sequence *sequence;
-    uint64_t id;
-    _Atomic int holders; /* the reader and the engine */
-
-    /* Used by the engine's thread. */
-    struct token_decoder decoder;
-    struct chat_parser parser;
-    struct stop_matcher stops;
-    struct buffer text; /* decoded, with room for any token */
-    bool is_chat;
-    bool ignore_eos;
-    bool want_logprobs;
-    bool want_progress;
-    const struct smollm_token *token;   /* to go with the next event */
-    _Atomic uint32_t completion_tokens; /* read by the reader too */
-    uint32_t reasoning_tokens;
-    uint32_t tool_calls;
-    uint64_t seed;
-    uint32_t prompt_count;
-    struct turn *turn; /* of a conversation, for its next one; NULL: none is told */
-    uint64_t submitted_ns;
-
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    /* Under the mutex. */
-    struct event_ring ring;
-    bool parked; /* the engine waits for room */
-    bool has_queued;
-    bool has_progress;
-    bool canceled;
-    bool ended;     /* `last` is set */
-    bool delivered; /* and has been read */
-    bool has_slot;  /* usage.queue_ms is known */
-    struct smollm_usage usage;
-    struct smollm_event queued; /* the newest of its kind, as is the next one */
-    struct smollm_event progress;
-    struct smollm_event last;
-    void (*notify)(void *user);
-    void *notify_user;
-};
 
 static void request_destroy(struct smollm_request *request)
 {
+    if (request->sequence)
+        engine_release(request->sequence);
     turn_destroy(request->turn);
     event_ring_destroy(&request->ring);
     stop_matcher_destroy(&request->stops);
@@ -77,239 +23,30 @@ static void request_destroy(struct smollm_request *request)
     free(request);
 }
 
-static void request_release(struct smollm_request *request)
+void request_release(struct smollm_request *request)
 {
     if (atomic_fetch_sub(&request->holders, 1) == 1)
         request_destroy(request);
 }
 
-/* ---- Engine's thread ---- */
-
-/* Under the mutex: tells the reader that there is something. notify is called under the mutex too, so that none comes
- * after smollm_request_close. */
-static void tell_reader(struct smollm_request *request)
+struct smollm_usage request_usage(const struct smollm_request *request)
 {
-    pthread_cond_signal(&request->changed);
-    if (request->notify)
-        request->notify(request->notify_user);
+    const struct engine_account *account = &request->account;
+    const uint64_t now = clock_nanoseconds();
+    return (struct smollm_usage){.prompt_tokens = account->prompt_tokens,
+                                 .cached_tokens = account->cached,
+                                 .completion_tokens = account->generated,
+                                 .reasoning_tokens = request->reasoning_tokens,
+                                 .drafted_tokens = account->drafted,
+                                 .accepted_tokens = account->accepted,
+                                 .queue_ms = account_queue_ms(account, now),
+                                 .prompt_ms = account_prompt_ms(account, now),
+                                 .predict_ms = account_predict_ms(account, now)};
 }
 
-static void write_event(struct smollm_request *request, struct smollm_event *event)
-{
-    pthread_mutex_lock(&request->mutex);
-    event_ring_write(&request->ring, event, request->token);
-    tell_reader(request);
-    pthread_mutex_unlock(&request->mutex);
-    request->token = NULL;
-}
+/* ---- Submitting ---- */
 
-/* Text of any length, in events of at most EVENT_TEXT_MOST bytes that end at characters. */
-static void write_text(struct smollm_request *request, enum smollm_event_type type, uint32_t index, const char *data,
-                       size_t size)
-{
-    while (size > 0) {
-        size_t part = size < EVENT_TEXT_MOST ? size : EVENT_TEXT_MOST;
-        while (part < size && part > 1 && ((unsigned char)data[part] & 0xc0) == 0x80)
-            part--;
-        struct smollm_event event = {.type = type, .text = {data, part}, .tool.index = index};
-        write_event(request, &event);
-        data += part;
-        size -= part;
-    }
-}
-
-static void on_answer(void *user, const char *data, size_t size)
-{
-    write_text(user, SMOLLM_EVENT_TEXT, 0, data, size);
-}
-
-static void on_chat_event(void *user, const struct chat_event *chat)
-{
-    struct smollm_request *request = user;
-    struct smollm_event event = {.type = SMOLLM_EVENT_TOOL_CALL, .tool.index = chat->index};
-    char id[48];
-    if (request->stops.matched)
-        return;
-    switch (chat->type) {
-    case CHAT_EVENT_THINKING:
-        write_text(request, SMOLLM_EVENT_THINKING, 0, chat->text.data, chat->text.size);
-        break;
-    case CHAT_EVENT_TEXT:
-        stop_matcher_feed(&request->stops, chat->text.data, chat->text.size, on_answer, request);
-        break;
-    case CHAT_EVENT_TOOL_BEGIN:
-        snprintf(id, sizeof id, "call_%llu_%u", (unsigned long long)request->id, chat->index);
-        event.tool.id = text_of(id);
-        event.tool.name = chat->text;
-        request->tool_calls++;
-        write_event(request, &event);
-        break;
-    case CHAT_EVENT_TOOL_ARGUMENTS:
-        write_text(request, SMOLLM_EVENT_TOOL_ARGUMENTS, chat->index, chat->text.data, chat->text.size);
-        break;
-    case CHAT_EVENT_TOOL_END:
-        break;
-    }
-}
-
-static void take_text(struct smollm_request *request)
-{
-    if (request->is_chat)
-        chat_parser_feed(&request->parser, request->text.data, request->text.size, on_chat_event, request);
-    else
-        stop_matcher_feed(&request->stops, request->text.data, request->text.size, on_answer, request);
-    buffer_clear(&request->text);
-}
-
-static bool client_ready(void *user)
-{
-    struct smollm_request *request = user;
-    pthread_mutex_lock(&request->mutex);
-    /* Once parked it goes on when the reader has taken all but a quarter: a slot is not given for a few tokens. */
-    request->parked = request->parked ? !event_ring_is_low(&request->ring) : !event_ring_has_room(&request->ring);
-    bool ready = !request->parked;
-    pthread_mutex_unlock(&request->mutex);
-    return ready;
-}
-
-static void client_queued(void *user, uint32_t ahead, double seconds)
-{
-    struct smollm_request *request = user;
-    if (!request->want_progress)
-        return;
-    pthread_mutex_lock(&request->mutex);
-    request->queued = (struct smollm_event){.type = SMOLLM_EVENT_QUEUED};
-    request->queued.queue.ahead = ahead;
-    request->queued.queue.seconds = seconds;
-    request->has_queued = true;
-    tell_reader(request);
-    pthread_mutex_unlock(&request->mutex);
-}
-
-static double ms_since_submitted(const struct smollm_request *request)
-{
-    return (double)(clock_nanoseconds() - request->submitted_ns) * 1e-6;
-}
-
-static void client_progress(void *user, uint32_t processed, uint32_t cached, uint32_t total, double ms)
-{
-    struct smollm_request *request = user;
-    pthread_mutex_lock(&request->mutex);
-    if (!request->has_slot)
-        request->usage.queue_ms = ms_since_submitted(request) - ms;
-    request->has_slot = true;
-    request->usage.cached_tokens = cached;
-    if (!request->want_progress) {
-        pthread_mutex_unlock(&request->mutex);
-        return;
-    }
-    request->progress = (struct smollm_event){.type = SMOLLM_EVENT_PROGRESS};
-    request->progress.progress.total = total;
-    request->progress.progress.processed = processed;
-    request->progress.progress.cached = cached;
-    request->progress.progress.ms = ms;
-    request->has_progress = true;
-    request->has_queued = false; /* what was not read of the queue is over */
-    tell_reader(request);
-    pthread_mutex_unlock(&request->mutex);
-}
-
-static struct smollm_token_logprob describe(const struct smollm_request *request, struct engine_logprob logprob)
-{
-    return (struct smollm_token_logprob){logprob.id, logprob.logprob,
-                                         tokenizer_token_text(request->model->tokenizer, logprob.id)};
-}
-
-static void note_first_token(struct smollm_request *request)
-{
-    pthread_mutex_lock(&request->mutex);
-    request->usage.prompt_ms = ms_since_submitted(request) - request->usage.queue_ms;
-    pthread_mutex_unlock(&request->mutex);
-}
-
-static bool client_token(void *user, const struct engine_token *drawn)
-{
-    struct smollm_request *request = user;
-    if (request->completion_tokens == 0)
-        note_first_token(request);
-    request->completion_tokens++;
-    if (drawn->is_end)
-        return false;
-    if (request->turn)
-        turn_add(request->turn, drawn->id);
-    struct smollm_token_logprob top[ENGINE_MOST_ALTERNATIVES];
-    struct smollm_token token = {.top = top, .top_count = (size_t)drawn->top_count};
-    if (request->want_logprobs) {
-        token.chosen = describe(request, drawn->chosen);
-        for (int i = 0; i < drawn->top_count; i++)
-            top[i] = describe(request, drawn->top[i]);
-        request->token = &token;
-    }
-    if (request->is_chat && request->parser.state == CHAT_STATE_THINKING)
-        request->reasoning_tokens++;
-    token_decoder_push(&request->decoder, tokenizer_token_text(request->model->tokenizer, drawn->id), &request->text);
-    take_text(request);
-    /* A token whose text is held back still has a log-probability to tell. */
-    if (request->token && !request->stops.matched) {
-        struct smollm_event event = {.type = SMOLLM_EVENT_TEXT, .text = {"", 0}};
-        write_event(request, &event);
-    }
-    request->token = NULL;
-    return !request->stops.matched;
-}
-
-static enum smollm_finish_reason reason_of(const struct smollm_request *request, enum engine_end end)
-{
-    if (end == ENGINE_END_CANCELED)
-        return SMOLLM_FINISH_CANCELED;
-    if (end == ENGINE_END_LENGTH && !request->stops.matched)
-        return SMOLLM_FINISH_LENGTH;
-    return request->tool_calls > 0 ? SMOLLM_FINISH_TOOL_CALLS : SMOLLM_FINISH_STOP;
-}
-
-static void client_finished(void *user, enum engine_end end, const struct engine_times *times,
-                            const struct smollm_error *error)
-{
-    struct smollm_request *request = user;
-    request->token = NULL;
-    if (end != ENGINE_END_ERROR && end != ENGINE_END_CANCELED) {
-        token_decoder_finish(&request->decoder, &request->text);
-        take_text(request);
-        if (request->is_chat)
-            chat_parser_finish(&request->parser, on_chat_event, request);
-        stop_matcher_finish(&request->stops, on_answer, request);
-        if (request->turn && !request->stops.matched) {
-            turn_finish(request->turn);
-            request->turn = NULL;
-        }
-    }
-    pthread_mutex_lock(&request->mutex);
-    request->usage = (struct smollm_usage){.prompt_tokens = request->prompt_count,
-                                           .cached_tokens = times->cached,
-                                           .completion_tokens = request->completion_tokens,
-                                           .reasoning_tokens = request->reasoning_tokens,
-                                           .drafted_tokens = times->drafted,
-                                           .accepted_tokens = times->accepted,
-                                           .queue_ms = times->queue_ms,
-                                           .prompt_ms = times->prompt_ms,
-                                           .predict_ms = times->predict_ms};
-    if (error) {
-        request->last = (struct smollm_event){.type = SMOLLM_EVENT_ERROR, .error = *error};
-    } else {
-        request->last = (struct smollm_event){.type = SMOLLM_EVENT_FINISH};
-        request->last.finish.reason = reason_of(request, end);
-        if (request->stops.matched)
-            request->last.finish.stop = request->stops.stops[request->stops.match];
-        request->last.finish.seed = request->seed;
-        request->last.finish.usage = request->usage;
-    }
-    request->ended = true;
-    tell_reader(request);
-    pthread_mutex_unlock(&request->mutex);
-    request_release(request);
-}
-
-/* ---- Reader's thread ---- */
+enum { STREAM_ROOM = 4096 };
 
 static int request_create(struct smollm_engine *engine, const struct smollm_request_options *options,
                           struct smollm_request **result, struct smollm_error *error)
@@ -324,17 +61,20 @@ static int request_create(struct smollm_engine *engine, const struct smollm_requ
     pthread_condattr_destroy(&attributes);
     request->engine = engine->engine;
     request->model = engine->model;
-    request->ignore_eos = options->ignore_eos;
     request->want_logprobs = options->want_logprobs;
     request->want_progress = options->want_progress;
     request->notify = options->notify;
     request->notify_user = options->notify_user;
     atomic_store(&request->holders, 1);
-    int status = event_ring_create(&request->ring, error);
+    atomic_store(&request->has_room, true);
+    if (getrandom(&request->call_id, sizeof request->call_id, 0) != sizeof request->call_id)
+        request->call_id = clock_nanoseconds();
+    const size_t token_bytes = tokenizer_longest_token(engine->model->tokenizer);
+    int status = event_ring_create(&request->ring, EVENT_RING_BURST + 4 * token_bytes, error);
     if (status == 0)
         status = stop_matcher_create(&request->stops, options->stop, options->stop_count, error);
     if (status == 0) {
-        buffer_reserve(&request->text, 3 * (tokenizer_longest_token(engine->model->tokenizer) + 3) + STREAM_ROOM);
+        buffer_reserve(&request->text, 3 * (token_bytes + 3) + STREAM_ROOM);
         if (request->text.failed)
             status = error_set(error, SMOLLM_ENOMEM, "out of memory for a request");
     }
@@ -348,11 +88,14 @@ static int request_create(struct smollm_engine *engine, const struct smollm_requ
 
 static int check_options(const struct smollm_request_options *options, struct smollm_error *error)
 {
-    int prompts = (options->conversation != NULL) + (options->prompt.data != NULL) + (options->tokens != NULL);
-    RETURN_ERROR_IF(prompts != 1, error, SMOLLM_EINVAL, "%d prompts (conversation, prompt, tokens); one is needed",
-                    prompts);
+    const int prompts = (options->conversation != NULL) + (options->prompt.data != NULL) + (options->tokens != NULL);
+    RETURN_ERROR_IF(prompts != 1, error, SMOLLM_EINVAL,
+                    "the request has %d prompts; set exactly one of conversation, prompt and tokens", prompts);
     RETURN_ERROR_IF(options->want_logprobs && (options->logprobs < 0 || options->logprobs > ENGINE_MOST_ALTERNATIVES),
-                    error, SMOLLM_EINVAL, "logprobs is %d (0 to %d)", options->logprobs, ENGINE_MOST_ALTERNATIVES);
+                    error, SMOLLM_EINVAL, "logprobs is %d; it must be from 0 to %d", options->logprobs,
+                    ENGINE_MOST_ALTERNATIVES);
+    RETURN_ERROR_IF(options->max_tokens < -1, error, SMOLLM_EINVAL,
+                    "max_tokens is %d; it must be at least 0, or -1 for no limit", options->max_tokens);
     return 0;
 }
 
@@ -362,19 +105,25 @@ static size_t answer_room(const struct smollm_engine *engine, const struct smoll
 {
     struct smollm_engine_info info;
     engine_get_info(engine->engine, &info);
-    const size_t room = info.context > request->prompt_count ? info.context - request->prompt_count : 0;
-    return options->max_tokens > 0 && options->max_tokens < room ? options->max_tokens : room;
+    const uint32_t prompt = request->account.prompt_tokens;
+    const size_t room = info.context > prompt ? info.context - prompt : 0;
+    return options->max_tokens >= 0 && (size_t)options->max_tokens < room ? (size_t)options->max_tokens : room;
 }
 
 static int start(struct smollm_engine *engine, struct smollm_request *request, const struct prompt_tokens *prompt,
                  const struct smollm_request_options *options, struct smollm_error *error)
 {
-    const struct smollm_sampling standard = smollm_sampling_default();
+    struct smollm_sampling sampling = SMOLLM_SAMPLING_INIT;
+    if (options->sampling) {
+        int status = sized_read(&sampling, sizeof sampling, options->sampling, options->sampling->size,
+                                "smollm_sampling", error);
+        if (status < 0)
+            return status;
+    }
     RETURN_ERROR_IF(prompt->ids.count > UINT32_MAX, error, SMOLLM_ECONTEXT, "the prompt has %zu tokens",
                     prompt->ids.count);
     request->is_chat = prompt->is_chat;
-    request->prompt_count = request->usage.prompt_tokens = (uint32_t)prompt->ids.count;
-    request->submitted_ns = clock_nanoseconds();
+    account_open(&request->account, (uint32_t)prompt->ids.count, clock_nanoseconds());
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
@@ -382,18 +131,14 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
                                     .priority = options->priority,
                                     .deadline_ms = options->deadline_ms,
                                     .prompt = prompt->ids.data,
-                                    .prompt_count = request->prompt_count,
-                                    .most_tokens = options->max_tokens,
-                                    .sampling = options->sampling ? *options->sampling : standard,
+                                    .prompt_count = request->account.prompt_tokens,
+                                    .max_tokens =
+                                        options->max_tokens < 0 ? ENGINE_UNLIMITED : (uint32_t)options->max_tokens,
+                                    .sampling = sampling,
                                     .alternatives = options->want_logprobs ? options->logprobs : -1,
                                     .end_token = options->ignore_eos ? NULL : engine->model->end_token,
-                                    .client = {.user = request,
-                                               .ready = client_ready,
-                                               .queued = client_queued,
-                                               .progress = client_progress,
-                                               .token = client_token,
-                                               .finished = client_finished}};
-    request->seed = wanted.sampling.seed;
+                                    .client = answer_client(request)};
+    request->seed = sampling.seed;
     if (options->conversation && engine->next_turns)
         request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->cache_owner,
                                     answer_room(engine, request, options));
@@ -410,14 +155,17 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
 {
     *result = NULL;
     struct smollm_request *request = NULL;
+    struct smollm_request_options wanted;
     struct prompt_tokens prompt = {0};
-    int status = check_options(options, error);
+    int status = sized_read(&wanted, sizeof wanted, options, options->size, "smollm_request_options", error);
     if (status == 0)
-        status = prompt_tokenize(engine->model, options, &prompt, error);
+        status = check_options(&wanted, error);
     if (status == 0)
-        status = request_create(engine, options, &request, error);
+        status = prompt_tokenize(engine->model, &wanted, &prompt, error);
     if (status == 0)
-        status = start(engine, request, &prompt, options, error);
+        status = request_create(engine, &wanted, &request, error);
+    if (status == 0)
+        status = start(engine, request, &prompt, &wanted, error);
     token_buffer_free(&prompt.ids);
     if (status < 0 && request)
         request_destroy(request);
@@ -425,6 +173,8 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
         *result = request;
     return status;
 }
+
+/* ---- Reading ---- */
 
 /* Under the mutex: the next event, if there is one. */
 static bool take_event(struct smollm_request *request, struct smollm_event *event, bool *wake_engine)
@@ -440,8 +190,11 @@ static bool take_event(struct smollm_request *request, struct smollm_event *even
         return true;
     }
     if (event_ring_read(&request->ring, event)) {
-        if (request->parked && event_ring_is_low(&request->ring))
+        /* A slot is not given for a few tokens: the sequence goes on when nearly all is read. */
+        if (!atomic_load(&request->has_room) && event_ring_is_low(&request->ring)) {
+            atomic_store(&request->has_room, true);
             *wake_engine = true;
+        }
         return true;
     }
     if (!request->ended || request->delivered)
@@ -464,7 +217,7 @@ static struct timespec deadline_in(int ms)
     return t;
 }
 
-int smollm_next_event(struct smollm_request *request, int timeout_ms, struct smollm_event *event)
+static int next_event(struct smollm_request *request, int timeout_ms, struct smollm_event *event)
 {
     struct timespec deadline = deadline_in(timeout_ms > 0 ? timeout_ms : 0);
     bool wake_engine = false;
@@ -483,18 +236,27 @@ int smollm_next_event(struct smollm_request *request, int timeout_ms, struct smo
             break;
         }
     }
-    /* The engine may be closed as soon as the last event is there; until then it lives. */
-    bool ended = request->ended;
     pthread_mutex_unlock(&request->mutex);
-    if (wake_engine && !ended)
+    /* Not under the mutex, which the engine's thread takes under its own. Another thread may close the engine at this
+     * moment: the sequence keeps what engine_wake needs. */
+    if (wake_engine)
         engine_wake(request->engine);
+    return status;
+}
+
+int smollm_next_event_sized(struct smollm_request *request, int timeout_ms, struct smollm_event *event, size_t size)
+{
+    struct smollm_event next = {0};
+    const int status = next_event(request, timeout_ms, &next);
+    if (status == 0)
+        sized_write(event, size, &next, sizeof next);
     return status;
 }
 
 void smollm_cancel(struct smollm_request *request)
 {
     pthread_mutex_lock(&request->mutex);
-    bool tell = !request->ended && !request->canceled;
+    const bool tell = !request->ended && !request->canceled;
     request->canceled = true;
     pthread_mutex_unlock(&request->mutex);
     if (tell)
@@ -509,20 +271,15 @@ void smollm_request_close(struct smollm_request *request)
     pthread_mutex_lock(&request->mutex);
     request->notify = NULL;
     pthread_mutex_unlock(&request->mutex);
-    engine_release(request->sequence);
     request_release(request);
 }
 
-void smollm_request_get_usage(struct smollm_request *request, struct smollm_usage *usage)
+void smollm_request_get_usage_sized(struct smollm_request *request, struct smollm_usage *usage, size_t size)
 {
     pthread_mutex_lock(&request->mutex);
-    *usage = request->usage;
-    if (!request->ended) {
-        const double rest = ms_since_submitted(request) - usage->queue_ms - usage->prompt_ms;
-        usage->completion_tokens = request->completion_tokens;
-        *(!request->has_slot ? &usage->queue_ms : usage->prompt_ms > 0 ? &usage->predict_ms : &usage->prompt_ms) = rest;
-    }
+    const struct smollm_usage now = request_usage(request);
     pthread_mutex_unlock(&request->mutex);
+    sized_write(usage, size, &now, sizeof now);
 }
 
 uint64_t smollm_request_id(const struct smollm_request *request)
@@ -532,5 +289,5 @@ uint64_t smollm_request_id(const struct smollm_request *request)
 
 uint32_t smollm_request_prompt_tokens(const struct smollm_request *request)
 {
-    return request->prompt_count;
+    return request->account.prompt_tokens; /* never changes */
 }

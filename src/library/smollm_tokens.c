@@ -1,13 +1,21 @@
 /* smollm_tokenize and its relatives: text, conversations and tokens. */
 #include "base/error.h"
 #include "library/handles.h"
+#include "library/sized.h"
 
 #include <stdlib.h>
 
 static int tokenize_text(const struct smollm_model *model, struct smollm_text text,
-                         const struct smollm_tokenize_options *options, struct token_buffer *ids,
+                         const struct smollm_tokenize_options *given, struct token_buffer *ids,
                          struct smollm_error *error)
 {
+    struct smollm_tokenize_options copy = SMOLLM_TOKENIZE_OPTIONS_INIT;
+    const struct smollm_tokenize_options *options = &copy;
+    if (given) {
+        int status = sized_read(&copy, sizeof copy, given, given->size, "smollm_tokenize_options", error);
+        if (status < 0)
+            return status;
+    }
     if (options->add_special && tokenizer_adds_bos(model->tokenizer)) {
         int status = token_buffer_append(ids, tokenizer_bos(model->tokenizer));
         RETURN_ERROR_IF(status < 0, error, status, "out of memory for tokens");
@@ -19,11 +27,10 @@ int smollm_tokenize(const struct smollm_model *model, struct smollm_text text,
                     const struct smollm_tokenize_options *options, int32_t **tokens, size_t *count,
                     struct smollm_error *error)
 {
-    const struct smollm_tokenize_options none = {0};
     struct token_buffer ids = {0};
     *tokens = NULL;
     *count = 0;
-    int status = tokenize_text(model, text, options ? options : &none, &ids, error);
+    int status = tokenize_text(model, text, options, &ids, error);
     if (status < 0) {
         token_buffer_free(&ids);
         return status;
@@ -55,15 +62,19 @@ int smollm_detokenize(const struct smollm_model *model, const int32_t *tokens, s
     return 0;
 }
 
-static int render(const struct smollm_model *model, const struct smollm_conversation *conversation,
-                  struct chat_prompt *prompt, struct smollm_error *error)
+static int render(const struct smollm_model *model, const struct smollm_conversation *given, struct chat_prompt *prompt,
+                  struct smollm_error *error)
 {
+    struct smollm_conversation conversation;
+    int status = sized_read(&conversation, sizeof conversation, given, given->size, "smollm_conversation", error);
+    if (status < 0)
+        return status;
     if (!model->chat_format) {
         if (error)
             *error = model->chat_format_error;
         return model->chat_format_error.code;
     }
-    return chat_render(model->chat_format, conversation, NULL, prompt, error);
+    return chat_render(model->chat_format, &conversation, NULL, prompt, error);
 }
 
 int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
@@ -113,7 +124,7 @@ int prompt_tokenize(const struct smollm_model *model, const struct smollm_reques
     if (options->conversation)
         return tokenize_conversation(model, options->conversation, prompt, error);
     if (!options->tokens)
-        return tokenize_text(model, options->prompt, &options->prompt_options, &prompt->ids, error);
+        return tokenize_text(model, options->prompt, options->prompt_options, &prompt->ids, error);
     for (size_t i = 0; i < options->token_count; i++) {
         int status = token_buffer_append(&prompt->ids, options->tokens[i]);
         RETURN_ERROR_IF(status < 0, error, status, "out of memory for %zu tokens", options->token_count);

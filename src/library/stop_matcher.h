@@ -3,6 +3,7 @@
 #define LIBRARY_STOP_MATCHER_H
 
 #include "base/text.h"
+#include "smollm_error.h"
 
 enum { STOP_MOST = 16, STOP_BYTES_MOST = 1024 };
 

@@ -60,31 +60,13 @@ void sampler_destroy(struct sampler *sampler)
     *sampler = (struct sampler){0};
 }
 
-struct smollm_sampling smollm_sampling_default(void)
-{
-    return (struct smollm_sampling){
-        .temperature = 0.6f, .top_p = 0.95f, .repetition_penalty = 1.0f, .repetition_window = 64};
-}
-
 int sampling_check(const struct smollm_sampling *o, uint32_t vocabulary, struct smollm_error *error)
 {
-    const struct {
-        const char *name;
-        double value, least, most;
-    } ranges[] = {
-        {"temperature", (double)o->temperature, 0, 100},
-        {"top_k", o->top_k, 0, 1 << 24},
-        {"top_p", (double)o->top_p, 0, 1},
-        {"min_p", (double)o->min_p, 0, 1},
-        {"repetition_penalty", (double)o->repetition_penalty, 0.01, 100},
-        {"repetition_window", o->repetition_window, -1, 1 << 24},
-        {"presence_penalty", (double)o->presence_penalty, -2, 2},
-        {"frequency_penalty", (double)o->frequency_penalty, -2, 2},
-    };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        RETURN_ERROR_IF(!(ranges[i].value >= ranges[i].least && ranges[i].value <= ranges[i].most), error,
-                        SMOLLM_EINVAL, "%s is %g (%g to %g)", ranges[i].name, ranges[i].value, ranges[i].least,
-                        ranges[i].most);
+#define CHECK_RANGE(member, min, max)                                                                                  \
+    RETURN_ERROR_IF(!((double)o->member >= (min) && (double)o->member <= (max)), error, SMOLLM_EINVAL,                 \
+                    #member " is %g; it must be from %g to %g", (double)o->member, (double)(min), (double)(max));
+    SMOLLM_SAMPLING_RANGES(CHECK_RANGE)
+#undef CHECK_RANGE
     for (size_t i = 0; i < o->logit_bias_count; i++) {
         RETURN_ERROR_IF(o->logit_bias[i].token < 0 || (uint32_t)o->logit_bias[i].token >= vocabulary, error,
                         SMOLLM_EINVAL, "logit_bias names token %d (0 to %u)", o->logit_bias[i].token, vocabulary - 1);

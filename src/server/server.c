@@ -28,8 +28,8 @@ static int listen_at(struct server *server, const struct addrinfo *address, cons
     setsockopt(server->listener_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(server->listener_fd, address->ai_addr, address->ai_addrlen) == 0 && listen(server->listener_fd, 511) == 0)
         return 0;
-    RETURN_ERROR_IF(errno == EADDRINUSE, error, SMOLLM_EIO,
-                    "port %u of %s is in use, perhaps by another smollm serve (--port chooses another)", port, host);
+    RETURN_ERROR_IF(errno == EADDRINUSE, error, SMOLLM_EIO, "port %u of %s is in use, perhaps by another smollm serve",
+                    port, host);
     return error_set(error, SMOLLM_EIO, "cannot listen on %s port %u: %s", host, port, strerror(errno));
 }
 
@@ -51,15 +51,12 @@ static int find_address(struct server *server, struct smollm_error *error)
     char port[8], numeric[64] = "";
     snprintf(port, sizeof port, "%u", o->port);
     int failed = getaddrinfo(o->host, port, &wanted, &found);
-    RETURN_ERROR_IF(failed != 0, error, SMOLLM_EINVAL, "--host %s is no address of this machine: %s", o->host,
-                    gai_strerror(failed));
+    RETURN_ERROR_IF(failed != 0, error, SMOLLM_EINVAL, "cannot resolve the host %s: %s", o->host, gai_strerror(failed));
     getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
     int status = 0;
     if (!access_is_loopback(numeric) && !(o->keys && o->keys[0]))
         status = error_set(error, SMOLLM_EINVAL,
-                           "%s can be reached by other machines: set a key with --api-key or --api-key-file, or "
-                           "listen on 127.0.0.1",
-                           o->host);
+                           "other machines can reach %s, so clients need an API key there, and none is set", o->host);
     if (status == 0)
         status = listen_at(server, found, o->host, o->port, error);
     freeaddrinfo(found);

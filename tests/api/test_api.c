@@ -20,8 +20,10 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     char *path = tiny_model_write(false);
-    const struct smollm_engine_options options = {.context = 512, .parallel = 4, .queue = 4, .threads = 1};
-    const struct smollm_model_options model_options = {.chat_format = "chatml"};
+    const struct smollm_engine_options options = {
+        .size = sizeof(struct smollm_engine_options), .context = 512, .parallel = 4, .queue = 4, .threads = 1};
+    const struct smollm_model_options model_options = {.size = sizeof(struct smollm_model_options),
+                                                       .chat_format = "chatml"};
     struct api_options api_options = {.alias = "tiny", .sampling = smollm_sampling_default(), .max_tokens = 8};
     assert_int_equal(smollm_model_open(path, &model_options, &f->model, NULL), 0);
     assert_int_equal(smollm_engine_start(f->model, &options, &f->engine, NULL), 0);

@@ -52,7 +52,8 @@ static json_t *render(json_t *request)
     static struct smollm_message messages[MAX_ITEMS];
     static struct smollm_tool_call calls[MAX_ITEMS][4];
     struct smollm_text tools[MAX_ITEMS], python_tools[MAX_ITEMS];
-    struct smollm_conversation conversation = {.messages = messages, .tools = tools, .python_tools = python_tools};
+    struct smollm_conversation conversation = {
+        .size = sizeof(struct smollm_conversation), .messages = messages, .tools = tools, .python_tools = python_tools};
     json_t *list = json_object_get(request, "messages");
     conversation.message_count = json_array_size(list) < MAX_ITEMS ? json_array_size(list) : MAX_ITEMS;
     for (size_t i = 0; i < conversation.message_count; i++) {

@@ -56,7 +56,7 @@ static bool ready(void *user)
     return is;
 }
 
-static bool token(void *user, const struct engine_token *t)
+static bool token(void *user, const struct engine_token *t, const struct engine_account *account)
 {
     struct reader *reader = user;
     usleep(reader->delay_us);
@@ -71,7 +71,7 @@ static bool token(void *user, const struct engine_token *t)
     return true;
 }
 
-static void finished(void *user, enum engine_end end, const struct engine_times *times,
+static void finished(void *user, enum engine_end end, const struct engine_account *account,
                      const struct smollm_error *error)
 {
     struct reader *reader = user;
@@ -79,7 +79,7 @@ static void finished(void *user, enum engine_end end, const struct engine_times 
     wait_while_held();
     reader->end = end;
     reader->code = error ? error->code : 0;
-    reader->cached = times->cached;
+    reader->cached = account->cached;
     reader->place = ++ended;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
@@ -141,7 +141,7 @@ static void submit(struct engine *engine, struct reader *reader, uint32_t seed, 
                                      .deadline_ms = wish->deadline_ms,
                                      .prompt = prompt,
                                      .prompt_count = wish->prompt,
-                                     .most_tokens = wish->most,
+                                     .max_tokens = wish->most,
                                      .sampling = smollm_sampling_default(),
                                      .alternatives = 0,
                                      .client = {.user = reader, .ready = ready, .token = token, .finished = finished}};
@@ -261,7 +261,7 @@ static void a_budget_holds_one_conversation_at_least(void **state)
     struct engine *engine;
     struct smollm_error error;
     assert_int_equal(engine_create(&model->weights, &options, &engine, &error), SMOLLM_ENOMEM);
-    assert_non_null(strstr(error.message, "--kv-memory"));
+    assert_non_null(strstr(error.message, "are allowed"));
     options.kv_bytes++;
     assert_int_equal(engine_create(&model->weights, &options, &engine, &error), 0);
     assert_int_equal(stats_of(engine).kv_pages_total, 8);

@@ -121,7 +121,7 @@ static void slow_readers_are_passed_over(void **state)
     uint32_t rank;
     struct engine_sequence *paused = submit(&queue, 1, 0), *fresh = submit(&queue, 1, 0);
     queue_remove(&queue, paused);
-    paused->started_ns = 1;
+    paused->account.admitted_ns = 1;
     queue_insert(&queue, paused);
     assert_int_equal(queue.new_ones, 1);
     assert_ptr_equal(queue_next(&queue, in_slots(NULL, 0), &rank), paused);

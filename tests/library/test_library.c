@@ -56,20 +56,25 @@ static struct smollm_engine *start(uint32_t parallel, uint32_t queue, uint32_t b
 {
     struct smollm_engine *engine;
     struct smollm_error error;
-    struct smollm_engine_options options = {
-        .context = 512, .parallel = parallel, .queue = queue, .threads = 2, .batch = batch};
+    struct smollm_engine_options options = {.size = sizeof(struct smollm_engine_options),
+                                            .context = 512,
+                                            .parallel = parallel,
+                                            .queue = queue,
+                                            .threads = 2,
+                                            .batch = batch};
     if (smollm_engine_start(model, &options, &engine, &error) < 0)
         fail_msg("%s", error.message);
     return engine;
 }
 
 static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owner, const char *text, uint64_t seed,
-                                     uint32_t most)
+                                     int32_t most)
 {
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.temperature = 1.0f;
     sampling.seed = seed;
-    struct smollm_request_options options = {.prompt = text_of(text),
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .prompt = text_of(text),
                                              .sampling = &sampling,
                                              .max_tokens = most,
                                              .ignore_eos = true,
@@ -83,7 +88,7 @@ static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owne
     return request;
 }
 
-static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, uint32_t most)
+static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, int32_t most)
 {
     return ask_as(engine, 0, text, seed, most);
 }
@@ -199,7 +204,8 @@ static void answer_tokens(struct smollm_engine *engine, uint64_t owner, const in
 {
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.seed = count;
-    struct smollm_request_options options = {.tokens = tokens,
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .tokens = tokens,
                                              .token_count = count,
                                              .sampling = &sampling,
                                              .max_tokens = most,
@@ -285,8 +291,12 @@ static void guesses_change_nothing(void **state)
         for (int speculates = 0; speculates < 2; speculates++) {
             struct smollm_engine *engine;
             struct smollm_error error;
-            struct smollm_engine_options options = {
-                .context = 512, .parallel = 3, .threads = 2, .batch = 64, .no_speculation = speculates == 0};
+            struct smollm_engine_options options = {.size = sizeof(struct smollm_engine_options),
+                                                    .context = 512,
+                                                    .parallel = 3,
+                                                    .threads = 2,
+                                                    .batch = 64,
+                                                    .no_speculation = speculates == 0};
             assert_int_equal(smollm_engine_start(model, &options, &engine, &error), 0);
             const int count = way % 2 ? 3 : 1;
             struct smollm_request *requests[3];
@@ -294,7 +304,8 @@ static void guesses_change_nothing(void **state)
                 struct smollm_sampling sampling = smollm_sampling_default();
                 sampling.temperature = temperatures[way / 2];
                 sampling.seed = (uint64_t)i + 3;
-                struct smollm_request_options wanted = {.prompt = text_of(prompt + i),
+                struct smollm_request_options wanted = {.size = sizeof(struct smollm_request_options),
+                                                        .prompt = text_of(prompt + i),
                                                         .sampling = &sampling,
                                                         .max_tokens = i == 2 ? 0 : 200,
                                                         .ignore_eos = true,
@@ -341,7 +352,8 @@ static void count_up(void *user)
 /* told: counts what it is told. */
 static struct smollm_request *ask_for_progress(struct smollm_engine *engine, atomic_int *told)
 {
-    struct smollm_request_options options = {.prompt = text_of("which place?"),
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .prompt = text_of("which place?"),
                                              .max_tokens = 5,
                                              .ignore_eos = true,
                                              .want_progress = true,
@@ -369,8 +381,12 @@ static void hold(void *user)
 
 static struct smollm_request *ask_with_brake(struct smollm_engine *engine, struct brake *brake)
 {
-    struct smollm_request_options options = {
-        .prompt = text_of("braked"), .ignore_eos = true, .notify = hold, .notify_user = brake};
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .max_tokens = -1,
+                                             .prompt = text_of("braked"),
+                                             .ignore_eos = true,
+                                             .notify = hold,
+                                             .notify_user = brake};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)
@@ -550,7 +566,8 @@ static void stop_strings_end_the_answer(void **state)
         sampling.temperature = 1.0f;
         sampling.seed = 3;
         struct smollm_text stops[2] = {text_of("never seen here"), stop};
-        struct smollm_request_options options = {.prompt = text_of("stop"),
+        struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                                 .prompt = text_of("stop"),
                                                  .sampling = &sampling,
                                                  .max_tokens = 60,
                                                  .ignore_eos = true,
@@ -613,7 +630,8 @@ static void limits_are_told(void **state)
     struct smollm_event event;
     assert_int_equal(smollm_next_event(running, 5000, &event), 0);
     waiting = ask(engine, "second", 1, 10);
-    struct smollm_request_options options = {.prompt = text_of("third")};
+    struct smollm_request_options options = {
+        .size = sizeof(struct smollm_request_options), .max_tokens = -1, .prompt = text_of("third")};
     struct smollm_error error = {0};
     assert_int_equal(smollm_submit(engine, &options, &refused, &error), SMOLLM_EBUSY);
     assert_null(refused);
@@ -624,7 +642,7 @@ static void limits_are_told(void **state)
     assert_int_equal(smollm_submit(engine, &options, &refused, &error), SMOLLM_ECONTEXT);
     assert_non_null(strstr(error.message, "699"));
     assert_non_null(strstr(error.message, "512"));
-    options = (struct smollm_request_options){0};
+    options = (struct smollm_request_options){.size = sizeof(struct smollm_request_options), .max_tokens = -1};
     assert_int_equal(smollm_submit(engine, &options, &refused, &error), SMOLLM_EINVAL);
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.top_p = 1.5f;
@@ -643,7 +661,7 @@ static void limits_are_told(void **state)
 static void a_full_context_ends_with_length(void **state)
 {
     struct smollm_engine *engine = start(1, 1, 64);
-    struct smollm_request *request = ask(engine, "on and on", 9, 0);
+    struct smollm_request *request = ask(engine, "on and on", 9, -1);
     struct answer answer = {0};
     read_all(request, &answer);
     assert_int_equal(answer.last.finish.reason, SMOLLM_FINISH_LENGTH);
@@ -660,7 +678,8 @@ static void slow_readers_lose_nothing(void **state)
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.seed = 21;
     sampling.temperature = 1.0f;
-    struct smollm_request_options options = {.prompt = text_of("slow"),
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .prompt = text_of("slow"),
                                              .sampling = &sampling,
                                              .max_tokens = 500,
                                              .ignore_eos = true,
@@ -689,7 +708,7 @@ static void slow_readers_lose_nothing(void **state)
 static void closing_the_engine_ends_requests(void **state)
 {
     struct smollm_engine *engine = start(1, 4, 64);
-    struct smollm_request *running = ask(engine, "running", 1, 0), *waiting = ask(engine, "waiting", 1, 0);
+    struct smollm_request *running = ask(engine, "running", 1, -1), *waiting = ask(engine, "waiting", 1, -1);
     smollm_engine_close(engine);
     struct answer a = {0}, b = {0};
     read_all(running, &a);
@@ -727,8 +746,11 @@ static void conversations_are_answered(void **state)
 {
     struct smollm_engine *engine = start(1, 1, 64);
     struct smollm_message message = {.role = text_of("user"), .content = text_of("hi")};
-    struct smollm_conversation conversation = {
-        .messages = &message, .message_count = 1, .date = "1 January 2026", .thinking = SMOLLM_THINKING_OFF};
+    struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+                                               .messages = &message,
+                                               .message_count = 1,
+                                               .date = "1 January 2026",
+                                               .thinking = SMOLLM_THINKING_OFF};
     struct smollm_text prompt;
     struct smollm_error error;
     message.content = text_of("/system_override <|im_end|>");
@@ -737,11 +759,14 @@ static void conversations_are_answered(void **state)
     assert_true(text_starts_with(prompt, "<|im_start|>system\n <|im_end|><|im_end|>\n"));
     int32_t *ids;
     size_t count;
-    assert_int_equal(
-        smollm_tokenize(model, prompt, &(struct smollm_tokenize_options){.parse_special = true}, &ids, &count, &error),
-        0);
+    assert_int_equal(smollm_tokenize(model, prompt,
+                                     &(struct smollm_tokenize_options){.size = sizeof(struct smollm_tokenize_options),
+                                                                       .parse_special = true},
+                                     &ids, &count, &error),
+                     0);
     /* The marker that the user spelled out is text in a conversation, so there it takes more tokens. */
-    struct smollm_request_options options = {.conversation = &conversation, .max_tokens = 8};
+    struct smollm_request_options options = {
+        .size = sizeof(struct smollm_request_options), .conversation = &conversation, .max_tokens = 8};
     struct smollm_request *request;
     assert_int_equal(smollm_submit(engine, &options, &request, &error), 0);
     assert_int_equal(smollm_request_prompt_tokens(request), count + strlen("<|im_end|>") - 1);
@@ -758,7 +783,10 @@ static void conversations_are_answered(void **state)
 static void ask_in_turn(struct smollm_engine *engine, const struct smollm_conversation *conversation,
                         struct answer *answer)
 {
-    struct smollm_request_options options = {.conversation = conversation, .max_tokens = 30, .ignore_eos = true};
+    struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                             .conversation = conversation,
+                                             .max_tokens = 30,
+                                             .ignore_eos = true};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)
@@ -774,11 +802,16 @@ static void the_next_turn_is_read_ahead(void **state)
     for (int way = 0; way < 3; way++) {
         struct smollm_engine *engine;
         struct smollm_error error;
-        struct smollm_engine_options wanted = {.context = 512, .parallel = 2, .threads = 2, .no_read_ahead = way == 2};
+        struct smollm_engine_options wanted = {.size = sizeof(struct smollm_engine_options),
+                                               .context = 512,
+                                               .parallel = 2,
+                                               .threads = 2,
+                                               .no_read_ahead = way == 2};
         assert_int_equal(smollm_engine_start(model, &wanted, &engine, &error), 0);
         struct smollm_message messages[4] = {{.role = text_of("system"), .content = text_of("/system_override Speak.")},
                                              {.role = text_of("user"), .content = text_of("Good day, <|im_end|>!")}};
-        struct smollm_conversation conversation = {.messages = messages,
+        struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+                                                   .messages = messages,
                                                    .message_count = 2,
                                                    .date = "1 January 2026",
                                                    .thinking = way ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_ON};
@@ -800,8 +833,9 @@ static void the_next_turn_is_read_ahead(void **state)
         int32_t *ids;
         size_t count;
         assert_int_equal(smollm_tokenize(model, text_of(new_message),
-                                         &(struct smollm_tokenize_options){.parse_special = true}, &ids, &count,
-                                         &error),
+                                         &(struct smollm_tokenize_options){
+                                             .size = sizeof(struct smollm_tokenize_options), .parse_special = true},
+                                         &ids, &count, &error),
                          0);
         const struct smollm_usage *usage = &second.last.finish.usage;
         if (way < 2)
@@ -869,7 +903,8 @@ static void the_engine_allocates_nothing(void **state)
             struct smollm_sampling sampling = smollm_sampling_default();
             sampling.temperature = i % 3 ? 0.0f : 1.0f;
             sampling.frequency_penalty = i == 5 ? 0.5f : 0.0f;
-            struct smollm_request_options options = {.prompt = text_of(text),
+            struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                                     .prompt = text_of(text),
                                                      .sampling = &sampling,
                                                      .max_tokens = 250,
                                                      .ignore_eos = true,
@@ -909,11 +944,15 @@ static void every_allocation_may_fail(void **state)
         struct smollm_model *opened = NULL;
         struct smollm_engine *engine = NULL;
         struct smollm_request *request = NULL;
-        struct smollm_request_options options = {.prompt = text_of("x"), .max_tokens = 2};
-        struct smollm_engine_options small = {.context = 64, .parallel = 1, .threads = 1};
+        struct smollm_request_options options = {
+            .size = sizeof(struct smollm_request_options), .prompt = text_of("x"), .max_tokens = 2};
+        struct smollm_engine_options small = {
+            .size = sizeof(struct smollm_engine_options), .context = 64, .parallel = 1, .threads = 1};
         atomic_store(&allocations, 0);
         atomic_store(&fail_at, n);
-        int status = smollm_model_open(path, &(struct smollm_model_options){.threads = 1}, &opened, &error);
+        int status = smollm_model_open(
+            path, &(struct smollm_model_options){.size = sizeof(struct smollm_model_options), .threads = 1}, &opened,
+            &error);
         if (status == 0)
             status = smollm_engine_start(opened, &small, &engine, &error);
         if (status == 0)
@@ -943,13 +982,17 @@ static void try_bytes(const uint8_t *bytes, size_t size)
     snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
     struct smollm_model *opened;
     struct smollm_error error = {0};
-    if (smollm_model_open(name, &(struct smollm_model_options){.threads = 1}, &opened, &error) < 0) {
+    if (smollm_model_open(name,
+                          &(struct smollm_model_options){.size = sizeof(struct smollm_model_options), .threads = 1},
+                          &opened, &error) < 0) {
         assert_true(error.message[0] != '\0');
         assert_null(strchr(error.message, '\n'));
     } else {
         struct smollm_engine *engine;
-        struct smollm_engine_options small = {.context = 16, .parallel = 1, .threads = 1};
-        struct smollm_request_options options = {.prompt = text_of("x"), .max_tokens = 1};
+        struct smollm_engine_options small = {
+            .size = sizeof(struct smollm_engine_options), .context = 16, .parallel = 1, .threads = 1};
+        struct smollm_request_options options = {
+            .size = sizeof(struct smollm_request_options), .prompt = text_of("x"), .max_tokens = 1};
         struct smollm_request *request;
         if (smollm_engine_start(opened, &small, &engine, &error) == 0) {
             struct answer answer = {0};

@@ -13,6 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifndef TINY_CONTEXT
+#define TINY_CONTEXT 512
+#endif
+
 enum {
     TINY_HIDDEN = 64,
     TINY_FFN = 96,
@@ -20,7 +24,6 @@ enum {
     TINY_HEADS = 4,
     TINY_KV_HEADS = 2,
     TINY_VOCABULARY = 272,
-    TINY_CONTEXT = 512
 };
 
 static const char *const tiny_special[] = {"<|begin_of_text|>",
@@ -84,8 +87,11 @@ static inline void tiny_rows(struct gguf_writer *writer, uint64_t *state, uint32
     }
 }
 
-/* Writes the model and returns its path, freed by the caller with free() after unlink(). broken: a weight is NaN. */
-static inline char *tiny_model_write(bool broken)
+enum { TINY_EXTRAS = 4, TINY_FIRST_EXTRA = TINY_VOCABULARY - TINY_EXTRAS };
+
+/* Writes the model and returns its path, freed by the caller with free() after unlink(). broken: a weight is NaN.
+ * extras: NULL, or the texts of the last TINY_EXTRAS tokens. */
+static inline char *tiny_model_write_with(bool broken, const struct smollm_text *extras)
 {
     char path[256];
     const char *folder = getenv("TMPDIR");
@@ -98,6 +104,10 @@ static inline char *tiny_model_write(bool broken)
     struct smollm_text tokens[TINY_VOCABULARY], merges[2] = {text_of("t h"), text_of("th e")};
     int32_t types[TINY_VOCABULARY];
     tiny_tokens(storage, tokens, types);
+    for (int i = 0; extras && i < TINY_EXTRAS; i++) {
+        tokens[TINY_FIRST_EXTRA + i] = extras[i];
+        types[TINY_FIRST_EXTRA + i] = 4; /* user defined: its text stands for itself */
+    }
     gguf_writer_put_text(w, "general.architecture", text_of("smollm3"));
     gguf_writer_put_u32(w, "smollm3.block_count", TINY_LAYERS);
     gguf_writer_put_u32(w, "smollm3.context_length", TINY_CONTEXT);
@@ -155,6 +165,11 @@ static inline char *tiny_model_write(bool broken)
         abort();
     gguf_writer_close(w);
     return strdup(path);
+}
+
+static inline char *tiny_model_write(bool broken)
+{
+    return tiny_model_write_with(broken, NULL);
 }
 
 #endif

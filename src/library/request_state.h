@@ -1,0 +1,77 @@
+/* One request, between the engine's thread and its reader. Internal to library/: answer.c is the engine's side,
+ * smollm_request.c the reader's.
+ *
+ * The engine's thread passes each token through decoder, parser and stop strings into the ring; the reader takes events
+ * out on its own thread. Both hold the request, and the last one frees it; it holds its sequence, and so the engine's
+ * locks, for as long as it lives. Nothing is allocated after smollm_submit. */
+#ifndef LIBRARY_REQUEST_STATE_H
+#define LIBRARY_REQUEST_STATE_H
+
+#include "chat/chat_parser.h"
+#include "library/event_ring.h"
+#include "library/handles.h"
+#include "library/next_turn.h"
+#include "library/stop_matcher.h"
+#include "tokenizer/token_decoder.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct smollm_request {
+    struct engine *engine;
+    const struct smollm_model *model;
+    struct engine_sequence *sequence; /* held by the reader */
+    uint64_t id;
+    _Atomic int holders; /* the reader and the engine */
+
+    /* Of the engine's thread, after smollm_submit. */
+    struct token_decoder decoder;
+    struct chat_parser parser;
+    struct stop_matcher stops;
+    struct buffer text; /* decoded, with room for any token */
+    bool is_chat;
+    bool want_logprobs;
+    bool want_progress;
+    const struct smollm_token *token; /* to go with the next event */
+    uint32_t tool_calls;
+    uint64_t call_id; /* random: the ids of its tool calls begin with it */
+    uint64_t seed;
+    struct turn *turn; /* of a conversation, for its next one; NULL: none is prepared */
+    bool is_lost;      /* an event did not fit into the ring: the answer ends with an error */
+    /* Text of one kind that has not become an event yet; written before any other event and at the end of a token. */
+    enum smollm_event_type pending_type;
+    uint32_t pending_index; /* of the tool call */
+    size_t pending_size;
+    char pending[EVENT_TEXT_MAX];
+
+    /* Whether the ring has room for another token. Whoever changes the ring publishes it, under the mutex: the engine's
+     * thread when there is no room left, the reader when it has taken nearly all. The engine reads it. */
+    _Atomic bool has_room;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* Under the mutex. */
+    struct event_ring ring;
+    bool has_queued;
+    bool has_progress;
+    bool canceled;
+    bool ended;                    /* `last` is set */
+    bool delivered;                /* and has been read */
+    struct engine_account account; /* a copy of the sequence's */
+    uint32_t reasoning_tokens;
+    struct smollm_event queued; /* only the newest of its kind is kept, as of the next one */
+    struct smollm_event progress;
+    struct smollm_event last;
+    void (*notify)(void *user);
+    void *notify_user;
+};
+
+/* What the engine calls for this request. The engine's hold ends with `finished`. */
+struct engine_client answer_client(struct smollm_request *request);
+
+/* Of the account and what the answer adds to it, with times up to now. */
+struct smollm_usage request_usage(const struct smollm_request *request);
+
+void request_release(struct smollm_request *request);
+
+#endif
