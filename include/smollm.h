@@ -295,7 +295,7 @@ struct smollm_logit_bias {
 struct smollm_sampling {
     size_t size;               /* of this struct: SMOLLM_SAMPLING_INIT */
     float temperature;         /* 0: greedy, ties to the lowest id */
-    int32_t top_k;             /* 0: off */
+    int32_t top_k;             /* 0 or -1: off */
     float top_p;               /* 1: off */
     float min_p;               /* 0: off */
     float repetition_penalty;  /* 1: off; over the last repetition_window tokens, prompt included */
@@ -321,7 +321,7 @@ static inline struct smollm_sampling smollm_sampling_default(void)
  * and help texts from it; smollm_submit checks them in any case. */
 #define SMOLLM_SAMPLING_RANGES(X)                                                                                      \
     X(temperature, 0, 100)                                                                                             \
-    X(top_k, 0, 16777216)                                                                                              \
+    X(top_k, -1, 16777216)                                                                                             \
     X(top_p, 0, 1)                                                                                                     \
     X(min_p, 0, 1)                                                                                                     \
     X(repetition_penalty, 0.01, 100)                                                                                   \

@@ -90,19 +90,37 @@ static const struct api_route routes[] = {
     {"/apply-template", API_POST, false, APPLY_TEMPLATE},
 };
 
+/* Takes a beginning off a path, where several slashes count as one; false when the path begins otherwise. */
+static bool take_beginning(struct smollm_text *path, const char *beginning)
+{
+    size_t at = 0;
+    for (; *beginning; beginning++) {
+        if (at == path->size || path->data[at] != *beginning)
+            return false;
+        at++;
+        while (*beginning == '/' && at < path->size && path->data[at] == '/')
+            at++;
+    }
+    *path = (struct smollm_text){path->data + at, path->size - at};
+    return true;
+}
+
+static bool is_path(struct smollm_text path, const char *of_route)
+{
+    return take_beginning(&path, of_route) && (path.size == 0 || (take_beginning(&path, "/") && path.size == 0));
+}
+
 const struct api_route *api_route_find(const struct api *api, struct smollm_text path)
 {
-    if (text_starts_with(path, "/v1/")) {
-        path.data += 3;
-        path.size -= 3;
-    }
+    struct smollm_text rest = path;
+    if (take_beginning(&rest, "/v1/"))
+        path = (struct smollm_text){rest.data - 1, rest.size + 1};
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const struct api_route *route = &routes[i];
         if (route->kind == METRICS && !api->options.metrics)
             continue;
-        if (text_is(path, route->path))
-            return route->kind == MODEL ? NULL : route;
-        if (route->kind == MODEL && text_starts_with(path, route->path))
+        rest = path;
+        if (route->kind == MODEL ? take_beginning(&rest, route->path) && rest.size > 0 : is_path(path, route->path))
             return route;
     }
     return NULL;
@@ -158,16 +176,14 @@ static int answer_at_once(struct api *api, const struct api_call *call, const js
     }
 }
 
-static int begin_generation(struct api *api, const struct api_call *call, const json_t *json, bool is_rounded,
-                            struct api_answer *answer, struct api_error *error)
+static int begin_generation(struct api *api, const struct api_call *call, const json_t *json, struct api_answer *answer,
+                            struct api_error *error)
 {
     enum generation_kind kind = call->route->kind == CHAT_COMPLETIONS ? GENERATION_CHAT
                                 : call->route->kind == COMPLETIONS    ? GENERATION_COMPLETIONS
                                                                       : GENERATION_NATIVE;
     struct generation_request request;
     int status = generation_request_read(&api->options, api->model, kind, json, &request, error);
-    if (status == 0 && is_rounded)
-        status = api_refuse(error, NULL, "the body holds a whole number of more than 64 bits");
     if (status < 0) {
         arena_free(&request.arena);
         return status;
@@ -188,12 +204,12 @@ static int begin_generation(struct api *api, const struct api_call *call, const 
 static int open_answer(struct api *api, const struct api_call *call, struct api_answer *answer, struct api_error *error)
 {
     json_t *json = NULL;
-    bool is_rounded = false, generates = call->route->kind >= CHAT_COMPLETIONS;
-    if (call->route->method == API_POST && json_input_parse(call->body, &json, &is_rounded, error) < 0)
+    bool generates = call->route->kind >= CHAT_COMPLETIONS;
+    if (call->route->method == API_POST && json_input_parse(call->body, &json, error) < 0)
         return -1;
     int status = 0;
     if (generates) {
-        status = begin_generation(api, call, json, is_rounded, answer, error);
+        status = begin_generation(api, call, json, answer, error);
     } else {
         status = answer_at_once(api, call, json, &answer->body, error);
         answer->head =

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGES_MOST = 16384, TOOLS_MOST = 512 };
@@ -31,10 +32,10 @@ static struct path path_of(const char *format, ...)
 /* A JSON value as text of its own. */
 static int dump(const json_t *value, struct arena *arena, struct smollm_text *text, struct api_error *error)
 {
-    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
-    size_t size = json_dumpb(value, NULL, 0, flags);
-    char *copy = size > 0 ? arena_allocate(arena, size + 1) : NULL;
-    if (!copy || json_dumpb(value, copy, size, flags) != size)
+    size_t size;
+    char *dumped = json_input_dump(value, &size), *copy = dumped ? arena_copy(arena, dumped, size) : NULL;
+    free(dumped);
+    if (!copy)
         return out_of_memory(error);
     *text = (struct smollm_text){copy, size};
     return 0;
@@ -50,7 +51,7 @@ static int check_part(const json_t *part, size_t message, size_t index, struct a
         return api_refuse(error, path.text, "%s must be an object with a type", path.text);
     if (strcmp(type, "text") != 0)
         return api_refuse(error, path.text, "%s is of type '%s'; this model reads text only", path.text, type);
-    if (!json_is_string(json_object_get(part, "text")))
+    if (!json_input_is_string(json_object_get(part, "text")))
         return api_refuse(error, path.text, "%s has no text", path.text);
     return 0;
 }
@@ -90,7 +91,7 @@ static int read_content(const json_t *json, size_t index, bool may_be_missing, s
         return may_be_missing ? 0 : api_refuse(error, path.text, "%s is missing", path.text);
     if (json_is_array(value))
         return flatten(value, index, arena, content, error);
-    if (!json_is_string(value))
+    if (!json_input_is_string(value))
         return api_refuse(error, path.text, "%s is %s; it must be a string or an array of parts", path.text,
                           json_input_kind(value));
     *content = json_input_string(value);
@@ -104,16 +105,18 @@ static int read_tool_call(const json_t *json, struct path path, struct arena *ar
 {
     const json_t *function = json_object_get(json, "function");
     const json_t *name = json_object_get(function, "name"), *arguments = json_object_get(function, "arguments");
-    if (!json_is_string(name))
+    if (!json_input_is_string(name))
         return api_refuse(error, path.text, "%s has no function.name", path.text);
     call->name = json_input_string(name);
     const json_t *id = json_object_get(json, "id");
-    if (json_is_string(id))
+    if (json_input_is_string(id))
         call->id = json_input_string(id);
-    if (json_is_string(arguments))
+    if (json_input_is_string(arguments))
         call->arguments = json_input_string(arguments);
     else if (json_is_object(arguments))
         return dump(arguments, arena, &call->arguments, error);
+    else if (!arguments || json_is_null(arguments))
+        call->arguments = text_of("{}");
     else
         return api_refuse(error, path.text, "%s.function.arguments must be a string that holds JSON", path.text);
     return 0;
@@ -148,7 +151,7 @@ static int read_role(const json_t *json, size_t index, struct smollm_text *role,
     static const char *const known[] = {"system", "user", "assistant", "tool"};
     struct path path = path_of("messages[%zu].role", index);
     const json_t *value = json_object_get(json, "role");
-    if (!json_is_string(value))
+    if (!json_input_is_string(value))
         return api_refuse(error, path.text, "%s must be a string", path.text);
     *role = json_input_string(value);
     if (text_is(*role, "developer"))
@@ -156,8 +159,8 @@ static int read_role(const json_t *json, size_t index, struct smollm_text *role,
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (text_is(*role, known[i]))
             return 0;
-    return api_refuse(error, path.text, "%s is '%.40s'; it must be system, developer, user, assistant or tool",
-                      path.text, role->data);
+    return api_refuse(error, path.text, "%s is '%.*s'; it must be system, developer, user, assistant or tool",
+                      path.text, (int)(role->size < 40 ? role->size : 40), role->data);
 }
 
 /* The names under which clients send back what the model thought. */
@@ -201,7 +204,7 @@ static int read_messages(const json_t *json, struct arena *arena, struct smollm_
         return api_refuse(error, "messages", "messages is %s; it must be an array", json_input_kind(messages));
     size_t count = json_array_size(messages);
     if (count == 0 || count > MESSAGES_MOST)
-        return api_refuse(error, "messages", "%zu messages (1 to %d)", count, MESSAGES_MOST);
+        return api_refuse(error, "messages", "messages has %zu entries; it must have 1 to %d", count, MESSAGES_MOST);
     struct smollm_message *read = arena_array(arena, count, sizeof *read);
     if (!read)
         return out_of_memory(error);
@@ -223,9 +226,9 @@ static int read_tool_choice(const json_t *json, bool *offered, struct api_error 
     if (!choice)
         return 0;
     struct smollm_text text = json_input_string(choice);
-    if (json_is_string(choice) && text_is(text, "none"))
+    if (json_input_is_string(choice) && text_is(text, "none"))
         *offered = false;
-    else if (!json_is_string(choice) || !text_is(text, "auto"))
+    else if (!json_input_is_string(choice) || !text_is(text, "auto"))
         return api_refuse(error, "tool_choice",
                           "only the tool_choice auto and none are supported: a call cannot be enforced yet");
     return 0;
@@ -245,20 +248,20 @@ static int read_tool_list(const json_t *list, const char *param, bool may_be_tex
         return api_refuse(error, param, "%s is %s; it must be an array", param, json_input_kind(list));
     size_t count = json_array_size(list);
     if (count > TOOLS_MOST)
-        return api_refuse(error, param, "%zu tools (at most %d)", count, TOOLS_MOST);
+        return api_refuse(error, param, "%s has %zu tools; up to %d are allowed", param, count, TOOLS_MOST);
     struct smollm_text *read = arena_array(arena, count + 1, sizeof *read);
     if (!read)
         return out_of_memory(error);
     for (size_t i = 0; i < count; i++) {
         const json_t *tool = json_array_get(list, i);
         struct path path = path_of("%s[%zu]", param, i);
-        if (may_be_text && json_is_string(tool)) {
+        if (may_be_text && json_input_is_string(tool)) {
             read[i] = json_input_string(tool);
             continue;
         }
         if (!json_is_object(tool))
             return api_refuse(error, path.text, "%s is %s; it must be an object", path.text, json_input_kind(tool));
-        if (!may_be_text && !json_is_string(json_object_get(tool_function(tool), "name")))
+        if (!may_be_text && !json_input_is_string(json_object_get(tool_function(tool), "name")))
             return api_refuse(error, path.text, "%s has no function with a name", path.text);
         if (dump(may_be_text ? tool : tool_function(tool), arena, &read[i], error) < 0)
             return -1;
@@ -273,7 +276,7 @@ static int read_tools(const struct smollm_model_info *info, const json_t *json, 
 {
     const json_t *tools = json_input_value(json, "tools"), *functions = json_input_value(json, "functions");
     bool offered;
-    if (functions)
+    if (functions && json_array_size(functions) > 0)
         return api_refuse(error, "functions", "functions is not supported: use tools");
     if (read_tool_choice(json, &offered, error) < 0)
         return -1;

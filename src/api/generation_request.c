@@ -30,49 +30,72 @@ enum { ALL = CHAT | TEXT | NATIVE };
     {                                                                                                                  \
         name, FIELD_TRUTH, 0, 0, offsetof(struct numbers, member)                                                      \
     }
-/* 2^53 - 1: what every JSON parser reads exactly. */
-#define LARGEST 9007199254740991.0
+#define SEED_MIN (-0x1p63)
+#define SEED_MAX 0x1p63 /* the table's double for the largest int64_t */
+
+/* The ranges of sampling are the library's; 0 is for fields that have their own. */
+enum {
+    OWN_RANGE,
+#define SAMPLING_INDEX(member, min, max) SAMPLING_##member,
+    SMOLLM_SAMPLING_RANGES(SAMPLING_INDEX)
+#undef SAMPLING_INDEX
+};
+static const struct {
+    double min, max;
+} sampling_ranges[] = {{0, 0},
+#define SAMPLING_RANGE(member, min, max) {min, max},
+                       SMOLLM_SAMPLING_RANGES(SAMPLING_RANGE)
+#undef SAMPLING_RANGE
+};
 
 /* Every field that is a number or a truth value, its range, and the kinds of request that have it. Where two names mean
  * the same the later one wins. */
 static const struct {
     unsigned kinds;
     struct json_field field;
+    int range; /* SAMPLING_… or OWN_RANGE */
 } numbers_table[] = {
-    {ALL, NUMBER("temperature", temperature, 0, 100)},
-    {ALL, NUMBER("top_p", top_p, 0, 1)},
-    {ALL, NUMBER("min_p", min_p, 0, 1)},
-    {ALL, INTEGER("top_k", top_k, -1, 1 << 24)},
-    {ALL, NUMBER("repetition_penalty", repeat_penalty, 0.01, 100)},
-    {ALL, NUMBER("repeat_penalty", repeat_penalty, 0.01, 100)},
-    {ALL, INTEGER("repeat_last_n", repeat_last_n, -1, 1 << 24)},
-    {ALL, NUMBER("presence_penalty", presence_penalty, -2, 2)},
-    {ALL, NUMBER("frequency_penalty", frequency_penalty, -2, 2)},
-    {ALL, INTEGER("seed", seed, -1, LARGEST)},
-    {ALL, TRUTH("stream", stream)},
-    {ALL, TRUTH("ignore_eos", ignore_eos)},
-    {ALL, TRUTH("return_progress", return_progress)},
-    {ALL, INTEGER("priority", priority, -1000, 1000)},
-    {ALL, INTEGER("deadline_ms", deadline_ms, 0, 86400000)},
-    {CHAT | TEXT, INTEGER("max_tokens", max_tokens, -1, 1 << 24)},
-    {CHAT, INTEGER("max_completion_tokens", max_completion_tokens, -1, 1 << 24)},
-    {NATIVE, INTEGER("max_tokens", n_predict, -1, 1 << 24)},
-    {NATIVE, INTEGER("n_predict", n_predict, -1, 1 << 24)},
-    {CHAT | TEXT, INTEGER("n", n, 1, ANSWERS_MOST)},
-    {CHAT, INTEGER("top_logprobs", top_logprobs, 0, LOGPROBS_MOST)},
-    {TEXT, INTEGER("logprobs", n_probs, 0, LOGPROBS_MOST)},
-    {TEXT, INTEGER("best_of", best_of, 1, ANSWERS_MOST)},
-    {TEXT, TRUTH("echo", echo)},
-    {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MOST)},
-    {NATIVE, TRUTH("return_tokens", return_tokens)},
-    {CHAT, TRUTH("parallel_tool_calls", parallel_tool_calls)},
+    {ALL, NUMBER("temperature", temperature, 0, 0), SAMPLING_temperature},
+    {ALL, NUMBER("top_p", top_p, 0, 0), SAMPLING_top_p},
+    {ALL, NUMBER("min_p", min_p, 0, 0), SAMPLING_min_p},
+    {ALL, INTEGER("top_k", top_k, 0, 0), SAMPLING_top_k},
+    {ALL, NUMBER("repetition_penalty", repeat_penalty, 0, 0), SAMPLING_repetition_penalty},
+    {ALL, NUMBER("repeat_penalty", repeat_penalty, 0, 0), SAMPLING_repetition_penalty},
+    {ALL, INTEGER("repeat_last_n", repeat_last_n, 0, 0), SAMPLING_repetition_window},
+    {ALL, NUMBER("presence_penalty", presence_penalty, 0, 0), SAMPLING_presence_penalty},
+    {ALL, NUMBER("frequency_penalty", frequency_penalty, 0, 0), SAMPLING_frequency_penalty},
+    {ALL, INTEGER("seed", seed, SEED_MIN, SEED_MAX), OWN_RANGE},
+    {ALL, TRUTH("stream", stream), OWN_RANGE},
+    {ALL, TRUTH("ignore_eos", ignore_eos), OWN_RANGE},
+    {ALL, TRUTH("return_progress", return_progress), OWN_RANGE},
+    {ALL, INTEGER("priority", priority, -1000, 1000), OWN_RANGE},
+    {ALL, INTEGER("deadline_ms", deadline_ms, 0, 86400000), OWN_RANGE},
+    {CHAT | TEXT, INTEGER("max_tokens", max_tokens, -1, 1 << 24), OWN_RANGE},
+    {CHAT, INTEGER("max_completion_tokens", max_completion_tokens, -1, 1 << 24), OWN_RANGE},
+    {NATIVE, INTEGER("max_tokens", n_predict, -1, 1 << 24), OWN_RANGE},
+    {NATIVE, INTEGER("n_predict", n_predict, -1, 1 << 24), OWN_RANGE},
+    {CHAT | TEXT, INTEGER("n", n, 1, ANSWERS_MOST), OWN_RANGE},
+    {CHAT, INTEGER("top_logprobs", top_logprobs, 0, LOGPROBS_MOST), OWN_RANGE},
+    {TEXT, INTEGER("logprobs", n_probs, 0, LOGPROBS_MOST), OWN_RANGE},
+    {TEXT, INTEGER("best_of", best_of, 1, ANSWERS_MOST), OWN_RANGE},
+    {TEXT, TRUTH("echo", echo), OWN_RANGE},
+    {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MOST), OWN_RANGE},
+    {NATIVE, TRUTH("return_tokens", return_tokens), OWN_RANGE},
+    {CHAT, TRUTH("parallel_tool_calls", parallel_tool_calls), OWN_RANGE},
 };
 
 static int read_numbers(unsigned kind, const json_t *json, struct numbers *numbers, struct api_error *error)
 {
-    for (size_t i = 0; i < sizeof numbers_table / sizeof *numbers_table; i++)
-        if ((numbers_table[i].kinds & kind) && json_input_fields(json, &numbers_table[i].field, 1, numbers, error) < 0)
+    for (size_t i = 0; i < sizeof numbers_table / sizeof *numbers_table; i++) {
+        struct json_field field = numbers_table[i].field;
+        const int range = numbers_table[i].range;
+        if (range != OWN_RANGE) {
+            field.least = sampling_ranges[range].min;
+            field.most = sampling_ranges[range].max;
+        }
+        if ((numbers_table[i].kinds & kind) && json_input_fields(json, &field, 1, numbers, error) < 0)
             return -1;
+    }
     return 0;
 }
 
@@ -83,7 +106,7 @@ static int refuse_grammars(const json_t *json, struct api_error *error)
     static const char *const names[] = {"grammar", "json_schema", "guided_json", "guided_regex", "guided_grammar"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const json_t *value = json_input_value(json, names[i]);
-        if (value && !(json_is_string(value) && json_string_length(value) == 0) &&
+        if (value && !(json_input_is_string(value) && json_string_length(value) == 0) &&
             !(json_is_object(value) && json_object_size(value) == 0))
             return api_refuse(error, names[i], "%s is not supported: answers cannot be held to a grammar yet",
                               names[i]);
@@ -121,12 +144,15 @@ static int refuse_completion_fields(const json_t *json, const struct numbers *nu
 static int read_stop(const json_t *value, const char *param, struct generation_request *request,
                      struct api_error *error)
 {
-    if (!json_is_string(value))
+    if (!json_input_is_string(value))
         return api_refuse(error, param, "%s is %s; it must be a string", param, json_input_kind(value));
     struct smollm_text stop = json_input_string(value);
-    if (stop.size == 0 || stop.size > STOP_BYTES_MOST_API)
-        return api_refuse(error, param, "%s has %zu bytes (1 to %d)", param, stop.size, STOP_BYTES_MOST_API);
-    request->stops[request->stop_count++] = stop;
+    if (stop.size > STOP_BYTES_MOST_API)
+        return api_refuse(error, param, "%s has %zu bytes; up to %d are allowed", param, stop.size,
+                          STOP_BYTES_MOST_API);
+    /* An empty one stops nothing; clients send it for "none". */
+    if (stop.size > 0)
+        request->stops[request->stop_count++] = stop;
     return 0;
 }
 
@@ -138,83 +164,111 @@ static int read_stops(const json_t *json, struct generation_request *request, st
     if (!json_is_array(value))
         return read_stop(value, "stop", request, error);
     if (json_array_size(value) > STOPS_MOST)
-        return api_refuse(error, "stop", "stop has %zu strings (at most %d)", json_array_size(value), STOPS_MOST);
+        return api_refuse(error, "stop", "stop has %zu strings; up to %d are allowed", json_array_size(value),
+                          STOPS_MOST);
     for (size_t i = 0; i < json_array_size(value); i++) {
         char param[32];
         snprintf(param, sizeof param, "stop[%zu]", i);
-        if (read_stop(json_array_get(value, i), param, request, error) < 0)
+        const json_t *entry = json_array_get(value, i);
+        if (!json_is_null(entry) && read_stop(entry, param, request, error) < 0)
             return -1;
     }
     return 0;
 }
 
-static int read_bias(struct smollm_logit_bias *bias, const json_t *value, struct api_error *error)
+/* Biases as they are read: {"15043": 1.5}, [[15043, 1.5], [15043, false]], or text in place of an id, which stands for
+ * each of its tokens. */
+struct bias_list {
+    struct generation_request *request;
+    const struct smollm_model *model;
+    uint32_t vocabulary;
+    struct smollm_logit_bias *biases; /* [LOGIT_BIASES_MOST] */
+    size_t count;
+};
+
+static int read_bias_value(const json_t *value, float *bias, struct api_error *error)
 {
-    if (json_is_false(value)) {
-        bias->bias = -INFINITY;
+    const double number = json_number_value(value);
+    *bias = -INFINITY;
+    if (json_is_false(value))
         return 0;
-    }
-    double number = json_number_value(value);
     if (!json_is_number(value) || !(number >= -1000 && number <= 1000))
         return api_refuse(error, "logit_bias",
-                          "the logit_bias of token %d must be a number from -1000 to 1000, or false", bias->token);
-    bias->bias = (float)number;
+                          "a value in logit_bias is %s; it must be a number from -1000 to 1000, or false",
+                          json_is_number(value) ? "out of range" : json_input_kind(value));
+    *bias = (float)number;
     return 0;
 }
 
-static int read_bias_token(struct smollm_logit_bias *bias, int64_t token, uint32_t vocabulary, struct api_error *error)
+static int add_bias(struct bias_list *list, int64_t token, float bias, struct api_error *error)
 {
-    if (token < 0 || token >= vocabulary)
-        return api_refuse(error, "logit_bias", "logit_bias names a token beyond the vocabulary (0 to %u)",
-                          vocabulary - 1);
-    bias->token = (int32_t)token;
+    if (token < 0 || token >= list->vocabulary)
+        return api_refuse(error, "logit_bias", "logit_bias names token %lld; it must be from 0 to %u", (long long)token,
+                          list->vocabulary - 1);
+    if (list->count == LOGIT_BIASES_MOST)
+        return api_refuse(error, "logit_bias", "logit_bias has more than %d tokens", LOGIT_BIASES_MOST);
+    list->biases[list->count++] = (struct smollm_logit_bias){(int32_t)token, bias};
     return 0;
 }
 
-/* {"15043": 1.5} or [[15043, 1.5], [15043, false]]. */
-static int read_biases(const json_t *json, struct generation_request *request, uint32_t vocabulary,
-                       struct api_error *error)
+static int add_bias_of_text(struct bias_list *list, struct smollm_text text, float bias, struct api_error *error)
 {
-    json_t *value = json_input_value(json, "logit_bias");
+    struct smollm_error cause;
+    int32_t *tokens;
+    size_t count;
+    if (smollm_tokenize(list->model, text, NULL, &tokens, &count, &cause) < 0) {
+        api_error_from(error, &cause);
+        return -1;
+    }
+    int status = 0;
+    for (size_t i = 0; i < count && status == 0; i++)
+        status = add_bias(list, tokens[i], bias, error);
+    smollm_free(tokens);
+    return status;
+}
+
+static int add_bias_of_key(struct bias_list *list, const char *key, float bias, struct api_error *error)
+{
+    char *end;
+    const long long token = strtoll(key, &end, 10);
+    return end > key && !*end ? add_bias(list, token, bias, error) : add_bias_of_text(list, text_of(key), bias, error);
+}
+
+static int read_bias_entry(struct bias_list *list, const json_t *entry, struct api_error *error)
+{
+    const json_t *token = json_array_get(entry, 0);
+    float bias;
+    if (json_array_size(entry) != 2 || (!json_is_integer(token) && !json_input_is_string(token)))
+        return api_refuse(error, "logit_bias", "an entry of logit_bias must be [token id or text, bias]");
+    if (read_bias_value(json_array_get(entry, 1), &bias, error) < 0)
+        return -1;
+    return json_is_integer(token) ? add_bias(list, json_integer_value(token), bias, error)
+                                  : add_bias_of_text(list, json_input_string(token), bias, error);
+}
+
+static int read_biases(const struct smollm_model *model, const json_t *json, struct generation_request *request,
+                       uint32_t vocabulary, struct api_error *error)
+{
+    json_t *value = json_input_value(json, "logit_bias"), *entry;
     if (!value)
         return 0;
-    size_t count = json_is_object(value) ? json_object_size(value) : json_array_size(value);
     if (!json_is_object(value) && !json_is_array(value))
-        return api_refuse(error, "logit_bias", "logit_bias is %s; it must be an object", json_input_kind(value));
-    if (count > LOGIT_BIASES_MOST)
-        return api_refuse(error, "logit_bias", "logit_bias has %zu tokens (at most %d)", count, LOGIT_BIASES_MOST);
-    struct smollm_logit_bias *biases = arena_array(&request->arena, count + 1, sizeof *biases);
-    if (!biases) {
+        return api_refuse(error, "logit_bias", "logit_bias is %s; it must be an object or an array",
+                          json_input_kind(value));
+    struct bias_list list = {.request = request, .model = model, .vocabulary = vocabulary};
+    list.biases = arena_array(&request->arena, LOGIT_BIASES_MOST, sizeof *list.biases);
+    if (!list.biases) {
         api_error_make(error, 503, "out_of_memory", "out of memory for the request");
         return -1;
     }
     const char *key;
-    json_t *entry;
-    size_t i = 0;
-    if (json_is_object(value)) {
-        json_object_foreach(value, key, entry)
-        {
-            char *end;
-            long long token = strtoll(key, &end, 10);
-            if (*end || end == key)
-                return api_refuse(error, "logit_bias", "the names in logit_bias must be token ids");
-            if (read_bias_token(&biases[i], token, vocabulary, error) < 0 || read_bias(&biases[i], entry, error) < 0)
-                return -1;
-            i++;
-        }
-    } else {
-        json_array_foreach(value, i, entry)
-        {
-            const json_t *token = json_array_get(entry, 0);
-            if (json_array_size(entry) != 2 || !json_is_integer(token))
-                return api_refuse(error, "logit_bias", "an entry of logit_bias must be [token id, bias]");
-            if (read_bias_token(&biases[i], json_integer_value(token), vocabulary, error) < 0 ||
-                read_bias(&biases[i], json_array_get(entry, 1), error) < 0)
-                return -1;
-        }
-    }
-    request->sampling.logit_bias = biases;
-    request->sampling.logit_bias_count = count;
+    size_t i;
+    float bias;
+    json_object_foreach(value, key, entry) if (read_bias_value(entry, &bias, error) < 0 ||
+                                               add_bias_of_key(&list, key, bias, error) < 0) return -1;
+    json_array_foreach(value, i, entry) if (read_bias_entry(&list, entry, error) < 0) return -1;
+    request->sampling.logit_bias = list.biases;
+    request->sampling.logit_bias_count = list.count;
     return 0;
 }
 
@@ -231,7 +285,7 @@ static int read_logprobs(const json_t *json, const struct numbers *numbers, stru
     if (value && !json_is_boolean(value))
         return api_refuse(error, "logprobs", "logprobs is %s; it must be true or false", json_input_kind(value));
     bool wanted = value && json_is_true(value);
-    if (numbers->top_logprobs >= 0 && !wanted)
+    if (numbers->top_logprobs > 0 && !wanted)
         return api_refuse(error, "top_logprobs", "top_logprobs needs logprobs to be true");
     request->logprobs = !wanted ? -1 : numbers->top_logprobs > 0 ? numbers->top_logprobs : 0;
     return 0;
@@ -273,7 +327,8 @@ static void take_numbers(const struct api_options *defaults, const struct number
     s->repetition_window = (int32_t)n->repeat_last_n;
     s->presence_penalty = (float)n->presence_penalty;
     s->frequency_penalty = (float)n->frequency_penalty;
-    if (n->seed >= 0)
+    /* Any other negative one is a seed too: its 64 bits. */
+    if (n->seed != -1)
         s->seed = (uint64_t)n->seed;
     else if (!defaults->has_seed)
         s->seed = random_seed();
@@ -329,7 +384,7 @@ int generation_request_read(const struct api_options *defaults, const struct smo
         return -1;
     take_numbers(defaults, &numbers, request);
     take_max_tokens(&numbers, request);
-    if (read_stops(json, request, error) < 0 || read_biases(json, request, info.vocabulary_size, error) < 0 ||
+    if (read_stops(json, request, error) < 0 || read_biases(model, json, request, info.vocabulary_size, error) < 0 ||
         read_logprobs(json, &numbers, request, error) < 0 || read_stream_options(json, request, error) < 0)
         return -1;
     if (kind == GENERATION_COMPLETIONS && refuse_completion_fields(json, &numbers, error) < 0)

@@ -148,6 +148,8 @@ int route_model(const struct api *api, struct smollm_text path, struct buffer *o
 {
     const char *begin = memmem(path.data, path.size, "/models/", 8);
     struct smollm_text name = {begin + 8, path.size - (size_t)(begin + 8 - path.data)};
+    for (; name.size > 0 && *name.data == '/'; name.size--)
+        name.data++;
     if (!encodes(name, api->name)) {
         api_refuse(error, "model", "there is no such model here; the one that is served is '%s'", api->name);
         error->status = 404;

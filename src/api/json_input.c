@@ -1,6 +1,9 @@
 #include "api/json_input.h"
 
+#include "api/json_prepare.h"
+
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no
@@ -36,33 +39,122 @@ static int check_size(struct smollm_text body, struct api_error *error)
     return 0;
 }
 
-int json_input_parse(struct smollm_text body, json_t **object, bool *is_rounded, struct api_error *error)
+/* Fields of bodies and messages whose second value would change what is done. Those of numbers are in the same list,
+ * since a name that is read nowhere but here does no harm. */
+static bool is_read(struct smollm_text name)
+{
+    static const char *const names[] = {
+        "messages",
+        "role",
+        "content",
+        "tool_calls",
+        "tool_call_id",
+        "reasoning_content",
+        "reasoning",
+        "thinking",
+        "name",
+        "prompt",
+        "model",
+        "stop",
+        "tools",
+        "tool_choice",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "stream",
+        "stream_options",
+        "seed",
+        "n",
+        "max_tokens",
+        "max_completion_tokens",
+        "n_predict",
+        "n_probs",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "repeat_penalty",
+        "repetition_penalty",
+        "repeat_last_n",
+        "presence_penalty",
+        "frequency_penalty",
+        "best_of",
+        "priority",
+        "deadline_ms",
+        "echo",
+        "ignore_eos",
+        "return_progress",
+        "return_tokens",
+        "parallel_tool_calls",
+        "chat_template_kwargs",
+        "reasoning_effort",
+        "continue_final_message",
+        "response_format",
+        "suffix",
+        "tokens",
+        "add_special",
+        "parse_special",
+        "with_pieces",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_is(name, names[i]))
+            return true;
+    return false;
+}
+
+int json_input_parse(struct smollm_text body, json_t **object, struct api_error *error)
 {
     *object = NULL;
-    *is_rounded = false;
-    if (check_size(body, error) < 0)
-        return -1;
+    struct buffer copy = {0};
+    struct smollm_text text;
+    json_t *parsed = NULL;
     json_error_t cause;
-    json_t *parsed = json_loadb(body.data ? body.data : "", body.size, JSON_REJECT_DUPLICATES, &cause);
-    /* An integer of more than 64 bits: as a decimal number the field's own check names it. */
-    if (!parsed && json_error_code(&cause) == json_error_numeric_overflow) {
-        *is_rounded = true;
-        parsed = json_loadb(body.data, body.size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &cause);
+    int status = check_size(body, error);
+    if (status == 0)
+        status = json_prepare(body, is_read, &copy, &text, error);
+    if (status == 0) {
+        parsed = json_loadb(text.data ? text.data : "", text.size, JSON_ALLOW_NUL, &cause);
+        if (!parsed && json_error_code(&cause) == json_error_out_of_memory) {
+            api_error_make(error, 503, "out_of_memory", "out of memory for the request");
+            status = -1;
+        } else if (!parsed) {
+            status = api_refuse(error, NULL, "the body is not valid JSON: line %d, column %d: %s", cause.line,
+                                cause.column, cause.text);
+        }
     }
-    if (!parsed && json_error_code(&cause) == json_error_out_of_memory) {
-        api_error_make(error, 503, "out_of_memory", "out of memory for the request");
-        return -1;
-    }
-    if (!parsed)
-        return api_refuse(error, NULL, "the body is not JSON that is accepted here: line %d, column %d: %s", cause.line,
-                          cause.column, cause.text);
-    if (!json_is_object(parsed)) {
-        api_refuse(error, NULL, "the body is %s; a JSON object is needed", json_input_kind(parsed));
+    buffer_free(&copy);
+    if (status == 0 && !json_is_object(parsed))
+        status = api_refuse(error, NULL, "the body is %s; it must be a JSON object", json_input_kind(parsed));
+    if (status < 0)
         json_decref(parsed);
-        return -1;
+    else
+        *object = parsed;
+    return status;
+}
+
+static bool is_marked(const json_t *value)
+{
+    return json_is_string(value) && json_string_length(value) > sizeof NUMBER_MARK - 1 &&
+           memcmp(json_string_value(value), NUMBER_MARK, sizeof NUMBER_MARK - 1) == 0;
+}
+
+bool json_input_is_string(const json_t *value)
+{
+    return json_is_string(value) && !is_marked(value);
+}
+
+char *json_input_dump(const json_t *value, size_t *size)
+{
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    *size = json_dumpb(value, NULL, 0, flags);
+    char *text = *size > 0 ? malloc(*size + 1) : NULL;
+    if (!text || json_dumpb(value, text, *size, flags) != *size) {
+        free(text);
+        return NULL;
     }
-    *object = parsed;
-    return 0;
+    *size = json_restore_numbers(text, *size);
+    text[*size] = '\0';
+    return text;
 }
 
 const char *json_input_kind(const json_t *value)
@@ -73,7 +165,7 @@ const char *json_input_kind(const json_t *value)
     case JSON_ARRAY:
         return "an array";
     case JSON_STRING:
-        return "a string";
+        return is_marked(value) ? "a number beyond all ranges" : "a string";
     case JSON_INTEGER:
     case JSON_REAL:
         return "a number";
@@ -101,7 +193,7 @@ int json_input_text(const json_t *object, const char *key, struct smollm_text *t
     *text = (struct smollm_text){0};
     if (!value)
         return 0;
-    if (!json_is_string(value))
+    if (!json_input_is_string(value))
         return api_refuse(error, key, "%s is %s; it must be a string", key, json_input_kind(value));
     *text = json_input_string(value);
     return 0;
@@ -119,6 +211,9 @@ static int check_range(const json_t *value, const char *param, bool whole, doubl
 {
     double number = json_number_value(value);
     const char *kind = whole ? "a whole number" : "a number";
+    if (is_marked(value))
+        return api_refuse(error, param, "%s is %.40s; it must be %s from %.10g to %.10g", param,
+                          json_string_value(value) + sizeof NUMBER_MARK - 1, kind, least, most);
     if (!json_is_number(value))
         return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
                           kind, least, most);

@@ -12,11 +12,13 @@ enum {
     JSON_VALUES_MOST = 1 << 20, /* of all kinds: bounds the memory of what is parsed */
 };
 
-/* An object. Refused as 400: what is no JSON (RFC 8259), no object, deeper or larger than the limits, not UTF-8; NUL,
- * lone surrogates and names that occur twice. *is_rounded: an integer had more than 64 bits and all numbers were read
- * as floating point, so that the check of that field can name it; other values are not to be relied on. The caller
- * frees *object with json_decref. */
-int json_input_parse(struct smollm_text body, json_t **object, bool *is_rounded, struct api_error *error);
+/* An object. Refused as 400: what is not JSON (RFC 8259), not an object, deeper or larger than the limits, or not
+ * UTF-8. What clients send beyond that is understood: api/json_prepare.h. The caller frees *object with json_decref. */
+int json_input_parse(struct smollm_text body, json_t **object, struct api_error *error);
+/* Whether a value is a string; a number that is too large (NUMBER_MARK) is not. */
+bool json_input_is_string(const json_t *value);
+/* A JSON value as text, its numbers as the client wrote them. NULL: out of memory. The caller frees it with free(). */
+char *json_input_dump(const json_t *value, size_t *size);
 
 enum field_kind { FIELD_INTEGER, FIELD_NUMBER, FIELD_TRUTH };
 

@@ -52,7 +52,7 @@ static void write_settings(const struct generation *generation, const struct cho
     json_key_word(writer, "model", generation->api->name);
     json_key_unsigned(writer, "n_ctx", info.context);
     json_key_number(writer, "n_predict", request->max_tokens);
-    json_key_unsigned(writer, "seed", choice->seed);
+    json_key_number(writer, "seed", (int64_t)choice->seed); /* as it was sent */
     json_key_decimal(writer, "temperature", (double)s->temperature);
     json_key_number(writer, "top_k", s->top_k);
     json_key_decimal(writer, "top_p", (double)s->top_p);

@@ -47,13 +47,13 @@ static int read_mixture(const struct smollm_model *model, const json_t *array, u
 {
     size_t room = 0, i;
     json_t *value;
-    json_array_foreach(array, i, value) room += json_is_string(value) ? json_string_length(value) + 1 : 1;
+    json_array_foreach(array, i, value) room += json_input_is_string(value) ? json_string_length(value) + 1 : 1;
     prompt->tokens = arena_array(&request->arena, room + 1, sizeof *prompt->tokens);
     if (!prompt->tokens)
         return out_of_memory(error);
     json_array_foreach(array, i, value)
     {
-        if (json_is_string(value)) {
+        if (json_input_is_string(value)) {
             if (append_text(model, value, prompt->tokens, &prompt->token_count, room, error) < 0)
                 return -1;
         } else if (read_token(value, vocabulary, &prompt->tokens[prompt->token_count++], error) < 0) {
@@ -68,7 +68,7 @@ static int read_prompt(const struct smollm_model *model, const json_t *value, ui
 {
     if (json_is_array(value))
         return read_mixture(model, value, vocabulary, request, prompt, error);
-    if (!json_is_string(value))
+    if (!json_input_is_string(value))
         return api_refuse(error, "prompt", "prompt is %s; it must be a string or an array of token ids",
                           json_input_kind(value));
     prompt->text = json_input_string(value);
@@ -85,7 +85,7 @@ static bool is_list_of_prompts(const json_t *value)
     {
         if (json_is_array(part))
             return true;
-        only_strings &= json_is_string(part);
+        only_strings &= json_input_is_string(part);
     }
     return json_array_size(value) > 0 && only_strings;
 }

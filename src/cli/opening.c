@@ -24,7 +24,7 @@ int open_model(const struct options *options, const char *argument, struct smoll
     struct smollm_model_options wanted = {.size = sizeof(struct smollm_model_options),
                                           .cpu = options->cpu,
                                           .chat_format = options->chat_format,
-                                          .threads = (int)options->threads,
+                                          .threads = options->threads,
                                           .rope_scaling = options->rope_scaling,
                                           .rope_scale = options->rope_scale,
                                           .yarn_original_context = options->yarn_orig_ctx,

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -60,6 +61,27 @@ void sampler_destroy(struct sampler *sampler)
     *sampler = (struct sampler){0};
 }
 
+/* Biases that forbid every token would leave nothing to draw. */
+static int check_that_some_are_allowed(const struct smollm_sampling *o, uint32_t vocabulary, struct smollm_error *error)
+{
+    if (o->logit_bias_count < vocabulary)
+        return 0;
+    bool *forbidden = calloc(vocabulary, sizeof *forbidden);
+    RETURN_ERROR_IF(!forbidden, error, SMOLLM_ENOMEM, "out of memory for a logit_bias of %zu tokens",
+                    o->logit_bias_count);
+    uint32_t allowed = vocabulary;
+    for (size_t i = 0; i < o->logit_bias_count; i++) {
+        bool *it = &forbidden[o->logit_bias[i].token];
+        if (o->logit_bias[i].bias == -INFINITY && !*it) {
+            *it = true;
+            allowed--;
+        }
+    }
+    free(forbidden);
+    RETURN_ERROR_IF(allowed == 0, error, SMOLLM_EINVAL, "logit_bias forbids every token of the vocabulary");
+    return 0;
+}
+
 int sampling_check(const struct smollm_sampling *o, uint32_t vocabulary, struct smollm_error *error)
 {
 #define CHECK_RANGE(member, min, max)                                                                                  \
@@ -69,11 +91,13 @@ int sampling_check(const struct smollm_sampling *o, uint32_t vocabulary, struct 
 #undef CHECK_RANGE
     for (size_t i = 0; i < o->logit_bias_count; i++) {
         RETURN_ERROR_IF(o->logit_bias[i].token < 0 || (uint32_t)o->logit_bias[i].token >= vocabulary, error,
-                        SMOLLM_EINVAL, "logit_bias names token %d (0 to %u)", o->logit_bias[i].token, vocabulary - 1);
-        RETURN_ERROR_IF(!(o->logit_bias[i].bias <= 1000.0f), error, SMOLLM_EINVAL, "logit_bias of token %d is %g",
-                        o->logit_bias[i].token, (double)o->logit_bias[i].bias);
+                        SMOLLM_EINVAL, "logit_bias names token %d; it must be from 0 to %u", o->logit_bias[i].token,
+                        vocabulary - 1);
+        RETURN_ERROR_IF(!(o->logit_bias[i].bias <= 1000.0f), error, SMOLLM_EINVAL,
+                        "logit_bias of token %d is %g; it must be at most 1000", o->logit_bias[i].token,
+                        (double)o->logit_bias[i].bias);
     }
-    return 0;
+    return check_that_some_are_allowed(o, vocabulary, error);
 }
 
 void sampler_begin(struct sampler *sampler, const struct smollm_sampling *options)

@@ -103,10 +103,12 @@ static const char *string_at(const json_t *json, const char *outer, const char *
 static void test_routes(void **state)
 {
     struct fixture *f = *state;
-    static const char *const known[] = {"/v1/chat/completions", "/chat/completions", "/v1/models", "/models/x",
-                                        "/completion",          "/v1/completion",    "/health"};
-    static const char *const unknown[] = {"/",       "/v1",      "/v1/", "/v1/v1/models", "/models/", "/metrics",
-                                          "/Health", "/health/", "",     "v1/models"};
+    static const char *const known[] = {
+        "/v1/chat/completions", "/chat/completions", "/v1/models", "/models/x",
+        "/completion",          "/v1/completion",    "/health",    "/v1//chat/completions",
+        "//v1/models/",         "/v1///models//x",   "/health/"};
+    static const char *const unknown[] = {"/",       "/v1",      "/v1/", "/v1/v1/models", "/metrics",
+                                          "/Health", "/healthy", "",     "v1/models",     "/health//x"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         assert_non_null(api_route_find(f->api, text_of(known[i])));
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
@@ -174,6 +176,16 @@ static void test_errors(void **state)
     } cases[] = {
         {"/v1/chat/completions", "{}", "messages"},
         {"/v1/chat/completions", "{" MESSAGES ",\"top_k\":99999999999999999999}", "top_k"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"seed\":9223372036854775808}", "seed"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"temperature\":1e400}", "temperature"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"model\":99999999999999999999}", "model"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"seed\":1,\"seed\":2}", "seed"},
+        {"/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"role\":\"system\",\"content\":\"\"}]}", "role"},
+        {"/v1/chat/completions", "{\"messages\":[{\"role\":\"user\",\"content\":18446744073709551616}]}",
+         "messages[0].content"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"stop\":[1]}", "stop[0]"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"logit_bias\":{\"x\":\"y\"}}", "logit_bias"},
+        {"/v1/chat/completions", "{" MESSAGES ",\"logit_bias\":[[272,1]]}", "logit_bias"},
         {"/v1/chat/completions", "{" MESSAGES ",\"max_tokens\":-5}", "max_tokens"},
         {"/v1/chat/completions", "{" MESSAGES ",\"max_tokens\":9223372036854775807}", "max_tokens"},
         {"/v1/completions", "{\"prompt\":\"a\",\"logprobs\":21}", "logprobs"},
@@ -192,6 +204,108 @@ static void test_errors(void **state)
     }
     json_t *json = ask(f, "/v1/completions", "{\"prompt\":\"\"}", 400);
     json_decref(json);
+}
+
+/* What clients send although it is unusual, or means nothing: none of it is a reason to refuse. */
+static void test_json_as_clients_send_it(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const bodies[] = {
+        "{" MESSAGES ",\"metadata\":{\"ts\":123456789012345678901234567890},\"user_id\":18446744073709551615}",
+        "{" MESSAGES ",\"ignored\":-1e999}",
+        "\xef\xbb\xbf{" MESSAGES "}",
+        "{" MESSAGES ",\"ignored\":{\"a\":1,\"a\":2},\"metadata\":1,\"metadata\":2}",
+        "{" MESSAGES ",\"seed\":4611686018427387904}",
+        "{" MESSAGES ",\"seed\":9223372036854775807}",
+        "{" MESSAGES ",\"seed\":-9223372036854775808}",
+        "{" MESSAGES ",\"seed\":-5}",
+        "{" MESSAGES ",\"stop\":\"\"}",
+        "{" MESSAGES ",\"stop\":[\"\",null]}",
+        "{" MESSAGES ",\"logit_bias\":{\"hi\":1,\"5\":-1}}",
+        "{" MESSAGES ",\"logit_bias\":[[\"hi there\",-2],[7,false]]}",
+        "{" MESSAGES ",\"functions\":[],\"tools\":[]}",
+        "{" MESSAGES ",\"top_logprobs\":0,\"logprobs\":false}",
+        "{" MESSAGES ",\"max_tokens\":0}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\\u0000b\"}]}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"\\ud83d cut\"}]}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":"
+        "[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":\"f\"}},"
+        "{\"id\":\"2\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":null}}]},"
+        "{\"role\":\"tool\",\"content\":\"y\"}]}",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        json_decref(ask(f, "/v1/chat/completions", bodies[i], 200));
+    json_t *json =
+        ask(f, "/apply-template", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\\u0000\\ud83db\"}]}", 200);
+    struct smollm_text prompt = json_input_string(json_object_get(json, "prompt"));
+    assert_non_null(memmem(prompt.data, prompt.size,
+                           "a\0\xef\xbf\xbd"
+                           "b",
+                           6));
+    json_decref(json);
+    /* Nothing is generated, and what was read is cached. */
+    json = ask(f, "/v1/completions", "{\"prompt\":\"the same again\",\"max_tokens\":0,\"echo\":true}", 200);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(json_object_get(json, "choices"), 0), "text")),
+                        "the same again");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "usage"), "completion_tokens")), 0);
+    json_decref(json);
+    json = ask(f, "/v1/completions", "{\"prompt\":\"the same again\",\"max_tokens\":0}", 200);
+    const json_t *details = json_object_get(json_object_get(json, "usage"), "prompt_tokens_details");
+    assert_int_equal(json_integer_value(json_object_get(details, "cached_tokens")), 13);
+    json_decref(json);
+}
+
+/* A logit_bias that leaves nothing to draw is the client's error. */
+static void test_everything_forbidden(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer body = {0};
+    buffer_append_string(&body, "{\"prompt\":\"x\",\"logit_bias\":{");
+    for (int i = 0; i < TINY_VOCABULARY; i++)
+        buffer_printf(&body, "%s\"%d\":false", i ? "," : "", i);
+    buffer_append_string(&body, "}}");
+    json_t *json = ask(f, "/v1/completions", body.data, 400);
+    assert_non_null(strstr(string_at(json, "error", "message"), "logit_bias"));
+    json_decref(json);
+    buffer_free(&body);
+}
+
+static void check_prepared(const char *from, const char *to)
+{
+    json_t *json;
+    struct api_error error;
+    if (json_input_parse(text_of(from), &json, &error) < 0)
+        fail_msg("%s: %s", from, error.message);
+    size_t size;
+    char *text = json_input_dump(json, &size);
+    assert_string_equal(text, to);
+    assert_int_equal(strlen(text), size);
+    free(text);
+    json_decref(json);
+}
+
+/* Numbers keep their digits, wherever they stand. */
+static void test_numbers_keep_their_digits(void **state)
+{
+    check_prepared("{\"maximum\":18446744073709551615}", "{\"maximum\":18446744073709551615}");
+    check_prepared("{\"a\":[1,123456789012345678901234567890,\"x\",-9223372036854775809]}",
+                   "{\"a\":[1,123456789012345678901234567890,\"x\",-9223372036854775809]}");
+    check_prepared("{\"a\":9223372036854775807,\"b\":1e400,\"c\":5}",
+                   "{\"a\":9223372036854775807,\"b\":1e400,\"c\":5}");
+    /* A string is not taken for one. */
+    check_prepared("{\"a\":\"\xef\xb7\x90#5\",\"b\":\"\\ufdd0#5\"}",
+                   "{\"a\":\"\xef\xbf\xbd#5\",\"b\":\"\xef\xbf\xbd#5\"}");
+    check_prepared("{\"a\":\"\\ud83d\\ude00 \\ude00 \\\\ud83d\"}",
+                   "{\"a\":\"\xf0\x9f\x98\x80 \xef\xbf\xbd \\\\ud83d\"}");
+    static const char *const broken[] = {
+        "{\"a\":1-2}",  "{\"a\":\"\\ud8", "{\"a\":--99999999999999999999}", "{\"", "{", "{\"a\":99999999999999999999",
+        "\xef\xbb\xbf", "{\"a\":\"\\"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        json_t *json;
+        struct api_error error;
+        if (json_input_parse(text_of(broken[i]), &json, &error) == 0)
+            json_decref(json); /* read as something; what matters is that nothing is read beyond the end */
+    }
 }
 
 static void test_queue_full_and_abort(void **state)
@@ -318,6 +432,9 @@ int main(void)
         cmocka_unit_test(test_whole_and_stream_agree),
         cmocka_unit_test(test_seed_is_told),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_json_as_clients_send_it),
+        cmocka_unit_test(test_everything_forbidden),
+        cmocka_unit_test(test_numbers_keep_their_digits),
         cmocka_unit_test(test_queue_full_and_abort),
         cmocka_unit_test(test_tool_deltas),
         cmocka_unit_test(test_place_in_queue),
