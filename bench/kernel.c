@@ -12,10 +12,10 @@
 #include "base/error.h"
 #include "base/half.h"
 #include "base/memory.h"
-#include "cli/limits.h"
 #include "gguf/gguf_type.h"
 #include "kernel/activations.h"
 #include "quant/quant.h"
+#include "tools/limits.h"
 
 #include <getopt.h>
 #include <stdio.h>

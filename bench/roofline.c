@@ -4,7 +4,7 @@
  * usage: roofline [--together] [THREADS]
  * --together: not by one thread alone. Takes half the time.
  * int8 uses vpdpbusd where the CPU has AVX-512 VNNI, otherwise vpmaddubsw on AVX2; tiles are AMX. */
-#include "cli/limits.h"
+#include "tools/limits.h"
 
 #include <stdbool.h>
 #include <stdio.h>

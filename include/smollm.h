@@ -66,6 +66,9 @@ struct smollm_model_options {
     /* Called while loading with 0 to 1; may be NULL. */
     void (*progress)(void *user, double fraction);
     void *progress_user;
+    /* Only the tokenizer is read: for smollm_tokenize and smollm_detokenize, in a moment and with little memory. No
+     * engine can be started on such a model. */
+    bool vocabulary_only;
 };
 #define SMOLLM_MODEL_OPTIONS_INIT                                                                                      \
     {                                                                                                                  \
@@ -76,6 +79,9 @@ SMOLLM_API int smollm_model_open(const char *path, const struct smollm_model_opt
                                  struct smollm_model **model, struct smollm_error *error);
 /* After every engine on it has been closed. Accepts NULL. */
 SMOLLM_API void smollm_model_close(struct smollm_model *model);
+
+/* Whether the file is complete GGUF: header, metadata, and every tensor inside of the file. Reads no weights. */
+SMOLLM_API int smollm_check_file(const char *path, struct smollm_error *error);
 
 struct smollm_model_info {
     const char *architecture; /* "smollm3", "llama"; strings are borrowed until the model is closed */

@@ -5,15 +5,17 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["cli", "server", "api", "library", "engine", "sampling", "chat", "tokenizer", "model", "kernel", "quant", "gguf",
-         "base"]
+ROOMS = ["tools", "cli", "server", "api", "library", "engine", "sampling", "chat", "tokenizer", "model", "kernel", "quant",
+         "gguf", "base"]
 SOURCE = pathlib.Path(__file__).resolve().parents[1] / "src"
 # Rooms that must not see each other although one stands below the other.
 # The public promise of the whole is known from engine/ up; rooms below have its error codes and its text type.
 BELOW = "base gguf quant kernel model tokenizer chat".split()
 STRANGERS = {*((room, r"smollm\.h") for room in BELOW if room not in ("chat",)), ("server", r"jansson\.h"), ("engine", r"(chat|tokenizer)/.*"), ("chat", r"tokenizer/.*"),
              ("kernel", r"model/.*"), ("library", r"jansson\.h|uv\.h"), ("api", r"uv\.h|sys/socket\.h"),
-             ("engine", r"jansson\.h|uv\.h")}
+             ("engine", r"jansson\.h|uv\.h"), ("tools", r"(server|api|library)/.*")}
+# Commands live on the public library, as any other program would; serve starts the server too.
+PUBLIC = {"cli": {"cli", "base"}, "cli/serve.c": {"cli", "base", "server", "api"}}
 
 problems, names = [], {}
 for path in sorted(SOURCE.rglob("*.[ch]")):
@@ -32,6 +34,9 @@ for path in sorted(SOURCE.rglob("*.[ch]")):
         other = header.split("/")[0]
         if "/" in header and other in ROOMS and ROOMS.index(other) < ROOMS.index(room):
             problems.append(f"{path}:{number}: {room}/ includes {header} from above")
+        allowed = PUBLIC.get(str(path.relative_to(SOURCE)), PUBLIC.get(room))
+        if allowed and "/" in header and other in ROOMS and other not in allowed:
+            problems.append(f"{path}:{number}: {room}/ lives on smollm.h and does not include {header}")
         for who, pattern in STRANGERS:
             if who == room and re.fullmatch(pattern, header):
                 problems.append(f"{path}:{number}: {room}/ knows nothing of {header}")

@@ -8,7 +8,7 @@
 #include "cli/options.h"
 #include "cli/print.h"
 #include "cli/progress.h"
-#include "gguf/gguf.h"
+#include "smollm.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -38,11 +38,8 @@ static bool on_progress(void *user, bool checking, uint64_t done, uint64_t total
 /* A page that says "log in first" must not be kept as a model. */
 static int on_check(void *user, const char *path, struct smollm_error *error)
 {
-    struct gguf_file *file;
-    int code = gguf_open(path, &file, error);
-    if (code != 0)
+    if (smollm_check_file(path, error) < 0)
         return error_prefix(error, "what the server sent is no model that smollm reads");
-    gguf_close(file);
     return 0;
 }
 

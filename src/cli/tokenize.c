@@ -5,8 +5,7 @@
 #include "cli/model_path.h"
 #include "cli/options.h"
 #include "cli/print.h"
-#include "gguf/gguf.h"
-#include "tokenizer/tokenizer_gguf.h"
+#include "smollm.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -22,18 +21,21 @@ static const struct command_help help = {
     1,
     2};
 
-static int print_ids(const struct tokenizer *tokenizer, struct smollm_text text, bool pieces,
-                     struct smollm_error *error)
+static const struct smollm_tokenize_options with_special = {.parse_special = true};
+
+static int print_ids(const struct smollm_model *model, struct smollm_text text, bool pieces, struct smollm_error *error)
 {
-    struct token_buffer ids = {0};
-    int status = tokenizer_encode_text(tokenizer, text, true, &ids, error);
-    for (size_t i = 0; i < ids.count && status == 0; i++) {
+    int32_t *ids;
+    size_t count;
+    int status = smollm_tokenize(model, text, &with_special, &ids, &count, error);
+    for (size_t i = 0; i < count && status == 0; i++) {
         if (!pieces) {
-            printf("%s%d", i > 0 ? " " : "", ids.data[i]);
+            printf("%s%d", i > 0 ? " " : "", ids[i]);
             continue;
         }
-        struct smollm_text piece = tokenizer_token_text(tokenizer, ids.data[i]);
-        printf("%d\t", ids.data[i]);
+        struct smollm_text piece;
+        status = smollm_detokenize(model, &ids[i], 1, &piece, error);
+        printf("%d\t", ids[i]);
         for (size_t k = 0; k < piece.size; k++) {
             unsigned char c = (unsigned char)piece.data[k];
             if (c < 0x20 || c == 0x7f || c == '\\')
@@ -42,22 +44,27 @@ static int print_ids(const struct tokenizer *tokenizer, struct smollm_text text,
                 putchar(c);
         }
         putchar('\n');
+        smollm_free((void *)(size_t)piece.data);
     }
     if (!pieces && status == 0)
         putchar('\n');
-    token_buffer_free(&ids);
+    smollm_free(ids);
     return status;
 }
 
-static int append_piece(const struct tokenizer *tokenizer, long long id, struct buffer *out, struct smollm_error *error)
+static int append_piece(const struct smollm_model *model, long long id, struct buffer *out, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(id < 0 || (unsigned long long)id >= tokenizer_token_count(tokenizer), error, SMOLLM_EINVAL,
-                    "token %lld is not in the vocabulary of %zu", id, tokenizer_token_count(tokenizer));
-    buffer_append_text(out, tokenizer_token_text(tokenizer, (int32_t)id));
+    const int32_t narrow = id < 0 || id > INT32_MAX ? -1 : (int32_t)id;
+    struct smollm_text piece;
+    int status = smollm_detokenize(model, &narrow, 1, &piece, error);
+    if (status < 0)
+        return id == narrow ? status : error_set(error, status, "token %lld is not in the vocabulary", id);
+    buffer_append_text(out, piece);
+    smollm_free((void *)(size_t)piece.data);
     return 0;
 }
 
-static int print_text(const struct tokenizer *tokenizer, const char *ids, struct smollm_error *error)
+static int print_text(const struct smollm_model *model, const char *ids, struct smollm_error *error)
 {
     struct buffer out = {0};
     int status = 0;
@@ -69,7 +76,7 @@ static int print_text(const struct tokenizer *tokenizer, const char *ids, struct
         errno = 0;
         long long id = strtoll(ids, &end, 10);
         status = end == ids || errno ? error_set(error, SMOLLM_EINVAL, "'%.20s' is not a token id", ids)
-                                     : append_piece(tokenizer, id, &out, error);
+                                     : append_piece(model, id, &out, error);
         ids = end;
     }
     if (status == 0) {
@@ -80,25 +87,26 @@ static int print_text(const struct tokenizer *tokenizer, const char *ids, struct
     return status;
 }
 
-static int line_encode(const struct tokenizer *tokenizer, const char *line, struct smollm_error *error)
+static int line_encode(const struct smollm_model *model, const char *line, struct smollm_error *error)
 {
     json_error_t json_error;
     json_t *json = json_loads(line, JSON_DECODE_ANY | JSON_ALLOW_NUL, &json_error);
     RETURN_ERROR_IF(!json_is_string(json), error, SMOLLM_EFORMAT, "not a JSON string: %s",
                     json ? line : json_error.text);
-    struct token_buffer ids = {0};
+    int32_t *ids;
+    size_t count;
     struct smollm_text text = {json_string_value(json), json_string_length(json)};
-    int status = tokenizer_encode_text(tokenizer, text, true, &ids, error);
+    int status = smollm_tokenize(model, text, &with_special, &ids, &count, error);
     putchar('[');
-    for (size_t i = 0; i < ids.count && status == 0; i++)
-        printf("%s%d", i > 0 ? "," : "", ids.data[i]);
+    for (size_t i = 0; i < count && status == 0; i++)
+        printf("%s%d", i > 0 ? "," : "", ids[i]);
     puts("]");
-    token_buffer_free(&ids);
+    smollm_free(ids);
     json_decref(json);
     return status;
 }
 
-static int line_decode(const struct tokenizer *tokenizer, const char *line, struct smollm_error *error)
+static int line_decode(const struct smollm_model *model, const char *line, struct smollm_error *error)
 {
     json_error_t json_error;
     json_t *json = json_loads(line, 0, &json_error);
@@ -107,7 +115,7 @@ static int line_decode(const struct tokenizer *tokenizer, const char *line, stru
     int status = 0;
     for (size_t i = 0; i < json_array_size(json) && status == 0; i++) {
         json_t *id = json_array_get(json, i);
-        status = json_is_integer(id) ? append_piece(tokenizer, json_integer_value(id), &out, error)
+        status = json_is_integer(id) ? append_piece(model, json_integer_value(id), &out, error)
                                      : error_set(error, SMOLLM_EFORMAT, "item %zu is not a token id", i);
     }
     json_t *string = status == 0 ? json_stringn(out.data ? out.data : "", out.size) : NULL;
@@ -123,13 +131,13 @@ static int line_decode(const struct tokenizer *tokenizer, const char *line, stru
     return status;
 }
 
-static int lines(const struct tokenizer *tokenizer, bool decode, struct smollm_error *error)
+static int lines(const struct smollm_model *model, bool decode, struct smollm_error *error)
 {
     char *line = NULL;
     size_t room = 0;
     int status = 0;
     for (unsigned long number = 1; status == 0 && getline(&line, &room, stdin) > 0; number++) {
-        status = decode ? line_decode(tokenizer, line, error) : line_encode(tokenizer, line, error);
+        status = decode ? line_decode(model, line, error) : line_encode(model, line, error);
         if (status < 0)
             error_prefix(error, "line %lu", number);
     }
@@ -137,10 +145,10 @@ static int lines(const struct tokenizer *tokenizer, bool decode, struct smollm_e
     return status;
 }
 
-static int run(const struct options *options, const struct tokenizer *tokenizer, struct smollm_error *error)
+static int run(const struct options *options, const struct smollm_model *model, struct smollm_error *error)
 {
     if (options->jsonl)
-        return lines(tokenizer, options->decode, error);
+        return lines(model, options->decode, error);
     struct buffer input = {0};
     int status = 0;
     if (options->argument_count == 2)
@@ -148,8 +156,8 @@ static int run(const struct options *options, const struct tokenizer *tokenizer,
     else
         status = file_read("-", &input, error);
     if (status == 0)
-        status = options->decode ? print_text(tokenizer, input.data ? input.data : "", error)
-                                 : print_ids(tokenizer, buffer_text(&input), options->pieces, error);
+        status = options->decode ? print_text(model, input.data ? input.data : "", error)
+                                 : print_ids(model, buffer_text(&input), options->pieces, error);
     buffer_free(&input);
     return status;
 }
@@ -161,20 +169,15 @@ int command_tokenize(int argc, char **argv)
     if (!options_read(&help, argc, argv, &options, &code))
         return code;
     struct smollm_error error = {0};
-    struct gguf_file *file = NULL;
-    struct tokenizer *tokenizer = NULL;
+    struct smollm_model *model = NULL;
+    const struct smollm_model_options wanted = {.vocabulary_only = true};
     char *path;
     if (model_path_find(options.arguments[0], &path, &error) < 0)
         return print_error(&error);
-    int status = gguf_open(path, &file, &error);
+    int status = smollm_model_open(path, &wanted, &model, &error);
     if (status == 0)
-        status = tokenizer_from_gguf(file, &tokenizer, &error);
-    if (status < 0)
-        error_prefix(&error, "%s", path);
-    gguf_close(file);
-    if (status == 0)
-        status = run(&options, tokenizer, &error);
-    tokenizer_free(tokenizer);
+        status = run(&options, model, &error);
+    smollm_model_close(model);
     free(path);
     return status < 0 ? print_error(&error) : EXIT_DONE;
 }

@@ -29,6 +29,7 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     if (status < 0)
         return status;
     uint32_t most = model->weights.config.context;
+    RETURN_ERROR_IF(!model->weights.block, error, SMOLLM_EINVAL, "the model was opened for its vocabulary only");
     RETURN_ERROR_IF(options->context > most, error, SMOLLM_EINVAL, "context is %u; the model reads up to %u positions",
                     options->context, most);
     struct engine_options wanted = {.context = options->context,

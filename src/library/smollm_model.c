@@ -59,8 +59,10 @@ static int read_tokens(struct smollm_model *model, const struct gguf_file *file,
     int status = tokenizer_from_gguf(file, &model->tokenizer, error);
     if (status < 0)
         return status;
-    uint32_t vocabulary = model->weights.config.vocabulary;
     size_t tokens = tokenizer_token_count(model->tokenizer);
+    if (!model->weights.block)
+        return 0;
+    uint32_t vocabulary = model->weights.config.vocabulary;
     RETURN_ERROR_IF(tokens > vocabulary, error, SMOLLM_EFORMAT, "the tokenizer has %zu tokens, the embedding %u rows",
                     tokens, vocabulary);
     model->end_token = array_allocate(vocabulary, sizeof *model->end_token);
@@ -77,6 +79,8 @@ static int load(struct smollm_model *model, const struct gguf_file *file, const 
                                                  options->yarn_original_context};
     struct model_config config;
     struct thread_pool *pool = NULL;
+    if (options->vocabulary_only)
+        return read_tokens(model, file, error);
     int status = model_config_read(&config, file, &changes, error);
     if (status == 0)
         status = thread_pool_create(options->threads > 0 ? options->threads : processors_available(), &pool, error);
@@ -128,6 +132,14 @@ int smollm_model_open(const char *path, const struct smollm_model_options *optio
     }
     *result = model;
     return 0;
+}
+
+int smollm_check_file(const char *path, struct smollm_error *error)
+{
+    struct gguf_file *file = NULL;
+    int status = gguf_open(path, &file, error);
+    gguf_close(file);
+    return status;
 }
 
 void smollm_model_close(struct smollm_model *model)

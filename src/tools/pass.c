@@ -1,4 +1,4 @@
-#include "cli/pass.h"
+#include "tools/pass.h"
 
 #include "base/error.h"
 #include "base/memory.h"

@@ -2,8 +2,8 @@
  *
  * Measured by the threads of a pool, each limit by itself, the fastest of several runs: shared machines have moods, so
  * limits are measured beside what is compared with them. */
-#ifndef CLI_LIMITS_H
-#define CLI_LIMITS_H
+#ifndef TOOLS_LIMITS_H
+#define TOOLS_LIMITS_H
 
 #include "base/thread_pool.h"
 

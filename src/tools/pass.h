@@ -1,6 +1,6 @@
 /* Forward passes outside of the engine, for commands that score or time them. */
-#ifndef CLI_PASS_H
-#define CLI_PASS_H
+#ifndef TOOLS_PASS_H
+#define TOOLS_PASS_H
 
 #include "cli/options.h"
 #include "model/forward.h"

@@ -1,9 +1,9 @@
 /* What `smollm bench --profile` tells: the operations of the passes of one test, beside the limits of the machine. */
-#ifndef CLI_BENCH_PROFILE_H
-#define CLI_BENCH_PROFILE_H
+#ifndef TOOLS_BENCH_PROFILE_H
+#define TOOLS_BENCH_PROFILE_H
 
-#include "cli/limits.h"
 #include "model/profile.h"
+#include "tools/limits.h"
 
 /* A table, or the members "limits" and "profile" of a JSON object, with a comma before them. */
 void bench_profile_print(const struct profile *profile, const struct limits *limits);

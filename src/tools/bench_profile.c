@@ -1,4 +1,4 @@
-#include "cli/bench_profile.h"
+#include "tools/bench_profile.h"
 
 #include <inttypes.h>
 #include <stdio.h>

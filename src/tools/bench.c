@@ -3,12 +3,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "cli/bench_profile.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
-#include "cli/pass.h"
 #include "cli/print.h"
 #include "gguf/gguf.h"
+#include "tools/bench_profile.h"
+#include "tools/pass.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "cli/limits.h"
+#include "tools/limits.h"
 
 #include "base/clock.h"
 #include "base/error.h"

@@ -4,13 +4,13 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
-#include "cli/pass.h"
 #include "cli/print.h"
 #include "cli/progress.h"
 #include "kernel/arithmetic.h"
 #include "model/reference.h"
 #include "sampling/sampler.h"
 #include "tokenizer/tokenizer_gguf.h"
+#include "tools/pass.h"
 
 #include <jansson.h>
 #include <stdlib.h>
