@@ -345,6 +345,18 @@ static void on_work_done(uv_work_t *work, int status)
         begin_answer(c);
 }
 
+static void respond_page(struct connection *c)
+{
+    struct page page = page_for(&c->parser.head);
+    struct response_head head = {.status = page.is_known ? 304 : 200,
+                                 .content_type = "text/html; charset=utf-8",
+                                 .policy = page_policy(),
+                                 .may_be_cached = true,
+                                 .encoding = page.is_known ? NULL : page.encoding,
+                                 .etag = page.etag};
+    respond(c, head, page.is_known ? (struct smollm_text){0} : page.html);
+}
+
 /* The request is complete. */
 static void answer(struct connection *c)
 {
@@ -353,12 +365,7 @@ static void answer(struct connection *c)
         return;
     }
     if (!c->route) {
-        respond(c,
-                (struct response_head){.status = 200,
-                                       .content_type = "text/html; charset=utf-8",
-                                       .policy = page_policy(),
-                                       .may_be_cached = true},
-                page_html());
+        respond_page(c);
         return;
     }
     enter(c, WORKING, 0);

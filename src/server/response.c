@@ -13,6 +13,7 @@ const char *response_reason(int status)
     } reasons[] = {
         {200, "OK"},
         {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -52,9 +53,13 @@ void response_write_head(const struct response_head *head, struct buffer *out)
     buffer_printf(out, "HTTP/1.1 %d %s\r\n", head->status, response_reason(head->status));
     write_date(out);
     buffer_printf(out, "Content-Type: %s\r\n", head->content_type);
-    if (!head->is_stream)
+    if (head->encoding)
+        buffer_printf(out, "Content-Encoding: %s\r\n", head->encoding);
+    if (head->etag)
+        buffer_printf(out, "ETag: %s\r\nVary: Accept-Encoding\r\n", head->etag);
+    if (!head->is_stream && head->status != 304) /* which has no body; a length there would be the page's */
         buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", head->length);
-    else if (head->minor_version == 1)
+    if (head->is_stream && head->minor_version == 1)
         buffer_append_string(out, "Transfer-Encoding: chunked\r\n");
     if (!head->keep_alive)
         buffer_append_string(out, "Connection: close\r\n");

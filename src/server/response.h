@@ -17,6 +17,8 @@ struct response_head {
     const char *allow;         /* NULL: none */
     struct smollm_text policy; /* Content-Security-Policy; empty: one that allows nothing */
     bool may_be_cached;        /* otherwise no-store */
+    const char *encoding;      /* Content-Encoding; NULL: none */
+    const char *etag;          /* with its quotes; the answer then varies with Accept-Encoding. NULL: none */
 };
 
 void response_write_head(const struct response_head *head, struct buffer *out);

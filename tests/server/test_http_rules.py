@@ -1,4 +1,5 @@
 """What SDKs cannot send wrong: raw sockets against the server's limits, hosts, origins and methods."""
+import gzip
 import json
 import os
 import socket
@@ -62,6 +63,43 @@ def test_page(parrot, start, parrot_path):
     bare = start(parrot_path, "--no-ui")
     assert bare.http.get("/").status_code == 404
     bare.stop()
+
+
+def plain_get(server, method="GET", **fields):
+    """One request with exactly these fields; the head as a dictionary, and the body as it came."""
+    lines = [f"{method} / HTTP/1.1", "Host: localhost", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+    head, _, body = server.raw("\r\n".join([*lines, "", ""]).encode()).partition(b"\r\n\r\n")
+    status, *rest = head.decode().split("\r\n")
+    return int(status.split()[1]), {name.lower(): value for name, value in (line.split(": ", 1) for line in rest)}, body
+
+
+def test_page_is_compressed_for_clients_that_read_gzip(parrot):
+    status, head, plain = plain_get(parrot)
+    assert status == 200 and "content-encoding" not in head and head["vary"] == "Accept-Encoding"
+    assert int(head["content-length"]) == len(plain) and plain.startswith(b"<!doctype html>")
+    status, packed_head, packed = plain_get(parrot, Accept_Encoding="gzip, deflate, br")
+    assert status == 200 and packed_head["content-encoding"] == "gzip" and packed_head["vary"] == "Accept-Encoding"
+    assert int(packed_head["content-length"]) == len(packed) < len(plain) / 2
+    assert gzip.decompress(packed) == plain
+    assert packed_head["etag"] != head["etag"] and all(tag[0] == tag[-1] == '"' for tag in (head["etag"], packed_head["etag"]))
+    assert plain_get(parrot, Accept_Encoding="gzip;q=0")[2] == plain
+
+
+def test_page_is_sent_once(parrot):
+    for fields in ({}, {"Accept_Encoding": "gzip"}):
+        status, head, body = plain_get(parrot, **fields)
+        for known in (head["etag"], f'W/{head["etag"]}', f'"other", {head["etag"]}', "*"):
+            for method in ("GET", "HEAD"):
+                status, again, nothing = plain_get(parrot, method, If_None_Match=known, **fields)
+                assert (status, nothing) == (304, b"") and "content-length" not in again
+                assert all(again[name] == head[name] for name in ("etag", "vary", "cache-control", "content-security-policy"))
+        status, again, nothing = plain_get(parrot, "HEAD", **fields)
+        assert (status, nothing) == (200, b"") and again["content-length"] == str(len(body)) and again["etag"] == head["etag"]
+        assert plain_get(parrot, If_None_Match='"other"', **fields)[0] == 200
+    # A connection goes on after a 304.
+    answers = parrot.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\n\r\n" + GET + b"Connection: close\r\n\r\n")
+    assert answers.startswith(b"HTTP/1.1 304 Not Modified\r\n") and answers.endswith(b'{"status":"ok"}')
 
 
 def test_allowed_host(start, parrot_path):
