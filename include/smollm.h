@@ -63,8 +63,8 @@ struct smollm_model_options {
     const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */
     float rope_scale;         /* YaRN factor; 0: 2 */
     uint32_t yarn_original_context; /* 0: the context length in the file */
-    /* Called while loading with 0 to 1; may be NULL. */
-    void (*progress)(void *user, double fraction);
+    /* Called while loading with 0 to 1, many times a second; false cancels: SMOLLM_ECANCELED. May be NULL. */
+    bool (*progress)(void *user, double fraction);
     void *progress_user;
     /* Only the tokenizer is read: for smollm_tokenize and smollm_detokenize, in a moment and with little memory. No
      * engine can be started on such a model. */
@@ -101,6 +101,7 @@ struct smollm_model_info {
     int32_t bos_token;           /* -1: none */
     int32_t eos_token;
     const char *template_text; /* the file's chat template, or NULL */
+    uint64_t content_hash;     /* of metadata and weights: equal for copies of a file under any name */
 };
 SMOLLM_API void smollm_model_get_info_sized(const struct smollm_model *model, struct smollm_model_info *info,
                                             size_t size);

@@ -1,27 +1,18 @@
 #include "base/error.h"
 
+#include "base/printable.h"
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Makes text safe for a terminal and complete UTF-8 at its end. */
-static void clean(char *text)
+/* The formatted text as a person may see it: names from files and clients are in it. A character that vsnprintf cut at
+ * the end is dropped first. */
+static void set_message(struct smollm_error *error, const char *text, size_t size)
 {
-    size_t size = strlen(text);
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 || c == 0x7f)
-            text[i] = '?';
-    }
-    size_t tail = size;
-    while (tail > 0 && size - tail < 4 && ((unsigned char)text[tail - 1] & 0xc0) == 0x80)
-        tail--;
-    if (tail == 0)
-        return;
-    unsigned char lead = (unsigned char)text[tail - 1];
-    size_t want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
-    if (lead >= 0x80 && size - (tail - 1) < want)
-        text[tail - 1] = '\0';
+    const size_t tail = size + 1 >= sizeof error->message ? utf8_incomplete_tail(text, size) : 0;
+    printable_copy(error->message, sizeof error->message, text, size - tail);
 }
 
 void error_write(struct smollm_error *error, int code, const char *format, ...)
@@ -29,9 +20,10 @@ void error_write(struct smollm_error *error, int code, const char *format, ...)
     if (error) {
         va_list args;
         va_start(args, format);
-        vsnprintf(error->message, sizeof error->message, format, args);
+        char text[sizeof error->message];
+        vsnprintf(text, sizeof text, format, args);
         va_end(args);
-        clean(error->message);
+        set_message(error, text, strlen(text));
         error->code = code;
     }
 }
@@ -40,16 +32,24 @@ int error_prefix(struct smollm_error *error, const char *format, ...)
 {
     if (!error)
         return 0;
-    char old[sizeof error->message];
-    memcpy(old, error->message, sizeof old);
+    char text[2 * sizeof error->message + 2];
     va_list args;
     va_start(args, format);
-    vsnprintf(error->message, sizeof error->message, format, args);
+    vsnprintf(text, sizeof error->message, format, args);
     va_end(args);
-    size_t used = strlen(error->message);
-    snprintf(error->message + used, sizeof error->message - used, ": %s", old);
-    clean(error->message);
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, ": %s", error->message);
+    set_message(error, text, strlen(text));
     return error->code;
+}
+
+void error_append(struct smollm_error *error, const char *text)
+{
+    if (!error)
+        return;
+    char whole[2 * sizeof error->message];
+    snprintf(whole, sizeof whole, "%s%s", error->message, text);
+    set_message(error, whole, strlen(whole));
 }
 
 const char *error_name(int code)

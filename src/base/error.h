@@ -5,8 +5,9 @@
 #include "smollm_error.h"
 
 /* Writes code and message to error (may be NULL) and gives code, so that a failing function ends with
- * `return error_set(error, SMOLLM_EFORMAT, "...", ...)`. Control characters in the formatted text become '?', because
- * names from files and clients end up on terminals; overlong text is cut at a UTF-8 boundary. A macro, so that
+ * `return error_set(error, SMOLLM_EFORMAT, "...", ...)`. The message is valid UTF-8 without control
+ * characters whatever was formatted (base/printable.h), because names from files and clients end up on terminals;
+ * overlong text is cut at a character. A macro, so that
  * compilers and analysers see which code it gives. */
 #define error_set(error, code, ...) (error_write(error, code, __VA_ARGS__), error_identity(code))
 void error_write(struct smollm_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -19,6 +20,9 @@ static inline int error_identity(int code)
 
 /* Puts "prefix: " before a message that is already set; keeps the code and returns it. */
 int error_prefix(struct smollm_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Puts more behind a message that is already set. */
+void error_append(struct smollm_error *error, const char *text);
 
 /* The name ("SMOLLM_EINVAL") and the general meaning of a code; "unknown error" for others. */
 const char *error_name(int code);

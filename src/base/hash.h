@@ -14,6 +14,27 @@ static inline uint64_t hash_mix(uint64_t h)
     return h ^ h >> 33;
 }
 
+/* Of large blocks, eight bytes at a time in four lanes: about as fast as memory is read. Not for tables that others fill. */
+static inline uint64_t hash_block(const void *data, size_t size, uint64_t seed)
+{
+    const unsigned char *bytes = data;
+    uint64_t lanes[4] = {seed, seed + 1, seed + 2, seed + 3};
+    size_t i = 0;
+    for (; size - i >= 32; i += 32)
+        for (int lane = 0; lane < 4; lane++) {
+            uint64_t word;
+            __builtin_memcpy(&word, bytes + i + 8 * lane, 8);
+            lanes[lane] = (lanes[lane] ^ word) * 0x9e3779b97f4a7c15u;
+            lanes[lane] ^= lanes[lane] >> 32;
+        }
+    uint64_t h = size;
+    for (int lane = 0; lane < 4; lane++)
+        h = hash_mix(h ^ lanes[lane]);
+    for (; i < size; i++)
+        h = hash_mix(h ^ bytes[i]);
+    return h;
+}
+
 static inline uint64_t hash_bytes(const void *data, size_t size, uint64_t seed)
 {
     unsigned const char *s = data;

@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include "base/printable.h"
+
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -128,4 +130,14 @@ void buffer_free(struct buffer *buffer)
 struct smollm_text buffer_text(const struct buffer *buffer)
 {
     return (struct smollm_text){buffer->data, buffer->size};
+}
+
+void buffer_append_printable(struct buffer *buffer, struct smollm_text text)
+{
+    for (size_t i = 0; i < text.size;) {
+        char shown[PRINTABLE_MAX_BYTES];
+        size_t size;
+        i += printable_next(text.data + i, text.size - i, shown, &size);
+        buffer_append(buffer, shown, size);
+    }
 }

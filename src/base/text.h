@@ -28,6 +28,8 @@ void buffer_append_text(struct buffer *buffer, struct smollm_text text);
 void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_char(struct buffer *buffer, char c);
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The text as base/printable.h shows it. */
+void buffer_append_printable(struct buffer *buffer, struct smollm_text text);
 /* Makes room for size more bytes without changing what is there. */
 void buffer_reserve(struct buffer *buffer, size_t size);
 /* Removes the first size bytes. */

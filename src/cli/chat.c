@@ -2,6 +2,8 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "cli/answer.h"
+#include "cli/chat_command.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
@@ -13,15 +15,7 @@
 #include <unistd.h>
 
 static const struct command_help help = {
-    COMMAND_CHAT, "chat", "[MODEL]", "Talk to a model in the terminal", "Inside, /help lists what can be typed.", 0, 1};
-
-static const char inside_help[] = "/help          this\n"
-                                  "/clear         forget the conversation\n"
-                                  "/system TEXT   set the system message (nothing: remove it) and begin anew\n"
-                                  "/think         let the model think before it answers\n"
-                                  "/no_think      answer at once\n"
-                                  "/quit          leave (also Ctrl-D)\n"
-                                  "Ctrl-C stops an answer. A line that ends with \\ goes on with the next one.\n";
+    COMMAND_CHAT, "chat", "[MODEL]", "Talk to a model in the terminal.", "/help lists what can be typed inside.", 0, 1};
 
 /* What is said lives in an arena until /clear. */
 struct chat {
@@ -33,7 +27,7 @@ struct chat {
     size_t count, capacity;
     char *system; /* or NULL */
     enum smollm_thinking thinking;
-    struct buffer answer;
+    struct line_editor *editor;
     bool on_terminal;
 };
 
@@ -62,88 +56,72 @@ static void clear(struct chat *chat)
         add_message(chat, "system", chat->system, strlen(chat->system));
 }
 
-static void print_usage(const struct chat *chat, const struct smollm_event *event)
+static void print_usage(const struct chat *chat, const struct answer *answer)
 {
-    const struct smollm_usage *u = &event->finish.usage;
-    const char *note = event->finish.reason == SMOLLM_FINISH_LENGTH     ? ", cut at the limit"
-                       : event->finish.reason == SMOLLM_FINISH_CANCELED ? ", stopped"
-                                                                        : "";
-    char line[120];
-    int size = snprintf(line, sizeof line, "[%u tokens, %.1f a second%s]", u->completion_tokens,
-                        u->predict_ms > 0 ? u->completion_tokens / u->predict_ms * 1000 : 0.0, note);
+    const struct smollm_usage *u = &answer->usage;
+    const char *note = answer->reason == SMOLLM_FINISH_LENGTH     ? ", cut at the limit"
+                       : answer->reason == SMOLLM_FINISH_CANCELED ? ", stopped"
+                                                                  : "";
+    char line[120], speed[40] = "";
+    /* One token takes no time that could be measured. */
+    if (u->completion_tokens > 1 && u->predict_ms > 0)
+        snprintf(speed, sizeof speed, ", %.1f a second", u->completion_tokens / u->predict_ms * 1000);
+    int size = snprintf(line, sizeof line, "[%u token%s%s%s]", u->completion_tokens,
+                        u->completion_tokens == 1 ? "" : "s", speed, note);
     if (chat->on_terminal)
         print_dimmed(stdout, (struct smollm_text){line, (size_t)size});
 }
 
-/* Shows the answer as it comes and keeps its text. */
-static int follow(struct chat *chat, struct smollm_request *request, struct smollm_error *error)
+static void attend(void *user)
 {
-    bool thought = false;
-    for (;;) {
-        struct smollm_event event;
-        int status = smollm_next_event(request, 100, &event);
-        if (interrupt_pending())
-            smollm_cancel(request);
-        if (status == SMOLLM_ETIMEDOUT)
-            continue;
-        if (status < 0)
-            return error_set(error, status, "the answer ended without a reason");
-        switch (event.type) {
-        case SMOLLM_EVENT_THINKING:
-            print_dimmed(stdout, event.text);
-            thought = true;
-            break;
-        case SMOLLM_EVENT_TEXT:
-            if (thought)
-                fputs("\n\n", stdout);
-            thought = false;
-            print_model_text(stdout, event.text);
-            buffer_append_text(&chat->answer, event.text);
-            fflush(stdout);
-            break;
-        case SMOLLM_EVENT_FINISH:
-            fputc('\n', stdout);
-            print_usage(chat, &event);
-            fputs(chat->on_terminal ? "\n\n" : "\n", stdout);
-            fflush(stdout);
-            return 0;
-        case SMOLLM_EVENT_ERROR:
-            fputc('\n', stdout);
-            *error = event.error;
-            return event.error.code;
-        default:
-            break;
-        }
-    }
+    line_editor_attend(user);
 }
 
-/* Says one thing and shows the answer. What cannot be said is taken back, so that the conversation can go on. */
-static void say(struct chat *chat, const char *text)
+static int ask(struct chat *chat, struct answer *answer, struct smollm_error *error)
 {
-    struct smollm_error error = {0};
     struct smollm_request *request = NULL;
     struct smollm_sampling sampling = sampling_of(chat->options);
-    size_t before = chat->count;
-    int status = 0;
-    buffer_clear(&chat->answer);
-    if (!add_message(chat, "user", text, strlen(text)))
-        status = error_set(&error, SMOLLM_ENOMEM, "out of memory");
-    struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+    struct smollm_conversation conversation = {.size = sizeof conversation,
                                                .messages = chat->messages,
                                                .message_count = chat->count,
                                                .thinking = chat->thinking};
-    struct smollm_request_options wanted = {.size = sizeof(struct smollm_request_options),
+    struct smollm_request_options wanted = {.size = sizeof wanted,
                                             .conversation = &conversation,
                                             .sampling = &sampling,
+                                            .want_progress = chat->on_terminal,
                                             .max_tokens = chat->options->predict};
+    const struct answer_view view = {.text = stdout, .thinking = stdout, .attend = attend, .user = chat->editor};
+    answer_set_empty(answer, sampling.seed);
+    int status = smollm_submit(chat->engine, &wanted, &request, error);
     if (status == 0)
-        status = smollm_submit(chat->engine, &wanted, &request, &error);
-    if (status == 0)
-        status = follow(chat, request, &error);
+        status = answer_follow(request, &view, answer, error);
     smollm_request_close(request);
+    return status;
+}
+
+/* Says one thing and shows the answer. What cannot be said is taken back, so that the conversation can go on. */
+static void say(struct chat *chat, struct smollm_text text)
+{
+    struct smollm_error error = {0};
+    struct answer answer = {0};
+    size_t before = chat->count;
+    int status = 0;
     interrupt_clear();
-    if (status == 0 && !add_message(chat, "assistant", chat->answer.data ? chat->answer.data : "", chat->answer.size))
+    line_editor_hush(chat->editor);
+    if (!add_message(chat, "user", text.data, text.size))
         status = error_set(&error, SMOLLM_ENOMEM, "out of memory");
+    if (status == 0)
+        status = ask(chat, &answer, &error);
+    interrupt_clear();
+    fputc('\n', stdout);
+    if (status == 0) {
+        print_usage(chat, &answer);
+        fputs(chat->on_terminal ? "\n\n" : "\n", stdout);
+    }
+    fflush(stdout);
+    if (status == 0 && !add_message(chat, "assistant", answer.text.data ? answer.text.data : "", answer.text.size))
+        status = error_set(&error, SMOLLM_ENOMEM, "out of memory");
+    answer_free(&answer);
     if (status < 0) {
         chat->count = before;
         print_error(&error);
@@ -152,14 +130,13 @@ static void say(struct chat *chat, const char *text)
     }
 }
 
-static void set_system(struct chat *chat, const char *text)
+static void set_system(struct chat *chat, struct smollm_text text)
 {
-    text += strspn(text, " \t");
     free(chat->system);
-    chat->system = *text ? strdup(text) : NULL;
+    chat->system = text.size > 0 ? strndup(text.data, text.size) : NULL;
     clear(chat);
-    printf("%s\n", chat->system ? "The conversation begins anew with this system message."
-                                : "The conversation begins anew without a system message.");
+    printf("%s\n", chat->system ? "The conversation starts over with this system message."
+                                : "The conversation starts over without a system message.");
 }
 
 static void set_thinking(struct chat *chat, enum smollm_thinking thinking)
@@ -173,44 +150,69 @@ static void set_thinking(struct chat *chat, enum smollm_thinking thinking)
            thinking == SMOLLM_THINKING_ON ? "The model thinks before it answers." : "The model answers at once.");
 }
 
-/* Obeys a line that begins with '/'; false to leave. */
-static bool obey(struct chat *chat, const char *line)
+/* Nothing that was typed is lost: it stands in the next line again. */
+static void explain(struct chat *chat, struct smollm_text line)
 {
-    struct smollm_text word = {line, strcspn(line, " \t")};
-    if (text_is(word, "/quit") || text_is(word, "/exit"))
-        return false;
-    if (text_is(word, "/help")) {
-        fputs(inside_help, stdout);
-    } else if (text_is(word, "/clear")) {
+    size_t size = 0;
+    while (size < line.size && size < 40 && !strchr(" \t\n", line.data[size]))
+        size++;
+    const struct smollm_text word = {line.data, size};
+    struct smollm_text unused;
+    const bool is_known = chat_line_read(word, true, &unused) != CHAT_UNCLEAR;
+    fputs(is_known ? "" : "There is no command ", stdout);
+    print_foreign(stdout, word);
+    fputs(is_known ? " takes no text after it" : " (/help lists them)", stdout);
+    fputs(". To send this as text, begin with //\n", stdout);
+    line_editor_put_back(chat->editor, line);
+}
+
+/* False to leave. */
+static bool obey(struct chat *chat, struct smollm_text line)
+{
+    struct smollm_text text;
+    switch (chat_line_read(line, line_editor_is_terminal(chat->editor), &text)) {
+    case CHAT_MESSAGE:
+        if (strspn(line.data, " \t\n") < line.size)
+            say(chat, text);
+        break;
+    case CHAT_HELP:
+        fputs(chat_help, stdout);
+        break;
+    case CHAT_CLEAR:
         clear(chat);
         printf("The conversation is forgotten.\n");
-    } else if (text_is(word, "/system")) {
-        set_system(chat, line + word.size);
-    } else if (text_is(word, "/think")) {
+        break;
+    case CHAT_SYSTEM:
+        set_system(chat, text);
+        break;
+    case CHAT_THINK:
         set_thinking(chat, SMOLLM_THINKING_ON);
-    } else if (text_is(word, "/no_think")) {
+        break;
+    case CHAT_NO_THINK:
         set_thinking(chat, SMOLLM_THINKING_OFF);
-    } else {
-        printf("There is no %.*s; /help lists what there is.\n", (int)(word.size < 40 ? word.size : 40), line);
+        break;
+    case CHAT_UNCLEAR:
+        explain(chat, line);
+        break;
+    case CHAT_QUIT:
+        return false;
     }
     return true;
 }
 
 static int converse(struct chat *chat)
 {
-    struct line_editor *editor = line_editor_create("> ");
-    if (!editor)
+    chat->editor = line_editor_create("> ");
+    if (!chat->editor)
         return SMOLLM_ENOMEM;
-    if (chat->on_terminal)
-        printf("%s. /help tells what can be typed.\n\n", chat->info.name);
-    for (const char *line; (line = line_editor_read(editor));) {
-        line += strspn(line, " \t");
-        if (*line == '/' && !obey(chat, line))
-            break;
-        if (*line && *line != '/')
-            say(chat, line);
+    if (chat->on_terminal) {
+        print_foreign(stdout, text_of(chat->info.name));
+        fputs(". /help tells what can be typed.\n\n", stdout);
     }
-    line_editor_destroy(editor);
+    for (struct smollm_text line; !interrupt_is_end() && !output_is_lost() && line_editor_read(chat->editor, &line);)
+        if (!obey(chat, line))
+            break;
+    line_editor_destroy(chat->editor);
     return 0;
 }
 
@@ -223,8 +225,7 @@ int command_chat(int argc, char **argv)
     struct smollm_error error = {0};
     struct smollm_model *model = NULL;
     struct chat chat = {.options = &options, .on_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-    interrupt_hold();
-    int status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, &model, &error);
+    int status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, true, model, &chat.engine, &error);
     if (status == 0) {
@@ -232,13 +233,16 @@ int command_chat(int argc, char **argv)
         chat.thinking = options.no_think ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_DEFAULT;
         chat.system = options.system ? strdup(options.system) : NULL;
         clear(&chat);
+        interrupt_set(INTERRUPT_ASKS);
         status = converse(&chat);
+        /* All is kept, and the engine may be in a long pass: nobody waits for it. */
+        if (interrupt_pending())
+            output_finish_now(interrupt_exit_code());
     }
     smollm_engine_close(chat.engine);
     smollm_model_close(model);
     arena_free(&chat.arena);
     free(chat.messages);
     free(chat.system);
-    buffer_free(&chat.answer);
     return status < 0 ? print_error(&error) : EXIT_DONE;
 }

@@ -1,39 +1,48 @@
-/* Ctrl-C and SIGTERM as a question that long work asks now and then, so that it can clean up behind itself. The signals
- * are blocked and stay pending: no handler, no shared state. A second Ctrl-C cannot end the program meanwhile, so the
- * question must be asked at least once a second. */
+/* Ctrl-C, SIGTERM and SIGHUP.
+ *
+ * They end the program at once (exit status 128 + signal, 130 for Ctrl-C) unless a command has said that it asks for
+ * them: then they are noted, and the command ends what it is doing. A handler can only reach static data, so the notes
+ * are the one thing here that is global. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
-#include <signal.h>
 #include <stdbool.h>
-#include <time.h>
 
-/* In the main thread, before others are started. */
-static inline void interrupt_hold(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-}
+enum interrupt_mode {
+    INTERRUPT_ENDS,      /* at once: nothing is to be cleaned up */
+    INTERRUPT_ASKS_ONCE, /* the first is noted, a second one ends the program: for what may take long to notice */
+    INTERRUPT_ASKS       /* all are noted */
+};
 
-static inline bool interrupt_pending(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigpending(&set);
-    return sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1;
-}
+/* Once, in main, before threads are started. */
+void interrupt_begin(void);
+/* Returns the mode so far. A signal that was noted ends the program when the mode becomes INTERRUPT_ENDS. */
+enum interrupt_mode interrupt_set(enum interrupt_mode mode);
 
-/* The Ctrl-C has been obeyed: forget it. */
-static inline void interrupt_clear(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    while (sigtimedwait(&set, NULL, &(struct timespec){0}) > 0)
-        continue;
-}
+/* A signal was noted. */
+bool interrupt_pending(void);
+/* One that asks the whole program to end was noted: SIGTERM or SIGHUP. */
+bool interrupt_is_end(void);
+/* The Ctrl-C has been obeyed: forget it. SIGTERM and SIGHUP stay. */
+void interrupt_clear(void);
+/* 128 + the signal that was noted; 130 where none was. */
+int interrupt_exit_code(void);
+
+/* A descriptor that can be read once a signal has been noted, for poll(2); interrupt_clear_descriptor empties it. */
+int interrupt_descriptor(void);
+void interrupt_clear_descriptor(void);
+
+/* Escape sequences that are written to standard error when a signal ends the program, such as those that remove a
+ * progress bar; a literal, or NULL. */
+void interrupt_set_last_words(const char *words);
+
+/* For a command that edits lines on a terminal. */
+enum interrupt_terminal { INTERRUPT_RESIZED = 1, INTERRUPT_STOP = 2, INTERRUPT_CONTINUED = 4 };
+/* SIGWINCH, SIGTSTP and SIGCONT are noted from now on. */
+void interrupt_watch_terminal(void);
+/* What came since the last call, as bits. */
+int interrupt_take_terminal(void);
+/* Stops the program as Ctrl-Z does; returns when it goes on. */
+void interrupt_suspend(void);
 
 #endif

@@ -1,25 +1,175 @@
 #include "cli/line_editor.h"
 
 #include "base/text.h"
+#include "base/utf8.h"
+#include "cli/interrupt.h"
+#include "cli/line_history.h"
 
+#include <errno.h>
 #include <histedit.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 struct line_editor {
     const char *prompt;
     EditLine *edit; /* NULL: not a terminal */
     History *history;
     char *history_path;
-    char *line; /* of getline */
-    size_t line_room;
-    struct buffer joined;
+    struct buffer input; /* bytes read that nobody has taken */
+    size_t taken;        /* of these */
+    struct buffer part, joined;
+    struct termios before;
+    bool has_paste, is_hushed, is_at_end, has_begun;
 };
 
-enum { HISTORY_LINES = 1000 };
+enum { END_OF_INPUT = -1, INTERRUPTED = -2 };
+enum { CTRL_C = 3 };
+/* A terminal that is asked to puts these around what is pasted (xterm's "bracketed paste"). */
+static const char PASTE_ON[] = "\033[?2004h", PASTE_OFF[] = "\033[?2004l";
+static const char PASTE_BEGINS[] = "\033[200~", PASTE_ENDS[] = "\033[201~";
+
+static void ask_for_paste(const struct line_editor *editor, bool on)
+{
+    if (!editor->has_paste)
+        return;
+    fputs(on ? PASTE_ON : PASTE_OFF, stdout);
+    fflush(stdout);
+}
+
+/* ---- Stopping and going on ---- */
+
+static void stop_while_editing(struct line_editor *editor)
+{
+    el_set(editor->edit, EL_PREP_TERM, 0);
+    ask_for_paste(editor, false);
+    fputc('\n', stdout);
+    fflush(stdout);
+    interrupt_suspend();
+    interrupt_take_terminal();
+    el_set(editor->edit, EL_PREP_TERM, 1);
+    ask_for_paste(editor, true);
+    el_resize(editor->edit);
+    el_set(editor->edit, EL_REFRESH);
+}
+
+static void obey_terminal(struct line_editor *editor)
+{
+    const int bits = interrupt_take_terminal();
+    if (!editor->edit)
+        return;
+    if (bits & INTERRUPT_STOP)
+        stop_while_editing(editor);
+    else if (bits & INTERRUPT_CONTINUED) {
+        el_set(editor->edit, EL_PREP_TERM, 1);
+        ask_for_paste(editor, true);
+    }
+    if (bits & (INTERRUPT_RESIZED | INTERRUPT_CONTINUED)) {
+        el_resize(editor->edit);
+        el_set(editor->edit, EL_REFRESH);
+    }
+}
+
+void line_editor_hush(struct line_editor *editor)
+{
+    if (!editor->edit)
+        return;
+    struct termios quiet = editor->before;
+    quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+    quiet.c_cc[VMIN] = 1;
+    quiet.c_cc[VTIME] = 0;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
+    editor->is_hushed = true;
+}
+
+void line_editor_attend(struct line_editor *editor)
+{
+    interrupt_clear_descriptor();
+    const int bits = interrupt_take_terminal();
+    if (!editor->edit || !(bits & (INTERRUPT_STOP | INTERRUPT_CONTINUED)))
+        return;
+    if (bits & INTERRUPT_STOP) {
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &editor->before);
+        interrupt_suspend();
+        interrupt_take_terminal();
+    }
+    line_editor_hush(editor);
+}
+
+/* ---- Input ---- */
+
+static void read_some(struct line_editor *editor)
+{
+    char bytes[4096];
+    const ssize_t size = read(STDIN_FILENO, bytes, sizeof bytes);
+    if (size > 0)
+        buffer_append(&editor->input, bytes, (size_t)size);
+    else if (size == 0 || (errno != EINTR && errno != EAGAIN))
+        editor->is_at_end = true;
+}
+
+/* Waits for the next byte and for signals. On a terminal a Ctrl-C is answered here; elsewhere it ends the input, and
+ * stays noted. */
+static int next_byte(struct line_editor *editor)
+{
+    for (;;) {
+        obey_terminal(editor);
+        if (interrupt_is_end() || (interrupt_pending() && !editor->edit))
+            return END_OF_INPUT;
+        if (interrupt_pending()) {
+            interrupt_clear();
+            return INTERRUPTED;
+        }
+        if (editor->taken < editor->input.size)
+            return (unsigned char)editor->input.data[editor->taken++];
+        buffer_clear(&editor->input);
+        editor->taken = 0;
+        if (editor->is_at_end)
+            return END_OF_INPUT;
+        struct pollfd sources[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                                   {.fd = interrupt_descriptor(), .events = POLLIN}};
+        if (poll(sources, 2, -1) <= 0)
+            continue;
+        if (sources[1].revents)
+            interrupt_clear_descriptor();
+        else if (sources[0].revents)
+            read_some(editor);
+    }
+}
+
+/* The next character, U+FFFD for bytes that are none. */
+static int next_character(struct line_editor *editor)
+{
+    char bytes[4];
+    for (size_t size = 0; size < sizeof bytes;) {
+        const int byte = next_byte(editor);
+        if (byte < 0)
+            return byte;
+        bytes[size++] = (char)byte;
+        uint32_t c;
+        if (utf8_decode(bytes, size, &c) == size)
+            return (int)c;
+        if (utf8_incomplete_tail(bytes, size) != size)
+            break;
+    }
+    return 0xfffd;
+}
+
+/* For libedit; 1, or 0 at the end. */
+static int get_character(EditLine *edit, wchar_t *character)
+{
+    struct line_editor *editor;
+    el_get(edit, EL_CLIENTDATA, &editor);
+    const int c = next_character(editor);
+    *character = c == INTERRUPTED ? CTRL_C : c < 0 ? L'\0' : (wchar_t)c;
+    return c != END_OF_INPUT;
+}
+
+/* ---- Keys ---- */
 
 static char *prompt_of(EditLine *edit)
 {
@@ -28,38 +178,95 @@ static char *prompt_of(EditLine *edit)
     return (char *)(size_t)editor->prompt; /* libedit does not write to it */
 }
 
-/* Ctrl-C at the prompt: drops the line. */
+/* Ctrl-C: drops the line. */
 static unsigned char drop_line(EditLine *edit, int key)
 {
-    const LineInfo *line = el_line(edit);
+    (void)key;
+    const LineInfoW *line = el_wline(edit);
     el_cursor(edit, (int)(line->lastchar - line->cursor));
-    el_deletestr(edit, (int)(line->lastchar - line->buffer));
+    el_wdeletestr(edit, (int)(line->lastchar - line->buffer));
     fputs("^C", stdout);
     fputc('\n', stdout);
-    el_insertstr(edit, "\n"); /* an empty line, not the end of input */
+    el_winsertstr(edit, L"\n"); /* an empty line, not the end of input */
     return CC_NEWLINE;
 }
 
-static char *history_path(void)
+static unsigned char stop_program(EditLine *edit, int key)
 {
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    struct buffer path = {0};
-    if (state && *state)
-        buffer_append_string(&path, state);
-    else if (home && *home)
-        buffer_printf(&path, "%s/.local", home);
-    else
-        return NULL;
-    mkdir(path.data, 0700);
-    if (!state || !*state) {
-        buffer_append_string(&path, "/state");
-        mkdir(path.data, 0700);
+    (void)key;
+    struct line_editor *editor;
+    el_get(edit, EL_CLIENTDATA, &editor);
+    stop_while_editing(editor);
+    return CC_NORM;
+}
+
+/* Lines of a paste stay lines of one message; other controls are dropped, and the line end after the last. */
+static unsigned char take_paste(EditLine *edit, int key)
+{
+    (void)key;
+    struct line_editor *editor;
+    el_get(edit, EL_CLIENTDATA, &editor);
+    const size_t ending = strlen(PASTE_ENDS);
+    struct buffer text = {0};
+    bool was_return = false;
+    while (text.size < ending || memcmp(text.data + text.size - ending, PASTE_ENDS, ending) != 0) {
+        const int c = next_character(editor);
+        if (c < 0)
+            break;
+        char bytes[4];
+        const bool is_second = c == '\n' && was_return;
+        was_return = c == '\r';
+        if ((c >= ' ' && c != 0x7f) || c == '\n' || c == '\r' || c == '\t' || c == '\033')
+            buffer_append(&text, bytes, is_second ? 0 : utf8_encode(c == '\r' ? '\n' : (uint32_t)c, bytes));
+        if (text.failed)
+            break;
     }
-    buffer_append_string(&path, "/smollm");
-    if (path.data)
-        mkdir(path.data, 0700);
-    buffer_append_string(&path, "/history");
-    return path.data;
+    size_t size = text.size >= ending ? text.size - ending : 0;
+    while (size > 0 && text.data[size - 1] == '\n')
+        size--;
+    wchar_t *wide = calloc(size + 1, sizeof *wide);
+    size_t count = 0;
+    for (size_t i = 0; wide && i < size;) {
+        uint32_t c = 0;
+        i += utf8_decode(text.data + i, size - i, &c);
+        if (c != '\033')
+            wide[count++] = (wchar_t)c;
+    }
+    if (wide && count > 0)
+        el_winsertstr(edit, wide);
+    free(wide);
+    buffer_free(&text);
+    return CC_REFRESH;
+}
+
+/* ---- From beginning to end ---- */
+
+static void set_up_terminal(struct line_editor *editor)
+{
+    const char *terminal = getenv("TERM");
+    tcgetattr(STDIN_FILENO, &editor->before);
+    editor->edit = el_init("smollm", stdin, stdout, stderr);
+    editor->history = history_init();
+    if (!editor->edit || !editor->history)
+        return;
+    interrupt_watch_terminal();
+    editor->has_paste = terminal && *terminal && strcmp(terminal, "dumb") != 0;
+    editor->history_path = line_history_path();
+    line_history_load(editor->history, editor->history_path);
+    el_set(editor->edit, EL_CLIENTDATA, editor);
+    el_set(editor->edit, EL_GETCFN, get_character);
+    el_set(editor->edit, EL_PROMPT, prompt_of);
+    el_set(editor->edit, EL_EDITOR, "emacs");
+    el_set(editor->edit, EL_HIST, history, editor->history);
+    /* While a line is edited Ctrl-C and Ctrl-Z are keys; during an answer they are signals again. A pasted CR LF is one
+     * line end, which only shows where CR stays what it is. */
+    el_set(editor->edit, EL_SETTY, "-d", "-isig", "-icrnl", "-inlcr", NULL);
+    el_set(editor->edit, EL_ADDFN, "smollm-drop-line", "drop the line", drop_line);
+    el_set(editor->edit, EL_BIND, "^C", "smollm-drop-line", NULL);
+    el_set(editor->edit, EL_ADDFN, "smollm-stop", "stop the program", stop_program);
+    el_set(editor->edit, EL_BIND, "^Z", "smollm-stop", NULL);
+    el_set(editor->edit, EL_ADDFN, "smollm-paste", "take what is pasted", take_paste);
+    el_set(editor->edit, EL_BIND, PASTE_BEGINS, "smollm-paste", NULL);
 }
 
 struct line_editor *line_editor_create(const char *prompt)
@@ -68,26 +275,8 @@ struct line_editor *line_editor_create(const char *prompt)
     if (!editor)
         return NULL;
     editor->prompt = prompt;
-    if (!isatty(STDIN_FILENO))
-        return editor;
-    editor->edit = el_init("smollm", stdin, stdout, stderr);
-    editor->history = history_init();
-    if (!editor->edit || !editor->history)
-        return editor;
-    HistEvent event;
-    history(editor->history, &event, H_SETSIZE, HISTORY_LINES);
-    history(editor->history, &event, H_SETUNIQUE, 1);
-    editor->history_path = history_path();
-    if (editor->history_path)
-        history(editor->history, &event, H_LOAD, editor->history_path);
-    el_set(editor->edit, EL_CLIENTDATA, editor);
-    el_set(editor->edit, EL_PROMPT, prompt_of);
-    el_set(editor->edit, EL_EDITOR, "emacs");
-    el_set(editor->edit, EL_HIST, history, editor->history);
-    /* While a line is edited Ctrl-C is a key; during an answer it is a signal again. */
-    el_set(editor->edit, EL_SETTY, "-d", "-isig", NULL);
-    el_set(editor->edit, EL_ADDFN, "smollm-drop-line", "drop the line", drop_line);
-    el_set(editor->edit, EL_BIND, "^C", "smollm-drop-line", NULL);
+    if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+        set_up_terminal(editor);
     return editor;
 }
 
@@ -95,49 +284,132 @@ void line_editor_destroy(struct line_editor *editor)
 {
     if (!editor)
         return;
-    if (editor->history) {
-        HistEvent event;
-        if (editor->history_path) {
-            mode_t old = umask(0077);
-            history(editor->history, &event, H_SAVE, editor->history_path);
-            umask(old);
-        }
-        history_end(editor->history);
-    }
-    if (editor->edit)
+    if (editor->edit) {
         el_end(editor->edit);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &editor->before);
+    }
+    if (editor->history)
+        history_end(editor->history);
     free(editor->history_path);
-    free(editor->line);
+    buffer_free(&editor->input);
+    buffer_free(&editor->part);
     buffer_free(&editor->joined);
     free(editor);
 }
 
-/* One line as it comes, with its end; NULL at the end of input. */
-static const char *read_part(struct line_editor *editor)
+bool line_editor_is_terminal(const struct line_editor *editor)
 {
-    if (!editor->edit)
-        return getline(&editor->line, &editor->line_room, stdin) > 0 ? editor->line : NULL;
-    int count = 0;
-    return el_gets(editor->edit, &count);
+    return editor->edit != NULL;
 }
 
-const char *line_editor_read(struct line_editor *editor)
+void line_editor_put_back(struct line_editor *editor, struct smollm_text text)
+{
+    if (!editor->edit || text.size == 0)
+        return;
+    buffer_append_string(&editor->input, PASTE_BEGINS);
+    buffer_append_text(&editor->input, text);
+    buffer_append_string(&editor->input, PASTE_ENDS);
+}
+
+/* What keys that were typed unseen amount to: backspace and Ctrl-U do what they say, other controls and the sequences
+ * of arrow keys nothing. */
+static void apply_keys(struct smollm_text keys, struct buffer *text)
+{
+    for (size_t i = 0; i < keys.size; i++) {
+        const unsigned char key = (unsigned char)keys.data[i];
+        if (key == 0x7f || key == '\b') {
+            while (text->size > 0 && (text->data[--text->size] & 0xc0) == 0x80)
+                continue;
+        } else if (key == 'U' - '@') {
+            buffer_clear(text);
+        } else if (key == '\033' && i + 1 < keys.size && strchr("[O", keys.data[i + 1])) {
+            for (i += 2; i < keys.size && (keys.data[i] < '@' || keys.data[i] > '~'); i++)
+                continue;
+        } else if (key >= ' ' || key == '\n' || key == '\r' || key == '\t') {
+            buffer_append_char(text, (char)key);
+        }
+    }
+}
+
+/* What was typed before there was a prompt comes into the line as a paste would: seen first, sent by a key. */
+static void take_typed_ahead(struct line_editor *editor)
+{
+    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct buffer typed = {0};
+    buffer_append(&typed, editor->input.data ? editor->input.data + editor->taken : "",
+                  editor->input.size - editor->taken);
+    buffer_clear(&editor->input);
+    editor->taken = 0;
+    while (!editor->is_at_end && poll(&terminal, 1, 0) > 0)
+        read_some(editor);
+    struct buffer keys = editor->input, text = {0};
+    editor->input = typed;
+    apply_keys(buffer_text(&keys), &text);
+    line_editor_put_back(editor, buffer_text(&text));
+    buffer_free(&keys);
+    buffer_free(&text);
+}
+
+/* One line as it comes, with its end; false at the end of input. */
+static bool read_part(struct line_editor *editor)
+{
+    buffer_clear(&editor->part);
+    if (editor->edit) {
+        int count = 0;
+        const char *line = el_gets(editor->edit, &count);
+        if (line && count > 0)
+            buffer_append(&editor->part, line, (size_t)count);
+        return line != NULL;
+    }
+    for (int byte; (byte = next_byte(editor)) >= 0;) {
+        buffer_append_char(&editor->part, (char)byte);
+        if (byte == '\n')
+            break;
+    }
+    if (!editor->has_begun && editor->part.size >= 3 && memcmp(editor->part.data, "\xef\xbb\xbf", 3) == 0)
+        buffer_consume(&editor->part, 3); /* the mark that Windows puts before text */
+    editor->has_begun = true;
+    return editor->part.size > 0 && !interrupt_pending();
+}
+
+static bool read_joined(struct line_editor *editor)
 {
     buffer_clear(&editor->joined);
-    for (;;) {
-        const char *part = read_part(editor);
-        if (!part)
-            break;
-        size_t size = strcspn(part, "\r\n");
-        bool more = size > 0 && part[size - 1] == '\\';
-        buffer_append(&editor->joined, part, more ? size - 1 : size);
-        if (!more) {
-            HistEvent event;
-            if (editor->history && editor->joined.size > 0)
-                history(editor->history, &event, H_ENTER, editor->joined.data);
-            return editor->joined.failed ? NULL : editor->joined.data;
-        }
+    while (read_part(editor)) {
+        size_t size = editor->part.size;
+        const char *data = editor->part.data;
+        if (size > 0 && data[size - 1] == '\n')
+            size--;
+        if (size > 0 && data[size - 1] == '\r')
+            size--;
+        const bool goes_on = size > 0 && data[size - 1] == '\\';
+        buffer_append(&editor->joined, data, goes_on ? size - 1 : size);
+        if (!goes_on)
+            return !editor->joined.failed;
         buffer_append_char(&editor->joined, '\n');
     }
-    return editor->joined.size > 0 ? editor->joined.data : NULL;
+    return editor->joined.size > 0 && !interrupt_pending();
+}
+
+bool line_editor_read(struct line_editor *editor, struct smollm_text *line)
+{
+    if (editor->edit) {
+        take_typed_ahead(editor);
+        ask_for_paste(editor, true);
+    }
+    const bool good = read_joined(editor);
+    buffer_append_char(&editor->joined, '\0'); /* also where nothing was typed */
+    *line = (struct smollm_text){editor->joined.data, editor->joined.size > 0 ? editor->joined.size - 1 : 0};
+    if (editor->edit) {
+        ask_for_paste(editor, false);
+        HistEvent event;
+        if (good && line->size > 0 && editor->history) {
+            history(editor->history, &event, H_ENTER, line->data);
+            if (editor->history_path)
+                line_history_append(editor->history_path, line->data);
+        }
+        if (!good)
+            fputc('\n', stdout);
+    }
+    return good && !editor->joined.failed;
 }

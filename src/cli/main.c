@@ -1,10 +1,17 @@
 /* smollm COMMAND …: finds the command. */
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
+#include "cli/print.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -31,9 +38,10 @@ static void print_commands(FILE *out)
     fprintf(out, "usage: smollm COMMAND ...\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-10s %-14s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
-    fprintf(out, "\nsmollm COMMAND --help tells the options of a command.\n"
-                 "MODEL is a GGUF file, or a name that smollm pull knows; without one, the default model of the\n"
-                 "config file, then the only model in the cache.\n");
+    fprintf(out, "\nsmollm COMMAND --help lists the options of a command; smollm version prints the\n"
+                 "version. MODEL is a GGUF file, or a name that smollm pull knows. Without one it\n"
+                 "is SMOLLM_MODEL of the environment, then the default model of the config file,\n"
+                 "then the only model in the cache.\n");
 }
 
 static void print_man_page(void)
@@ -46,9 +54,11 @@ static void print_man_page(void)
                commands[i].arguments, commands[i].summary);
         options_print_roff(stdout, commands[i].bit);
     }
-    printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 130 interrupted.\n.SH FILES\n"
+    printf(".SH EXIT STATUS\n0 done, 1 failed, 2 wrong usage, 130 interrupted (128 + the signal that ended it).\n.SH "
+           "FILES\n"
            "~/.config/smollm/config: options as \"name = value\" lines.\n.br\n~/.cache/smollm: models.\n"
-           ".SH ENVIRONMENT\nEvery option: \\-\\-ctx\\-size as SMOLLM_CTX_SIZE. NO_COLOR is respected.\n");
+           ".SH ENVIRONMENT\nEvery option: \\-\\-ctx\\-size as SMOLLM_CTX_SIZE. An empty variable counts as unset.\n"
+           "SMOLLM_MODEL: the default model. SMOLLM_CONFIG: another config file. NO_COLOR is respected.\n");
 }
 
 static void print_completion(void)
@@ -66,29 +76,58 @@ static void print_completion(void)
            "complete -o default -F _smollm smollm\n");
 }
 
-int main(int argc, char **argv)
+/* A descriptor that the caller has closed would otherwise be given to the next file or socket, which messages are then
+ * written into. Nothing can be read from these; what is written to the standard output fails, as it should. */
+static void fill_descriptors(void)
 {
-    /* A write beyond a limit or to a closed pipe is an error to report, not an end. */
-    signal(SIGXFSZ, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) != descriptor)
+            _exit(EXIT_FAILED);
+}
+
+/* Characters are UTF-8 whatever the locale says, and numbers are written with a point. */
+static void choose_characters(void)
+{
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+static int run_command(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
     if (argc < 2) {
         print_commands(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
         print_commands(stdout);
-    else if (strcmp(argv[1], "--version") == 0)
+    else if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0)
         printf("smollm %s\n", SMOLLM_VERSION);
-    else if (strcmp(argv[1], "--man-page") == 0)
+    else if (strcmp(name, "--man-page") == 0)
         print_man_page();
-    else if (strcmp(argv[1], "--completion") == 0)
+    else if (strcmp(name, "--completion") == 0)
         print_completion();
     else {
         for (size_t i = 0; i < COMMANDS; i++)
-            if (strcmp(argv[1], commands[i].name) == 0)
+            if (strcmp(name, commands[i].name) == 0)
                 return commands[i].run(argc - 1, argv + 1);
-        fprintf(stderr, "smollm: there is no command %s (smollm --help lists them)\n", argv[1]);
+        fputs("smollm: there is no command ", stderr);
+        print_foreign(stderr, (struct smollm_text){name, strlen(name)});
+        fputs(" (smollm --help lists them)\n", stderr);
         return EXIT_USAGE;
     }
     return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    fill_descriptors();
+    /* A write beyond a limit or to a closed pipe is an error to report, not an end. */
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    interrupt_begin();
+    choose_characters();
+    errno = 0;
+    return output_finish(run_command(argc, argv));
 }

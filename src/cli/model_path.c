@@ -31,6 +31,14 @@ const struct known_model *known_model_find(const char *name)
     return NULL;
 }
 
+const struct known_model *known_model_of_file(const char *file)
+{
+    for (size_t i = 0; i < sizeof known_models / sizeof known_models[0]; i++)
+        if (strcmp(known_models[i].file, file) == 0)
+            return &known_models[i];
+    return NULL;
+}
+
 const char *known_model_names(void)
 {
     /* The first separator is skipped. */

@@ -12,6 +12,8 @@ struct known_model {
 
 /* The models that have a name; NULL for other names. */
 const struct known_model *known_model_find(const char *name);
+/* The one that is kept under this file name in the cache, or NULL. */
+const struct known_model *known_model_of_file(const char *file);
 /* "smollm3-3b, smollm2-135m" */
 const char *known_model_names(void);
 

@@ -1,5 +1,7 @@
 #include "cli/opening.h"
 
+#include "base/error.h"
+#include "cli/interrupt.h"
 #include "cli/model_path.h"
 #include "cli/progress.h"
 
@@ -7,20 +9,27 @@
 #include <string.h>
 #include <sys/random.h>
 
-static void show_progress(void *user, double fraction)
+struct watching {
+    struct progress progress;
+    const struct opening_watch *watch;
+};
+
+static bool show_progress(void *user, double fraction)
 {
-    progress_update(user, (uint64_t)(fraction * 1000.0), 1000);
+    struct watching *watching = user;
+    progress_update(&watching->progress, (uint64_t)(fraction * 1000.0), 1000);
+    return watching->watch ? watching->watch->progress(watching->watch->user, fraction) : !interrupt_pending();
 }
 
-int open_model(const struct options *options, const char *argument, struct smollm_model **model,
-               struct smollm_error *error)
+int open_model(const struct options *options, const char *argument, const struct opening_watch *watch,
+               struct smollm_model **model, struct smollm_error *error)
 {
     char *path;
     int status = model_path_find(argument ? argument : options->model, &path, error);
     if (status < 0)
         return status;
-    struct progress progress;
-    progress_begin(&progress, "loading");
+    struct watching watching = {.watch = watch};
+    progress_begin(&watching.progress, "loading");
     struct smollm_model_options wanted = {.size = sizeof(struct smollm_model_options),
                                           .cpu = options->cpu,
                                           .chat_format = options->chat_format,
@@ -29,11 +38,30 @@ int open_model(const struct options *options, const char *argument, struct smoll
                                           .rope_scale = options->rope_scale,
                                           .yarn_original_context = options->yarn_orig_ctx,
                                           .progress = show_progress,
-                                          .progress_user = &progress};
+                                          .progress_user = &watching};
+    /* A disk that does not answer is left with a second Ctrl-C. */
+    const enum interrupt_mode before = watch ? INTERRUPT_ASKS : interrupt_set(INTERRUPT_ASKS_ONCE);
     status = smollm_model_open(path, &wanted, model, error);
-    progress_end(&progress);
+    progress_end(&watching.progress);
     free(path);
+    if (watch)
+        return status;
+    if (status == 0 && interrupt_pending())
+        status = error_set(error, SMOLLM_ECANCELED, "interrupted while loading");
+    if (status != SMOLLM_ECANCELED)
+        interrupt_set(before);
     return status;
+}
+
+/* What a user can change, which the library does not know. */
+static void add_hint(int status, bool is_server, struct smollm_error *error)
+{
+    if (status == SMOLLM_ENOMEM && is_server)
+        error_append(error, " (use a smaller --ctx-size, --parallel or --kv-memory, or --cache-type q8_0)");
+    else if (status == SMOLLM_ENOMEM)
+        error_append(error, " (use a smaller --ctx-size, or --cache-type q8_0)");
+    else if (status == SMOLLM_EINVAL)
+        error_append(error, " (--ctx-size sets the context; --rope-scaling yarn extends it for a model made for that)");
 }
 
 int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
@@ -49,7 +77,9 @@ int start_engine(const struct options *options, uint32_t parallel, bool has_turn
                                            .no_speculation = strcmp(options->spec, "off") == 0,
                                            .no_read_ahead = !has_turns,
                                            .kv_bytes = (uint64_t)options->kv_memory};
-    return smollm_engine_start(model, &wanted, engine, error);
+    const int status = smollm_engine_start(model, &wanted, engine, error);
+    add_hint(status, has_turns && parallel > 1, error);
+    return status;
 }
 
 struct smollm_sampling sampling_of(const struct options *options)
@@ -65,7 +95,7 @@ struct smollm_sampling sampling_of(const struct options *options)
     sampling.frequency_penalty = options->frequency_penalty;
     sampling.seed = (uint64_t)options->seed;
     /* Small enough to be written down exactly in JSON. */
-    if (options->seed < 0 && getrandom(&sampling.seed, sizeof sampling.seed, 0) == sizeof sampling.seed)
+    if (options->seed == -1 && getrandom(&sampling.seed, sizeof sampling.seed, 0) == sizeof sampling.seed)
         sampling.seed >>= 11;
     return sampling;
 }

@@ -5,9 +5,15 @@
 #include "cli/options.h"
 #include "smollm.h"
 
-/* Finds and opens the model, with a progress bar on a terminal. */
-int open_model(const struct options *options, const char *argument, struct smollm_model **model,
-               struct smollm_error *error);
+/* Is told how far loading is, 0 to 1, and may cancel by returning false. */
+struct opening_watch {
+    bool (*progress)(void *user, double fraction);
+    void *user;
+};
+
+/* Finds and opens the model, with a progress bar on a terminal. watch NULL: Ctrl-C and SIGTERM cancel. */
+int open_model(const struct options *options, const char *argument, const struct opening_watch *watch,
+               struct smollm_model **model, struct smollm_error *error);
 /* has_turns: conversations go on, so what comes next may be read ahead. */
 int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error);

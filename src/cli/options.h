@@ -1,7 +1,8 @@
 /* The options of all commands, in one table: parsing, --help, environment (SMOLLM_CTX_SIZE for --ctx-size), the config
  * file, the man page and shell completion are read from it.
  *
- * Order, later wins: defaults, config file, environment, command line. */
+ * Order, later wins: defaults, config file, environment, command line. Only the value in force is checked. An empty
+ * variable, or an empty value in the file, counts as not given. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -36,12 +37,15 @@ struct options {
     const char *alias;
     const char *allow_hosts[MOST_HOSTS];
     uint32_t allow_host_count;
+    const char *allow_origins[MOST_HOSTS + 1]; /* NULL-terminated */
+    uint32_t allow_origin_count;
+    uint32_t drain_timeout;
     bool metrics;
     bool no_ui;
     uint32_t timeout; /* seconds without progress of a reader */
     const char *log_format;
     /* model and engine */
-    const char *model; /* of the config file */
+    const char *model; /* of the environment or the config file */
     uint32_t ctx_size;
     uint32_t parallel;
     uint32_t threads;
@@ -65,7 +69,7 @@ struct options {
     int32_t repeat_last_n;
     float presence_penalty;
     float frequency_penalty;
-    int64_t seed; /* -1: a random one */
+    int64_t seed; /* -1: a random one; else these 64 bits */
     const char *stops[MOST_HOSTS];
     uint32_t stop_count;
     /* conversation */
@@ -91,7 +95,6 @@ struct options {
     const char *n_depth;
     uint32_t repetitions;
     bool profile;
-    char *config; /* the config file, which strings above may point into */
     /* what is not an option */
     const char *arguments[MOST_ARGUMENTS];
     uint32_t argument_count;

@@ -1,8 +1,11 @@
 #include "cli/print.h"
 
-#include "base/utf8.h"
+#include "base/printable.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +14,18 @@
 int print_error(const struct smollm_error *error)
 {
     fprintf(stderr, "smollm: %s\n", error->message);
-    return error->code == SMOLLM_ECANCELED ? EXIT_INTERRUPTED : EXIT_FAILED;
+    return error->code == SMOLLM_ECANCELED ? interrupt_exit_code() : EXIT_FAILED;
 }
 
 int print_usage_error(const char *command, const char *format, ...)
 {
+    char text[1000], shown[1000];
     va_list args;
     va_start(args, format);
-    fprintf(stderr, "smollm %s: ", command);
-    vfprintf(stderr, format, args);
-    fprintf(stderr, " (smollm %s --help tells more)\n", command);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    printable_copy(shown, sizeof shown, text, strlen(text));
+    fprintf(stderr, "smollm %s: %s (try: smollm %s --help)\n", command, shown, command);
     return EXIT_USAGE;
 }
 
@@ -61,29 +65,75 @@ bool print_has_colour(FILE *out)
     return !(none && *none) && !(term && strcmp(term, "dumb") == 0) && isatty(fileno(out));
 }
 
-/* C0, DEL and C1 controls: terminals act on them. */
-static bool is_control(uint32_t c)
+/* What is left in a buffer after a failed write is lost, so the reason is kept here for the end of the program. */
+static int output_reason;
+
+static bool reader_is_gone(void)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+bool output_is_written(void)
+{
+    if (output_reason == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        output_reason = errno ? errno : EIO;
+    return output_reason == 0;
+}
+
+bool output_is_lost(void)
+{
+    if (output_is_written() && reader_is_gone())
+        output_reason = EPIPE;
+    return output_reason != 0;
+}
+
+int output_finish(int exit_code)
+{
+    if (output_is_written() || exit_code > EXIT_USAGE)
+        return exit_code;
+    /* A reader that has left, as head does, has what it wanted: filters end without a word. */
+    if (output_reason != EPIPE)
+        fprintf(stderr, "smollm: cannot write to the standard output: %s\n", strerror(output_reason));
+    return exit_code == EXIT_DONE ? EXIT_FAILED : exit_code;
+}
+
+void output_finish_now(int exit_code)
+{
+    exit_code = output_finish(exit_code);
+    fflush(stderr);
+    _exit(exit_code);
+}
+
+bool output_was_closed(void)
+{
+    if (output_is_written() || output_reason != EBADF)
+        return false;
+    output_reason = 0;
+    clearerr(stdout);
+    return true;
+}
+
+/* Line breaks and tabs pass where the text may have them. */
+static void print_escaped(FILE *out, struct smollm_text text, bool has_lines)
+{
+    for (size_t i = 0; i < text.size;) {
+        char shown[PRINTABLE_MAX_BYTES];
+        size_t size = 1;
+        if (has_lines && (text.data[i] == '\n' || text.data[i] == '\t'))
+            *shown = text.data[i++];
+        else
+            i += printable_next(text.data + i, text.size - i, shown, &size);
+        fwrite(shown, 1, size, out);
+    }
 }
 
 void print_model_text(FILE *out, struct smollm_text text)
 {
-    if (!isatty(fileno(out))) {
+    if (isatty(fileno(out)))
+        print_escaped(out, text, true);
+    else
         fwrite(text.data, 1, text.size, out);
-        return;
-    }
-    for (size_t i = 0; i < text.size;) {
-        uint32_t c = 0;
-        size_t n = utf8_decode(text.data + i, text.size - i, &c);
-        if (n == 0)
-            fprintf(out, "\\x%02x", (unsigned char)text.data[i]);
-        else if (is_control(c) && c != '\n' && c != '\t')
-            fprintf(out, "\\x%02x", c);
-        else
-            fwrite(text.data + i, 1, n, out);
-        i += n == 0 ? 1 : n;
-    }
 }
 
 void print_dimmed(FILE *out, struct smollm_text text)
@@ -99,13 +149,5 @@ void print_dimmed(FILE *out, struct smollm_text text)
 
 void print_foreign(FILE *out, struct smollm_text text)
 {
-    for (size_t i = 0; i < text.size;) {
-        uint32_t c;
-        size_t n = utf8_decode(text.data + i, text.size - i, &c);
-        if (n == 0 || is_control(c))
-            fputc('?', out);
-        else
-            fwrite(text.data + i, 1, n, out);
-        i += n == 0 ? 1 : n;
-    }
+    print_escaped(out, text, false);
 }

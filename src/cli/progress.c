@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include "base/clock.h"
+#include "cli/interrupt.h"
 #include "cli/print.h"
 
 #include <stdio.h>
@@ -9,12 +10,14 @@
 #include <unistd.h>
 
 enum { BAR = 24 };
+static const char REMOVE[] = "\r\x1b[K";
 
 void progress_begin(struct progress *progress, const char *label)
 {
     const char *terminal = getenv("TERM");
     bool plain = terminal && strcmp(terminal, "dumb") == 0;
     *progress = (struct progress){.on = isatty(STDERR_FILENO) && !plain, .label = label, .begin = -1};
+    progress->created = clock_seconds();
 }
 
 static void progress_draw(const struct progress *progress, uint64_t done, double now)
@@ -48,6 +51,8 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t total)
     if (!progress->on)
         return;
     double now = clock_seconds();
+    if (now - progress->created < progress->delay)
+        return;
     if (progress->begin < 0 || done < progress->first) {
         progress->begin = now;
         progress->first = done;
@@ -57,12 +62,15 @@ void progress_update(struct progress *progress, uint64_t done, uint64_t total)
         return;
     progress->shown = now;
     progress->total = total;
+    interrupt_set_last_words(REMOVE);
     progress_draw(progress, done, now);
 }
 
 void progress_end(struct progress *progress)
 {
-    if (progress->on && progress->begin >= 0)
-        fprintf(stderr, "\r\x1b[K");
+    if (progress->on && progress->begin >= 0) {
+        fputs(REMOVE, stderr);
+        interrupt_set_last_words(NULL);
+    }
     progress->on = false;
 }

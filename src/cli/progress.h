@@ -9,9 +9,11 @@ struct progress {
     bool on;
     bool counts_bytes; /* set after progress_begin: sizes and speed are shown, not only the share */
     const char *label; /* borrowed */
-    uint64_t total;    /* 0: not known */
-    uint64_t first;    /* done when it began, for the speed */
-    double begin;      /* seconds */
+    double delay;      /* seconds from progress_begin in which nothing is shown; set after it */
+    double created;
+    uint64_t total; /* 0: not known */
+    uint64_t first; /* done when it began, for the speed */
+    double begin;   /* seconds */
     double shown;
 };
 

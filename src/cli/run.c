@@ -1,6 +1,7 @@
 /* smollm run: one prompt, one answer on stdout. */
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_path.h"
@@ -8,6 +9,7 @@
 #include "cli/print.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,24 +18,44 @@ static const struct command_help help = {
     COMMAND_RUN,
     "run",
     "[MODEL] TEXT",
-    "One prompt, one answer on stdout",
-    "What is piped into stdin is appended to TEXT: cat notes.txt | smollm run \"Summarise\".\n"
-    "Thinking goes to stderr, dimmed, when that is a terminal. --json prints {\"text\", \"reasoning\", \"usage\",\n"
-    "\"timings\", \"finish_reason\", \"seed\"}.",
+    "Answer one prompt on stdout.",
+    "Text piped into stdin is appended to TEXT, without its last line end: cat notes.txt | smollm run \"Summarize\". "
+    "Without TEXT it is the prompt, exactly as it is. Thinking goes to stderr, dimmed, when that is a terminal. On a "
+    "terminal, lines are broken between words. --json prints {\"text\", \"reasoning\", \"usage\", \"timings\", "
+    "\"finish_reason\", \"seed\"}. When the reader of the output leaves, as head does, the answer ends with exit "
+    "status 1.",
     0,
     2};
+
+/* How long a prompt on stdin may be awaited without a word. */
+enum { SILENCE_MS = 1000 };
+
+static int read_piped(struct buffer *piped, struct smollm_error *error)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (isatty(STDIN_FILENO))
+        return 0;
+    if (poll(&input, 1, SILENCE_MS) == 0)
+        fprintf(stderr, "smollm: reading the prompt from standard input (end with Ctrl-D)\n");
+    int status = file_read("-", piped, error);
+    if (piped->size >= 3 && memcmp(piped->data, "\xef\xbb\xbf", 3) == 0)
+        buffer_consume(piped, 3); /* the mark that Windows puts before text */
+    return status;
+}
 
 /* The text of the command line and of the pipe, a line apart. */
 static int read_prompt(const char *text, struct buffer *prompt, struct smollm_error *error)
 {
     struct buffer piped = {0};
-    int status = 0;
-    if (!isatty(STDIN_FILENO))
-        status = file_read("-", &piped, error);
-    if (text)
+    int status = read_piped(&piped, error);
+    if (text) {
+        if (piped.size > 0 && piped.data[piped.size - 1] == '\n')
+            piped.size--;
+        if (piped.size > 0 && piped.data[piped.size - 1] == '\r')
+            piped.size--;
         buffer_append_string(prompt, text);
-    if (text && piped.size > 0)
-        buffer_append_string(prompt, "\n\n");
+        buffer_append_string(prompt, piped.size > 0 ? "\n\n" : "");
+    }
     buffer_append_text(prompt, buffer_text(&piped));
     buffer_free(&piped);
     if (status == 0 && prompt->size == 0)
@@ -43,82 +65,33 @@ static int read_prompt(const char *text, struct buffer *prompt, struct smollm_er
     return status;
 }
 
-struct answer {
-    struct buffer text, reasoning;
-    struct smollm_event finish;
-};
-
-static void show(const struct options *options, const struct smollm_event *event, struct answer *answer)
-{
-    bool thinking = event->type == SMOLLM_EVENT_THINKING;
-    if (options->json) {
-        buffer_append_text(thinking ? &answer->reasoning : &answer->text, event->text);
-    } else if (!thinking) {
-        print_model_text(stdout, event->text);
-        fflush(stdout);
-    } else if (isatty(STDERR_FILENO)) {
-        print_dimmed(stderr, event->text);
-    }
-}
-
-static int follow(const struct options *options, struct smollm_request *request, struct answer *answer,
-                  struct smollm_error *error)
-{
-    bool thought = false;
-    for (;;) {
-        struct smollm_event event;
-        int status = smollm_next_event(request, 100, &event);
-        if (interrupt_pending())
-            smollm_cancel(request);
-        if (status == SMOLLM_ETIMEDOUT)
-            continue;
-        if (status < 0)
-            return error_set(error, status, "the answer ended without a reason");
-        switch (event.type) {
-        case SMOLLM_EVENT_TEXT:
-            if (thought && !options->json && isatty(STDERR_FILENO))
-                fputs("\n\n", stderr);
-            thought = false;
-            show(options, &event, answer);
-            break;
-        case SMOLLM_EVENT_THINKING:
-            thought = true;
-            show(options, &event, answer);
-            break;
-        case SMOLLM_EVENT_FINISH:
-            answer->finish = event;
-            return 0;
-        case SMOLLM_EVENT_ERROR:
-            *error = event.error;
-            return event.error.code;
-        default:
-            break;
-        }
-    }
-}
-
 static const char *reason_name(enum smollm_finish_reason reason)
 {
     static const char *const names[] = {"stop", "length", "tool_calls", "cancelled"};
     return names[reason];
 }
 
+/* Of one token there is no speed to speak of. */
+static double tokens_per_second(uint32_t tokens, double ms)
+{
+    return tokens > 1 && ms > 0 ? tokens / ms * 1000 : 0.0;
+}
+
 static void print_json(const struct answer *answer)
 {
-    const struct smollm_usage *u = &answer->finish.finish.usage;
-    double prompt_seconds = u->prompt_ms / 1000, predict_seconds = u->predict_ms / 1000;
-    json_t *json = json_pack("{s:s%, s:s%, s:{s:i, s:i, s:i, s:{s:i}, s:{s:i}}, s:{s:f, s:f, s:f, s:f, s:f}, s:s, s:I}",
-                             "text", answer->text.data ? answer->text.data : "", answer->text.size, "reasoning",
-                             answer->reasoning.data ? answer->reasoning.data : "", answer->reasoning.size, "usage",
-                             "prompt_tokens", (int)u->prompt_tokens, "completion_tokens", (int)u->completion_tokens,
-                             "total_tokens", (int)(u->prompt_tokens + u->completion_tokens), "prompt_tokens_details",
-                             "cached_tokens", (int)u->cached_tokens, "completion_tokens_details", "reasoning_tokens",
-                             (int)u->reasoning_tokens, "timings", "queue_ms", u->queue_ms, "prompt_ms", u->prompt_ms,
-                             "predicted_ms", u->predict_ms, "prompt_per_second",
-                             prompt_seconds > 0 ? u->prompt_tokens / prompt_seconds : 0.0, "predicted_per_second",
-                             predict_seconds > 0 ? u->completion_tokens / predict_seconds : 0.0, "finish_reason",
-                             reason_name(answer->finish.finish.reason), "seed", (json_int_t)answer->finish.finish.seed);
-    json_dumpf(json, stdout, JSON_COMPACT);
+    const struct smollm_usage *u = &answer->usage;
+    json_t *json =
+        json_pack("{s:s%, s:s%, s:{s:i, s:i, s:i, s:{s:i}, s:{s:i}}, s:{s:f, s:f, s:f, s:f, s:f}, s:s, s:I}", "text",
+                  answer->text.data ? answer->text.data : "", answer->text.size, "reasoning",
+                  answer->reasoning.data ? answer->reasoning.data : "", answer->reasoning.size, "usage",
+                  "prompt_tokens", (int)u->prompt_tokens, "completion_tokens", (int)u->completion_tokens,
+                  "total_tokens", (int)(u->prompt_tokens + u->completion_tokens), "prompt_tokens_details",
+                  "cached_tokens", (int)u->cached_tokens, "completion_tokens_details", "reasoning_tokens",
+                  (int)u->reasoning_tokens, "timings", "queue_ms", u->queue_ms, "prompt_ms", u->prompt_ms,
+                  "predicted_ms", u->predict_ms, "prompt_per_second", tokens_per_second(u->prompt_tokens, u->prompt_ms),
+                  "predicted_per_second", tokens_per_second(u->completion_tokens, u->predict_ms), "finish_reason",
+                  reason_name(answer->reason), "seed", (json_int_t)answer->seed);
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(json);
 }
@@ -132,7 +105,7 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
         messages[count++] =
             (struct smollm_message){.role = {"system", 6}, .content = {options->system, strlen(options->system)}};
     messages[count++] = (struct smollm_message){.role = {"user", 4}, .content = prompt};
-    struct smollm_conversation conversation = {.size = sizeof(struct smollm_conversation),
+    struct smollm_conversation conversation = {.size = sizeof conversation,
                                                .messages = messages,
                                                .message_count = count,
                                                .thinking =
@@ -143,8 +116,9 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
         stops[i] = (struct smollm_text){options->stops[i], strlen(options->stops[i])};
     static const struct smollm_tokenize_options special = {
         .size = sizeof special, .add_special = true, .parse_special = true};
-    struct smollm_request_options wanted = {.size = sizeof(struct smollm_request_options),
+    struct smollm_request_options wanted = {.size = sizeof wanted,
                                             .sampling = &sampling,
+                                            .want_progress = true,
                                             .max_tokens = options->predict,
                                             .stop = stops,
                                             .stop_count = options->stop_count};
@@ -154,11 +128,16 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
     } else {
         wanted.conversation = &conversation;
     }
+    const struct answer_view view = {.text = options->json ? NULL : stdout,
+                                     .thinking = !options->json && isatty(STDERR_FILENO) ? stderr : NULL};
     struct smollm_request *request;
+    answer_set_empty(answer, sampling.seed);
     int status = smollm_submit(engine, &wanted, &request, error);
     if (status < 0)
         return status;
-    status = follow(options, request, answer, error);
+    /* Until here a signal ends the program at once. */
+    interrupt_set(INTERRUPT_ASKS_ONCE);
+    status = answer_follow(request, &view, answer, error);
     smollm_request_close(request);
     return status;
 }
@@ -183,10 +162,9 @@ int command_run(int argc, char **argv)
     struct answer answer = {0};
     struct smollm_model *model = NULL;
     struct smollm_engine *engine = NULL;
-    interrupt_hold();
     int status = read_prompt(text, &prompt, &error);
     if (status == 0)
-        status = open_model(&options, model_name, &model, &error);
+        status = open_model(&options, model_name, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, false, model, &engine, &error);
     if (status == 0)
@@ -195,11 +173,12 @@ int command_run(int argc, char **argv)
         print_json(&answer);
     else if (status == 0)
         putchar('\n');
-    bool canceled = status == 0 && answer.finish.finish.reason == SMOLLM_FINISH_CANCELED;
+    /* The engine may be in a long pass: nobody waits for it. */
+    if (status == 0 && answer.reason == SMOLLM_FINISH_CANCELED)
+        output_finish_now(interrupt_pending() ? interrupt_exit_code() : EXIT_FAILED);
     smollm_engine_close(engine);
     smollm_model_close(model);
     buffer_free(&prompt);
-    buffer_free(&answer.text);
-    buffer_free(&answer.reasoning);
-    return status < 0 ? print_error(&error) : canceled ? EXIT_INTERRUPTED : EXIT_DONE;
+    answer_free(&answer);
+    return status < 0 ? print_error(&error) : EXIT_DONE;
 }

@@ -5,9 +5,11 @@
 #include "cli/command.h"
 #include "cli/opening.h"
 #include "cli/print.h"
+#include "cli/supervisor.h"
 #include "server/server.h"
 
-#include <signal.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +17,10 @@ static const struct command_help help = {
     COMMAND_SERVE,
     "serve",
     "[MODEL]",
-    "Serve the chat page and an OpenAI-compatible API",
-    "The page is at /, the API below /v1 (chat/completions, completions, models) and as llama-server has it\n"
-    "(/completion, /tokenize, /props, /slots, /health). Ends on SIGTERM or Ctrl-C within ten seconds; every stream\n"
-    "is finished or told.",
+    "Serve the chat page and an OpenAI-compatible API.",
+    "The page is at /, the API below /v1 (chat/completions, completions, models) and as in llama-server "
+    "(/completion, /tokenize, /props, /slots, /health). SIGTERM, SIGHUP and Ctrl-C shut the server down within ten "
+    "seconds; active streams finish or receive an error event.",
     0,
     1};
 
@@ -53,7 +55,8 @@ static int read_keys(const struct options *options, struct keys *keys, struct sm
         return 0;
     int status = file_read(options->api_key_file, &keys->file, error);
     if (status == 0 && keys->file.data && strlen(keys->file.data) != keys->file.size)
-        status = error_set(error, SMOLLM_EINVAL, "%s is no text", options->api_key_file);
+        status =
+            error_set(error, SMOLLM_EINVAL, "%s holds a NUL byte; one key per line is expected", options->api_key_file);
     size_t before = keys->count;
     char *rest = keys->file.data, *line;
     while (status == 0 && (line = strsep(&rest, "\r\n")))
@@ -86,7 +89,89 @@ static struct server_options server_options_of(const struct options *options, co
                                    .allowed_host_count = options->allow_host_count,
                                    .serves_page = !options->no_ui,
                                    .log_format = strcmp(options->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT,
-                                   .stall_seconds = options->timeout};
+                                   .stall_seconds = options->timeout,
+                                   .drain_seconds = options->drain_timeout,
+                                   .allowed_origins = options->allow_origin_count > 0 ? options->allow_origins : NULL,
+                                   .host_advice = " (smollm serve --allow-host NAME allows one)"};
+}
+
+static int print_address(const struct api *api, const struct server *server, struct smollm_error *error)
+{
+    printf("smollm: ");
+    print_foreign(stdout, (struct smollm_text){api_model_name(api), strlen(api_model_name(api))});
+    printf(" at http://%s\n", server_address(server));
+    /* Who starts a service with a closed output does not want the line; who gives it a full disk should know. */
+    RETURN_ERROR_IF(!output_is_written() && !output_was_closed(), error, SMOLLM_EIO,
+                    "the address could not be written, so nothing is served");
+    return 0;
+}
+
+/* The model is opened on a thread of its own, while the server answers already that it is being loaded. */
+struct loader {
+    const struct options *options;
+    struct server *server;
+    struct api *api;
+    struct smollm_model *model;
+    struct smollm_engine *engine;
+    _Atomic bool is_canceled;
+    int status;
+    struct smollm_error error;
+};
+
+static bool on_progress(void *user, double fraction)
+{
+    struct loader *loader = user;
+    api_set_loaded(loader->api, fraction);
+    supervisor_loading(fraction);
+    return !atomic_load(&loader->is_canceled);
+}
+
+static int load(struct loader *loader)
+{
+    const struct options *options = loader->options;
+    const struct opening_watch watch = {on_progress, loader};
+    struct smollm_error *error = &loader->error;
+    int status =
+        open_model(options, options->argument_count > 0 ? options->arguments[0] : NULL, &watch, &loader->model, error);
+    if (status == 0)
+        status = start_engine(options, options->parallel, true, loader->model, &loader->engine, error);
+    if (status == 0)
+        status = api_attach(loader->api, loader->model, loader->engine, error);
+    if (status < 0)
+        return status;
+    print_memory(loader->model, loader->engine);
+    supervisor_ready(server_address(loader->server));
+    return print_address(loader->api, loader->server, error);
+}
+
+static void *loader_main(void *user)
+{
+    struct loader *loader = user;
+    loader->status = load(loader);
+    if (loader->status < 0)
+        server_stop(loader->server);
+    return NULL;
+}
+
+static void on_draining(void *user)
+{
+    struct loader *loader = user;
+    atomic_store(&loader->is_canceled, true);
+    supervisor_stopping();
+}
+
+static int run_server(struct loader *loader, struct smollm_error *error)
+{
+    pthread_t thread;
+    const int failed = pthread_create(&thread, NULL, loader_main, loader);
+    RETURN_ERROR_IF(failed, error, SMOLLM_ENOMEM, "cannot start a thread: %s", strerror(failed));
+    server_run(loader->server, loader->api);
+    pthread_join(thread, NULL);
+    /* A signal while the model was being loaded is as good an end as one later. */
+    if (loader->status == SMOLLM_ECANCELED)
+        return 0;
+    *error = loader->error;
+    return loader->status;
 }
 
 int command_serve(int argc, char **argv)
@@ -97,39 +182,29 @@ int command_serve(int argc, char **argv)
         return code;
     struct smollm_error error = {0};
     struct keys *keys = calloc(1, sizeof *keys);
-    struct server *server = NULL;
-    struct smollm_model *model = NULL;
-    struct smollm_engine *engine = NULL;
-    struct api *api = NULL;
+    struct loader loader = {.options = &options};
+    const struct api_options api_wanted = {.alias = options.alias,
+                                           .metrics = options.metrics,
+                                           .sampling = sampling_of(&options),
+                                           .has_seed = options.seed != -1,
+                                           .max_tokens = options.predict};
     int status = keys ? read_keys(&options, keys, &error) : error_set(&error, SMOLLM_ENOMEM, "out of memory");
+    if (status == 0)
+        status = api_create(&api_wanted, &loader.api, &error);
     if (status == 0) {
         struct server_options wanted = server_options_of(&options, keys);
-        status = server_open(&wanted, &server, &error);
+        wanted.draining = on_draining;
+        wanted.draining_user = &loader;
+        status = server_open(&wanted, &loader.server, &error);
+        if (status < 0)
+            error_append(&error, " (--host and --port choose the address, --api-key or --api-key-file sets keys)");
     }
     if (status == 0)
-        status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, &model, &error);
-    if (status == 0)
-        status = start_engine(&options, options.parallel, true, model, &engine, &error);
-    if (status == 0) {
-        struct api_options wanted = {.alias = options.alias,
-                                     .metrics = options.metrics,
-                                     .sampling = sampling_of(&options),
-                                     .has_seed = options.seed >= 0,
-                                     .max_tokens = options.predict};
-        status = api_create(model, engine, &wanted, &api, &error);
-    }
-    if (status == 0) {
-        print_memory(model, engine);
-        printf("smollm: ");
-        print_foreign(stdout, (struct smollm_text){api_model_name(api), strlen(api_model_name(api))});
-        printf(" at http://%s\n", server_address(server));
-        fflush(stdout);
-        status = server_run(server, api, engine, &error);
-    }
-    api_destroy(api);
-    smollm_engine_close(engine);
-    smollm_model_close(model);
-    server_close(server);
+        status = run_server(&loader, &error);
+    server_close(loader.server);
+    api_destroy(loader.api);
+    smollm_engine_close(loader.engine);
+    smollm_model_close(loader.model);
     if (keys)
         buffer_free(&keys->file);
     free(keys);

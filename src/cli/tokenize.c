@@ -16,19 +16,31 @@ static const struct command_help help = {
     COMMAND_TOKENIZE,
     "tokenize",
     "MODEL [TEXT]",
-    "Text to token ids, or with --decode ids to text",
-    "Without TEXT stdin is read. Special tokens are recognised in the text; no BOS is added.",
+    "Turn text into token ids, or with --decode ids into text.",
+    "Without TEXT, stdin is read, exactly as it is. Special tokens are recognised in the text; no BOS is added.",
     1,
     2};
 
-static const struct smollm_tokenize_options with_special = {.parse_special = true};
+static const struct smollm_tokenize_options with_special = {.size = sizeof with_special, .parse_special = true};
+
+/* A piece may be part of a character. A backslash is written as "\\x5c", so that all of it can be read back. */
+static void print_piece(struct smollm_text piece)
+{
+    for (const char *slash; (slash = memchr(piece.data, '\\', piece.size));) {
+        const size_t before = (size_t)(slash - piece.data);
+        print_foreign(stdout, (struct smollm_text){piece.data, before});
+        fputs("\\x5c", stdout);
+        piece = (struct smollm_text){slash + 1, piece.size - before - 1};
+    }
+    print_foreign(stdout, piece);
+}
 
 static int print_ids(const struct smollm_model *model, struct smollm_text text, bool pieces, struct smollm_error *error)
 {
     int32_t *ids;
     size_t count;
     int status = smollm_tokenize(model, text, &with_special, &ids, &count, error);
-    for (size_t i = 0; i < count && status == 0; i++) {
+    for (size_t i = 0; i < count && status == 0 && !(i % 4096 == 4095 && output_is_lost()); i++) {
         if (!pieces) {
             printf("%s%d", i > 0 ? " " : "", ids[i]);
             continue;
@@ -36,13 +48,7 @@ static int print_ids(const struct smollm_model *model, struct smollm_text text, 
         struct smollm_text piece;
         status = smollm_detokenize(model, &ids[i], 1, &piece, error);
         printf("%d\t", ids[i]);
-        for (size_t k = 0; k < piece.size; k++) {
-            unsigned char c = (unsigned char)piece.data[k];
-            if (c < 0x20 || c == 0x7f || c == '\\')
-                printf("\\x%02x", c);
-            else
-                putchar(c);
-        }
+        print_piece(piece);
         putchar('\n');
         smollm_free((void *)(size_t)piece.data);
     }
@@ -80,7 +86,7 @@ static int print_text(const struct smollm_model *model, const char *ids, struct 
         ids = end;
     }
     if (status == 0) {
-        fwrite(out.data ? out.data : "", 1, out.size, stdout);
+        print_model_text(stdout, buffer_text(&out));
         putchar('\n');
     }
     buffer_free(&out);
@@ -136,7 +142,7 @@ static int lines(const struct smollm_model *model, bool decode, struct smollm_er
     char *line = NULL;
     size_t room = 0;
     int status = 0;
-    for (unsigned long number = 1; status == 0 && getline(&line, &room, stdin) > 0; number++) {
+    for (unsigned long number = 1; status == 0 && !output_is_lost() && getline(&line, &room, stdin) > 0; number++) {
         status = decode ? line_decode(model, line, error) : line_encode(model, line, error);
         if (status < 0)
             error_prefix(error, "line %lu", number);
@@ -170,7 +176,7 @@ int command_tokenize(int argc, char **argv)
         return code;
     struct smollm_error error = {0};
     struct smollm_model *model = NULL;
-    const struct smollm_model_options wanted = {.vocabulary_only = true};
+    const struct smollm_model_options wanted = {.size = sizeof wanted, .vocabulary_only = true};
     char *path;
     if (model_path_find(options.arguments[0], &path, &error) < 0)
         return print_error(&error);

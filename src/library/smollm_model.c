@@ -177,6 +177,7 @@ void smollm_model_get_info_sized(const struct smollm_model *model, struct smollm
         .bos_token = tokenizer_bos(model->tokenizer),
         .eos_token = tokenizer_eos(model->tokenizer),
         .template_text = model->template_text,
+        .content_hash = model->weights.hash,
     };
     sized_write(info, size, &now, sizeof now);
 }

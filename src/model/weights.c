@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "quant/quant.h"
@@ -127,15 +128,19 @@ struct loading {
     uint8_t *buffers; /* row_bytes * PANEL_ROWS for each thread */
     size_t buffer_bytes;
     size_t row_bytes;
+    uint32_t first_panel; /* of those that are loaded now */
     _Atomic int status;
+    _Atomic uint64_t *hash;     /* of the weights: a sum, since panels come in any order */
+    uint64_t seed;              /* of this tensor */
     struct smollm_error *error; /* written by the first to fail */
     _Atomic bool failed;
 };
 
-static void load_panel(void *user, uint32_t panel, unsigned thread)
+static void load_panel(void *user, uint32_t unit, unsigned thread)
 {
     struct loading *l = user;
     struct packed_matrix *matrix = l->target->matrix;
+    const uint32_t panel = l->first_panel + unit;
     if (atomic_load_explicit(&l->failed, memory_order_relaxed))
         return;
     uint32_t first = panel * PANEL_ROWS;
@@ -152,33 +157,65 @@ static void load_panel(void *user, uint32_t panel, unsigned thread)
         }
         return;
     }
+    atomic_fetch_add(l->hash, hash_block(buffer, rows * l->row_bytes, hash_mix(l->seed + first)));
     packed_matrix_pack(matrix, panel, buffer, l->row_bytes);
 }
 
+/* Who is told how far it is, and may cancel. */
+struct reporting {
+    bool (*progress)(void *user, double fraction);
+    void *user;
+    double all; /* bytes of all weights */
+};
+
+static int report(const struct reporting *reporting, double bytes, struct smollm_error *error)
+{
+    RETURN_ERROR_IF(reporting->progress && !reporting->progress(reporting->user, bytes / reporting->all), error,
+                    SMOLLM_ECANCELED, "interrupted while loading");
+    return 0;
+}
+
+/* So many panels lie between two reports: some megabytes. */
+enum { PANELS_PER_REPORT = 64 };
+
 static int load_matrix(const struct gguf_file *file, const struct target *target, struct thread_pool *pool,
-                       uint8_t *buffers, size_t buffer_bytes, struct smollm_error *error)
+                       uint8_t *buffers, size_t buffer_bytes, const struct reporting *reporting, _Atomic uint64_t *hash,
+                       struct smollm_error *error)
 {
     struct loading loading = {.file = file,
                               .target = target,
                               .buffers = buffers,
                               .buffer_bytes = buffer_bytes,
                               .row_bytes = gguf_type_row_bytes(target->tensor->type, target->matrix->columns),
+                              .hash = hash,
+                              .seed = hash_bytes(target->tensor->name.data, target->tensor->name.size, 0),
                               .error = error};
-    thread_pool_run(pool, load_panel, &loading, target->matrix->panels);
-    return atomic_load(&loading.status);
+    const uint32_t panels = target->matrix->panels;
+    int status = 0;
+    for (; loading.first_panel < panels && status == 0; loading.first_panel += PANELS_PER_REPORT) {
+        const uint32_t left = panels - loading.first_panel;
+        thread_pool_run(pool, load_panel, &loading, left < PANELS_PER_REPORT ? left : PANELS_PER_REPORT);
+        status = atomic_load(&loading.status);
+        if (status == 0)
+            status = report(
+                reporting, (double)target->offset + (double)target->tensor->size * loading.first_panel / panels, error);
+    }
+    return status;
 }
 
 static int load_vector(const struct gguf_file *file, const struct gguf_tensor *tensor, float *out, uint8_t *buffer,
-                       struct smollm_error *error)
+                       _Atomic uint64_t *hash, struct smollm_error *error)
 {
     int status = gguf_tensor_read(file, tensor, 0, tensor->size, buffer, error);
+    if (status == 0)
+        atomic_fetch_add(hash, hash_block(buffer, tensor->size, hash_bytes(tensor->name.data, tensor->name.size, 1)));
     if (status == 0)
         status = quant_row_decode(tensor->type, buffer, out, tensor->dims[0]);
     return status;
 }
 
 static int load_all(struct weights *w, const struct plan *plan, const struct gguf_file *file, struct thread_pool *pool,
-                    void (*progress)(void *user, double fraction), void *progress_user, struct smollm_error *error)
+                    bool (*progress)(void *user, double fraction), void *progress_user, struct smollm_error *error)
 {
     size_t buffer_bytes = 0;
     for (size_t i = 0; i < plan->count; i++) {
@@ -189,27 +226,28 @@ static int load_all(struct weights *w, const struct plan *plan, const struct ggu
     buffer_bytes = size_align(buffer_bytes, ALIGNMENT);
     uint8_t *buffers = array_allocate(thread_pool_size(pool), buffer_bytes);
     RETURN_ERROR_IF(!buffers, error, SMOLLM_ENOMEM, "out of memory for loading");
-    int status = 0;
+    _Atomic uint64_t hash = 0;
+    const struct reporting reporting = {progress, progress_user, (double)plan->bytes};
+    int status = report(&reporting, 0, error);
     for (size_t i = 0; i < plan->count && status == 0; i++) {
         const struct target *target = &plan->targets[i];
         uint8_t *place = (uint8_t *)w->block + target->offset;
         if (target->matrix) {
             target->matrix->data = place;
-            status = load_matrix(file, target, pool, buffers, buffer_bytes, error);
+            status = load_matrix(file, target, pool, buffers, buffer_bytes, &reporting, &hash, error);
         } else {
             *target->vector = (float *)(void *)place;
-            status = load_vector(file, target->tensor, *target->vector, buffers, error);
+            status = load_vector(file, target->tensor, *target->vector, buffers, &hash, error);
         }
         w->parameters += target->tensor->elements;
-        if (progress)
-            progress(progress_user, (double)target->offset / (double)plan->bytes);
     }
     free(buffers);
+    w->hash = hash_mix(atomic_load(&hash) + gguf_metadata_hash(file));
     return status < 0 ? status : rope_read(&w->rope, file, &w->config, error);
 }
 
 int weights_load(struct weights *w, const struct gguf_file *file, const struct model_config *config,
-                 struct thread_pool *pool, void (*progress)(void *user, double fraction), void *progress_user,
+                 struct thread_pool *pool, bool (*progress)(void *user, double fraction), void *progress_user,
                  struct smollm_error *error)
 {
     *w = (struct weights){.config = *config};

@@ -25,13 +25,14 @@ struct weights {
     uint64_t parameters;
     void *block; /* all of the above in one piece */
     size_t block_bytes;
+    uint64_t hash; /* of the file's metadata and of all bytes of its tensors */
 };
 
 /* Reads every tensor by pread, panel by panel, on all threads of the pool; nothing of the file stays in memory. Tensors
  * that are missing, have another shape or are not part of the architecture are errors that name them.
- * progress (may be NULL) is called from the calling thread with 0 to 1. */
+ * progress (may be NULL) is called from the calling thread with 0 to 1; false ends it with SMOLLM_ECANCELED. */
 int weights_load(struct weights *weights, const struct gguf_file *file, const struct model_config *config,
-                 struct thread_pool *pool, void (*progress)(void *user, double fraction), void *progress_user,
+                 struct thread_pool *pool, bool (*progress)(void *user, double fraction), void *progress_user,
                  struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void weights_free(struct weights *weights);

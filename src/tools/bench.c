@@ -16,13 +16,12 @@
 static const struct command_help help = {COMMAND_BENCH,
                                          "bench",
                                          "[MODEL]",
-                                         "How fast a model reads prompts and generates tokens",
-                                         "Every length of a prompt (-p) and every number of sequences (-b), each at "
-                                         "every depth (-d). Prints the median of -r\n"
-                                         "runs and their range; compare figures of one run only.\n"
-                                         "--profile says where the time goes: the operations of all runs, beside the "
-                                         "read bandwidth and the peaks of\n"
-                                         "int8 and float arithmetic, measured before and after each test.",
+                                         "Measure how fast a model reads prompts and generates tokens.",
+                                         "Runs every prompt length (-p) and every number of sequences (-b) at every "
+                                         "depth (-d). Prints the median of -r runs and their range; compare figures "
+                                         "of one run only. --profile says where the time goes: the operations of all "
+                                         "runs, beside the read bandwidth and the peaks of int8 and float arithmetic, "
+                                         "measured before and after each test.",
                                          0,
                                          1};
 
@@ -168,10 +167,10 @@ static void end_profile(struct plan *plan, struct pass *pass)
 
 static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
 {
-    for (uint32_t d = 0; d < plan->depth_count; d++) {
+    for (uint32_t d = 0; d < plan->depth_count && !output_is_lost(); d++) {
         uint32_t depth = plan->depths[d];
         fill_cache(pass, depth > 0 ? pass->cache.pages : 0);
-        for (uint32_t p = 0; p < plan->prompt_count; p++) {
+        for (uint32_t p = 0; p < plan->prompt_count && !output_is_lost(); p++) {
             if (plan->prompts[p] == 0)
                 continue;
             time_prefill(pass, plan->prompts[p] < WARM_UP ? plan->prompts[p] : WARM_UP, depth);
@@ -181,8 +180,8 @@ static void run_tests(struct plan *plan, struct pass *pass, double *speeds)
             end_profile(plan, pass);
             print_result(plan, pass, "prefill", plan->prompts[p], 1, depth, speeds);
         }
-        for (uint32_t b = 0; b < plan->batch_count; b++)
-            for (uint32_t n = 0; n < plan->length_count; n++) {
+        for (uint32_t b = 0; b < plan->batch_count && !output_is_lost(); b++)
+            for (uint32_t n = 0; n < plan->length_count && !output_is_lost(); n++) {
                 uint32_t batch = plan->batches[b], steps = plan->lengths[n];
                 if (steps == 0)
                     continue;

@@ -1,7 +1,6 @@
 /* smollm inspect MODEL: what the file holds and what it needs. */
 #include "base/error.h"
 #include "base/text.h"
-#include "base/utf8.h"
 #include "chat/chat_format.h"
 #include "cli/command.h"
 #include "cli/model_path.h"
@@ -10,7 +9,6 @@
 #include "gguf/gguf.h"
 #include "model/kv_cache.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,9 +208,11 @@ static void print_tensors(const struct gguf_file *file)
         for (uint32_t d = 0; d < tensor->n_dims; d++)
             size += snprintf(shape + size, sizeof shape - (size_t)size, "%s%llu", d > 0 ? " x " : "",
                              (unsigned long long)tensor->dims[d]);
-        printf("%-40.*s %-7s %-24s %14llu %12llu\n", (int)tensor->name.size, tensor->name.data,
-               gguf_type_name(tensor->type), shape, (unsigned long long)tensor->offset,
-               (unsigned long long)tensor->size);
+        struct buffer name = {0};
+        buffer_append_printable(&name, tensor->name);
+        printf("%-40s %-7s %-24s %14llu %12llu\n", name.data ? name.data : "", gguf_type_name(tensor->type), shape,
+               (unsigned long long)tensor->offset, (unsigned long long)tensor->size);
+        buffer_free(&name);
     }
 }
 
@@ -242,16 +242,11 @@ static void summary_print(const struct gguf_file *file, const struct summary *s)
 
 /* ---- As JSON ---- */
 
-/* Bytes that are no UTF-8 become '?', as on the terminal. */
+/* As on the terminal: base/printable.h. */
 static json_t *json_text(struct smollm_text text)
 {
     struct buffer clean = {0};
-    for (size_t i = 0; i < text.size;) {
-        uint32_t c;
-        size_t n = utf8_decode(text.data + i, text.size - i, &c);
-        buffer_append(&clean, n == 0 ? "?" : text.data + i, n == 0 ? 1 : n);
-        i += n == 0 ? 1 : n;
-    }
+    buffer_append_printable(&clean, text);
     json_t *string = clean.failed ? NULL : json_stringn(clean.data ? clean.data : "", clean.size);
     buffer_free(&clean);
     return string;
@@ -349,22 +344,24 @@ static int summary_print_json(const struct gguf_file *file, const struct summary
     json_t *root = summary_json(file, s);
     if (tensors)
         json_object_set_new(root, "tensors", json_tensors(file));
-    int failed = json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    putchar('\n');
+    char *out = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(root);
-    RETURN_ERROR_IF(failed != 0, error, SMOLLM_EIO, "cannot write the JSON text");
+    RETURN_ERROR_IF(!out, error, SMOLLM_ENOMEM, "out of memory for the JSON text");
+    puts(out);
+    free(out);
     return 0;
 }
 
 /* ---- The command ---- */
 
-static const struct command_help help = {COMMAND_INSPECT,
-                                         "inspect",
-                                         "[MODEL]",
-                                         "What a model file holds: architecture, shape, types, memory needed, template",
-                                         NULL,
-                                         0,
-                                         1};
+static const struct command_help help = {
+    COMMAND_INSPECT,
+    "inspect",
+    "[MODEL]",
+    "Show what a model file holds: architecture, shape, types, memory needed, template.",
+    NULL,
+    0,
+    1};
 
 static int inspect_run(const struct options *options, struct smollm_error *error)
 {
@@ -390,8 +387,6 @@ static int inspect_run(const struct options *options, struct smollm_error *error
             if (options->tensors)
                 print_tensors(file);
         }
-        if (code == 0 && fflush(stdout) != 0)
-            code = error_set(error, SMOLLM_EIO, "cannot write to the standard output: %s", strerror(errno));
     }
     gguf_close(file);
     free(path);

@@ -19,10 +19,10 @@
 static const struct command_help help = {COMMAND_PERPLEXITY,
                                          "perplexity",
                                          "MODEL [FILE]",
-                                         "How well a model predicts a text: its perplexity",
-                                         "The whole text is one sequence. With --per-token --json: one line "
-                                         "{\"position\", \"id\", \"logprob\"} for each token\n"
-                                         "after the first (natural logarithm), then {\"perplexity\", \"tokens\"}.",
+                                         "Measure how well a model predicts a text: its perplexity.",
+                                         "The whole text is one sequence. --per-token --json prints one line "
+                                         "{\"position\", \"id\", \"logprob\"} for each token after the first "
+                                         "(natural logarithm), then {\"perplexity\", \"tokens\"}.",
                                          1,
                                          2};
 
@@ -57,7 +57,7 @@ static int score_reference(struct scoring *s, const struct gguf_file *file, cons
     float *peaks = array_allocate(peak_count(config->vocabulary), sizeof *peaks);
     if (status == 0 && (!logits || !peaks))
         status = error_set(error, SMOLLM_ENOMEM, "out of memory for logits");
-    for (uint32_t i = 0; i + 1 < count && status == 0; i++) {
+    for (uint32_t i = 0; i + 1 < count && status == 0 && !output_is_lost(); i++) {
         status = reference_step(reference, s->ids.data[i], logits, error);
         if (status == 0) {
             const struct logits seen = logits_look_at(&s->kernels, logits, config->vocabulary, peaks);
@@ -77,7 +77,7 @@ static int score_pass(struct scoring *s, const struct gguf_file *file, const str
     struct pass p = {0};
     uint32_t count = (uint32_t)s->ids.count, chunk = s->options->ubatch_size;
     int status = pass_create(&p, file, config, s->options, count, chunk, error);
-    for (uint32_t first = 0; first + 1 < count && status == 0; first += chunk) {
+    for (uint32_t first = 0; first + 1 < count && status == 0 && !output_is_lost(); first += chunk) {
         uint32_t size = count - 1 - first < chunk ? count - 1 - first : chunk;
         for (uint32_t i = 0; i < size; i++)
             p.tokens[i] = (struct batch_token){s->ids.data[first + i], first + i, p.pages, true};
@@ -130,9 +130,9 @@ static int read_text(const char *path, const struct gguf_file *file, struct toke
 
 static int check_ids(const struct token_buffer *ids, const struct model_config *config, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(ids->count < 2, error, SMOLLM_EINVAL, "the text has %zu tokens; two are the least", ids->count);
+    RETURN_ERROR_IF(ids->count < 2, error, SMOLLM_EINVAL, "the text has %zu tokens; at least 2 are needed", ids->count);
     RETURN_ERROR_IF(ids->count > config->context, error, SMOLLM_ECONTEXT,
-                    "the text has %zu tokens, the model's context %u", ids->count, config->context);
+                    "the text has %zu tokens, more than the model's context of %u", ids->count, config->context);
     for (size_t i = 0; i < ids->count; i++)
         RETURN_ERROR_IF(ids->data[i] < 0 || (uint32_t)ids->data[i] >= config->vocabulary, error, SMOLLM_EINVAL,
                         "token %d is not in the vocabulary of %u", ids->data[i], config->vocabulary);

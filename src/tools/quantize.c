@@ -183,8 +183,8 @@ static const struct command_help help = {
     COMMAND_QUANTIZE,
     "quantize",
     "IN OUT TYPE",
-    "Writes the model IN (F32, F16 or BF16) to OUT with weights of TYPE: F16, Q8_0 or Q4_0",
-    "Vectors stay as they are; with Q4_0 the output matrix gets Q8_0.",
+    "Write the model IN (F32, F16 or BF16) to OUT with weights of TYPE: F16, Q8_0 or Q4_0.",
+    "Vectors keep their type; with Q4_0 the output matrix becomes Q8_0.",
     3,
     3};
 
@@ -198,15 +198,16 @@ int command_quantize(int argc, char **argv)
     if (!target_find(options.arguments[2], &job))
         return print_usage_error("quantize", "TYPE is %s, allowed are F16, Q8_0 and Q4_0", options.arguments[2]);
     struct smollm_error error = {0};
-    interrupt_hold();
+    interrupt_set(INTERRUPT_ASKS_ONCE);
     int code = job_run(&job, &error);
     uint64_t before = job.in ? gguf_size(job.in) : 0;
     job_free(&job);
     if (code != 0)
         return print_error(&error);
     struct stat status;
-    if (stat(job.out_path, &status) == 0)
-        fprintf(stderr, "%s: %s, from %s\n", job.out_path, size_text((uint64_t)status.st_size).text,
-                size_text(before).text);
+    if (stat(job.out_path, &status) == 0) {
+        print_foreign(stderr, text_of(job.out_path));
+        fprintf(stderr, ": %s, from %s\n", size_text((uint64_t)status.st_size).text, size_text(before).text);
+    }
     return EXIT_DONE;
 }

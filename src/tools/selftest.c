@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/print.h"
 #include "gguf/gguf_writer.h"
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 static const struct command_help help = {
-    COMMAND_SELFTEST, "selftest", "", "Check the kernels and the model code on this CPU", NULL, 0, 0};
+    COMMAND_SELFTEST, "selftest", "", "Check the kernels and the model code on this CPU.", NULL, 0, 0};
 
 enum {
     ROWS = 45,
@@ -278,6 +279,24 @@ static int check_model(const char *path, enum cpu_tier tier, unsigned threads, u
     return !good;
 }
 
+/* By every tier; the file is gone afterwards, also after a Ctrl-C. */
+static int check_models(enum cpu_tier best, int *failed, struct smollm_error *error)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[512];
+    snprintf(path, sizeof path, "%s/smollm-selftest-%ld.gguf", folder && *folder ? folder : "/tmp", (long)getpid());
+    interrupt_set(INTERRUPT_ASKS_ONCE);
+    int status = write_model(path, error);
+    for (int tier = CPU_GENERIC; tier <= (int)best && status == 0 && !output_is_lost(); tier++) {
+        *failed += check_model(path, (enum cpu_tier)tier, 1, LENGTH);
+        *failed += check_model(path, (enum cpu_tier)tier, 2, 7);
+        if (interrupt_pending())
+            status = error_set(error, SMOLLM_ECANCELED, "interrupted");
+    }
+    unlink(path);
+    return status;
+}
+
 int command_selftest(int argc, char **argv)
 {
     struct options options;
@@ -289,20 +308,11 @@ int command_selftest(int argc, char **argv)
     if (cpu_tier_parse(options.cpu, &best, &error) < 0)
         return print_error(&error);
     int failed = 0;
-    for (int tier = CPU_GENERIC; tier <= (int)best; tier++)
+    for (int tier = CPU_GENERIC; tier <= (int)best && !output_is_lost(); tier++)
         failed += check_kernels((enum cpu_tier)tier);
-    const char *folder = getenv("TMPDIR");
-    char path[512];
-    snprintf(path, sizeof path, "%s/smollm-selftest-%ld.gguf", folder ? folder : "/tmp", (long)getpid());
-    if (write_model(path, &error) < 0) {
-        unlink(path);
+    int status = check_models(best, &failed, &error);
+    if (status < 0)
         return print_error(&error);
-    }
-    for (int tier = CPU_GENERIC; tier <= (int)best; tier++) {
-        failed += check_model(path, (enum cpu_tier)tier, 1, LENGTH);
-        failed += check_model(path, (enum cpu_tier)tier, 2, 7);
-    }
-    unlink(path);
     printf("%s\n", failed == 0 ? "all is well" : "something is wrong: results on this machine cannot be trusted");
     return failed == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -158,7 +158,7 @@ def test_hostile_names_do_not_reach_the_terminal(smollm, tmp_path):
                gguf_file.entry("general.name", gguf_file.STRING, "a\u0085b\u009b31m")]
     gguf_file.write(path, entries, [("t", (4,), "F32", b"\0" * 16)])
     text = smollm.run("inspect", path, "--tensors").stdout
-    assert "\x1b" not in text and "\x07" not in text and "\u009b" not in text and "?]0;owned" in text
+    assert "\x1b" not in text and "\x07" not in text and "\u009b" not in text and "\\x1b]0;owned\\x07\\xff\\x0a" in text
     json.loads(smollm.run("inspect", path, "--json").stdout)
 
 

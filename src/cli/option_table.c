@@ -1,0 +1,136 @@
+#include "cli/option_table.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum {
+    WITH_MODEL = COMMAND_SERVE | COMMAND_CHAT | COMMAND_RUN | COMMAND_BENCH | COMMAND_PERPLEXITY,
+    WITH_ENGINE = COMMAND_SERVE | COMMAND_CHAT | COMMAND_RUN,
+};
+
+#define AT(member) offsetof(struct options, member)
+
+const struct option option_table[] = {
+    {"host", NULL, STRING, COMMAND_SERVE, AT(host), "ADDRESS", 0, 0, "127.0.0.1",
+     "address to listen on; one that other machines can reach needs an API key"},
+    {"port", NULL, COUNT, COMMAND_SERVE, AT(port), "N", 0, 65535, "8080", "port to listen on (0 = any free port)"},
+    {"api-key", NULL, STRING, COMMAND_SERVE, AT(api_key), "KEY", 0, 0, NULL, "clients must send this key"},
+    {"api-key-file", NULL, PATH, COMMAND_SERVE, AT(api_key_file), "FILE", 0, 0, NULL,
+     "clients must send one of the keys in FILE, one per line"},
+    {"alias", NULL, STRING, COMMAND_SERVE, AT(alias), "NAME", 0, 0, NULL, "name of the model in the API"},
+    {"allow-host", NULL, STRINGS, COMMAND_SERVE, AT(allow_hosts), "NAME", 0, 0, NULL,
+     "also answer requests for this host name; may be repeated"},
+    {"allow-origin", NULL, STRINGS, COMMAND_SERVE, AT(allow_origins), "ORIGIN", 0, 0, NULL,
+     "let pages of this origin, such as https://chat.example.org, use the API; may be repeated"},
+    {"metrics", NULL, FLAG, COMMAND_SERVE, AT(metrics), NULL, 0, 0, NULL, "serve Prometheus metrics at /metrics"},
+    {"no-ui", NULL, FLAG, COMMAND_SERVE, AT(no_ui), NULL, 0, 0, NULL, "do not serve the chat page"},
+    {"timeout", NULL, COUNT, COMMAND_SERVE, AT(timeout), "SECONDS", 1, 86400, "600",
+     "end a stream whose client has read nothing for this long"},
+    {"drain-timeout", NULL, COUNT, COMMAND_SERVE, AT(drain_timeout), "SECONDS", 0, 86400, "6",
+     "on SIGTERM, wait up to this long for answers that are under way"},
+    {"log-format", NULL, STRING, COMMAND_SERVE, AT(log_format), "{text,json}", 0, 0, "text", "format of log lines"},
+
+    {"model", NULL, PATH, WITH_MODEL | COMMAND_INSPECT | SETTING_ONLY, AT(model), "MODEL", 0, 0, NULL, "default model"},
+    {"ctx-size", "-c", COUNT, WITH_MODEL | COMMAND_INSPECT, AT(ctx_size), "N", 0, 1 << 24, "0",
+     "context of each conversation in tokens (0 = the model's, up to 8192)"},
+    {"parallel", "-np", COUNT, COMMAND_SERVE, AT(parallel), "N", 1, 1024, "4", "conversations served at once"},
+    {"kv-memory", NULL, SIZE, COMMAND_SERVE, AT(kv_memory), "SIZE", 0, 1 << 24, "0",
+     "memory for the KV cache of all conversations, such as 512M or 4G (no unit: MiB; 0 = enough for --parallel "
+     "conversations of --ctx-size). With less, the newest answers pause while older ones need the memory"},
+    {"threads", "-t", COUNT, WITH_MODEL, AT(threads), "N", 0, 1024, "0",
+     "number of threads (0 = one per available processor)"},
+    {"ubatch-size", "-ub", COUNT, WITH_MODEL, AT(ubatch_size), "N", 1, 8192, "256",
+     "maximum number of prompt tokens in one pass"},
+    {"cpu", NULL, STRING, WITH_MODEL | COMMAND_SELFTEST, AT(cpu), "{auto,generic,avx2,avx512vnni,amx}", 0, 0, "auto",
+     "kernels to use; all give the same results"},
+    {"precise", NULL, STRING, WITH_MODEL, AT(precise), "{auto,on,off}", 0, 0, "auto",
+     "round activations to two int8 planes instead of one, which is as accurate as float (auto = for small models)"},
+    {"spec", NULL, STRING, WITH_ENGINE, AT(spec), "{auto,off}", 0, 0, "auto",
+     "speculate: predict tokens where an answer repeats earlier text, while that is faster; the text is the same"},
+    {"cache-type", NULL, STRING, WITH_MODEL | COMMAND_INSPECT, AT(cache_type), "{f16,q8_0}", 0, 0, "f16",
+     "type of the KV cache; q8_0 is int8 and takes half the memory"},
+    {"chat-format", NULL, STRING, WITH_ENGINE, AT(chat_format), "NAME", 0, 0, NULL,
+     "chat format to use instead of the one of the file: smollm3, chatml or llama3"},
+    {"rope-scaling", NULL, STRING, WITH_MODEL, AT(rope_scaling), "{none,yarn}", 0, 0, NULL,
+     "extend the context (default: as the file says)"},
+    {"rope-scale", NULL, REAL, WITH_MODEL, AT(rope_scale), "X", 1, 1024, NULL,
+     "factor by which the context is extended (yarn: 2)"},
+    {"yarn-orig-ctx", NULL, COUNT, WITH_MODEL, AT(yarn_orig_ctx), "N", 0, 1 << 24, "0",
+     "context the model was trained with (0 = from the file)"},
+
+    {"predict", "-n", INTEGER, WITH_ENGINE, AT(predict), "N", -1, 1 << 24, "-1",
+     "maximum number of tokens to generate (-1 = until the context is full, 0 = none)"},
+    {"temp", NULL, REAL, WITH_ENGINE, AT(temp), "X", 0, 100, "0.6",
+     "sampling temperature (0 = always the most likely token)"},
+    {"top-k", NULL, INTEGER, WITH_ENGINE, AT(top_k), "N", 0, 1 << 24, "0",
+     "sample from the N most likely tokens (0 = off)"},
+    {"top-p", NULL, REAL, WITH_ENGINE, AT(top_p), "X", 0, 1, "0.95",
+     "sample from the most likely tokens whose probabilities add up to X (1 = off)"},
+    {"min-p", NULL, REAL, WITH_ENGINE, AT(min_p), "X", 0, 1, "0",
+     "drop tokens less likely than X times the most likely one (0 = off)"},
+    {"repeat-penalty", NULL, REAL, WITH_ENGINE, AT(repeat_penalty), "X", 0.01, 100, "1",
+     "divide the logits of recent tokens by X (1 = off)"},
+    {"repeat-last-n", NULL, INTEGER, WITH_ENGINE, AT(repeat_last_n), "N", -1, 1 << 24, "64",
+     "number of tokens that count as recent (-1 = all)"},
+    {"presence-penalty", NULL, REAL, WITH_ENGINE, AT(presence_penalty), "X", -2, 2, "0",
+     "subtract X from the logits of tokens already generated"},
+    {"frequency-penalty", NULL, REAL, WITH_ENGINE, AT(frequency_penalty), "X", -2, 2, "0",
+     "subtract X for each time a token was generated"},
+    {"seed", "-s", LARGE, WITH_ENGINE, AT(seed), "N", 0, 0, "-1", "seed for sampling (-1 = a random one)"},
+    {"stop", NULL, STRINGS, COMMAND_RUN, AT(stops), "TEXT", 0, 0, NULL,
+     "stop the answer before this text; may be repeated"},
+
+    {"system", NULL, STRING, COMMAND_CHAT | COMMAND_RUN, AT(system), "TEXT", 0, 0, NULL, "system message"},
+    {"no-think", NULL, FLAG, COMMAND_CHAT | COMMAND_RUN, AT(no_think), NULL, 0, 0, NULL,
+     "answer without thinking first"},
+    {"raw", NULL, FLAG, COMMAND_RUN, AT(raw), NULL, 0, 0, NULL,
+     "continue the text itself: no chat template, special tokens are recognised"},
+
+    {"json", NULL, FLAG, COMMAND_RUN | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_INSPECT, AT(json), NULL, 0, 0, NULL,
+     "print JSON"},
+    {"tensors", NULL, FLAG, COMMAND_INSPECT, AT(tensors), NULL, 0, 0, NULL, "list the tensors"},
+    {"pieces", NULL, FLAG, COMMAND_TOKENIZE, AT(pieces), NULL, 0, 0, NULL, "also print the text of each token"},
+    {"decode", NULL, FLAG, COMMAND_TOKENIZE, AT(decode), NULL, 0, 0, NULL, "turn ids into text"},
+    {"jsonl", NULL, FLAG, COMMAND_TOKENIZE, AT(jsonl), NULL, 0, 0, NULL,
+     "read one JSON string per line and print one JSON array of ids per line; with --decode the reverse"},
+    {"per-token", NULL, FLAG, COMMAND_PERPLEXITY, AT(per_token), NULL, 0, 0, NULL,
+     "print the log-probability of each token"},
+    {"reference", NULL, FLAG, COMMAND_PERPLEXITY, AT(reference), NULL, 0, 0, NULL,
+     "use the plain float32 forward pass (slow)"},
+    {"ids", NULL, PATH, COMMAND_PERPLEXITY, AT(ids), "FILE", 0, 0, NULL,
+     "score the token ids in FILE, a JSON array, instead of a text"},
+
+    {"stall-seconds", NULL, COUNT, COMMAND_PULL, AT(stall_seconds), "N", 1, 3600, "30",
+     "give up a connection that has sent nothing for this long"},
+    {"pause-seconds", NULL, REAL, COMMAND_PULL, AT(pause_seconds), "X", 0, 60, "1",
+     "pause before the second attempt; doubles with each attempt"},
+
+    {"n-prompt", "-p", STRING, COMMAND_BENCH, AT(n_prompt), "N,...", 0, 0, "512", "prompt lengths to measure"},
+    {"n-gen", "-n", STRING, COMMAND_BENCH, AT(n_gen), "N,...", 0, 0, "64", "numbers of tokens to generate"},
+    {"n-batch", "-b", STRING, COMMAND_BENCH, AT(n_batch), "N,...", 0, 0, "1",
+     "numbers of sequences that generate together"},
+    {"n-depth", "-d", STRING, COMMAND_BENCH, AT(n_depth), "N,...", 0, 0, "0",
+     "context depths: positions filled beforehand with seeded values"},
+    {"repetitions", "-r", COUNT, COMMAND_BENCH, AT(repetitions), "N", 1, 1000, "3", "runs of each test"},
+    {"profile", NULL, FLAG, COMMAND_BENCH, AT(profile), NULL, 0, 0, NULL,
+     "show time, bytes and multiply-accumulates of each operation, relative to the limits of this machine"},
+};
+const unsigned option_count = sizeof option_table / sizeof *option_table;
+_Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");
+
+void option_environment_name(const struct option *option, char name[64])
+{
+    snprintf(name, 64, "SMOLLM_%s", option->name);
+    for (char *c = name; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+const struct option *option_find(unsigned commands, const char *name, size_t size)
+{
+    for (unsigned i = 0; i < option_count; i++) {
+        const struct option *o = &option_table[i];
+        if ((o->commands & commands) && strlen(o->name) == size && memcmp(o->name, name, size) == 0)
+            return o;
+    }
+    return NULL;
+}

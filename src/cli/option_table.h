@@ -1,0 +1,40 @@
+/* The rows behind cli/options.h: what every option is called, takes and means. */
+#ifndef CLI_OPTION_TABLE_H
+#define CLI_OPTION_TABLE_H
+
+#include "cli/options.h"
+
+#include <stddef.h>
+
+/* PATH is a STRING in which a leading "~/" is the home directory. */
+enum option_kind { FLAG, COUNT, INTEGER, LARGE, SIZE, REAL, STRING, PATH, STRINGS };
+
+struct option {
+    const char *name;
+    const char *brief; /* "-c", or NULL */
+    enum option_kind kind;
+    unsigned commands;
+    size_t offset;        /* in struct options */
+    const char *argument; /* for --help; a choice list "{a,b}" is also checked */
+    double least, most;   /* not of LARGE, which takes all of int64_t */
+    const char *standard; /* the default, as text */
+    const char *help;
+};
+/* Beside the commands: an option of the environment and the config file, not of the command line. */
+enum { SETTING_ONLY = 1 << 30 };
+
+enum { OPTIONS_MAX = 64 };
+extern const struct option option_table[];
+extern const unsigned option_count;
+
+/* "SMOLLM_CTX_SIZE" for ctx-size. */
+void option_environment_name(const struct option *option, char name[64]);
+/* NULL where none of the commands in the set has it. */
+const struct option *option_find(unsigned commands, const char *name, size_t size);
+
+/* Calls set for each "name = value" of a config file; value is NULL where a line is a name alone. Values and names live
+ * as long as text, which is changed. Both stop at the first false, which is returned. */
+bool config_file_parse(char *text, bool (*set)(void *user, unsigned line, const char *name, const char *value),
+                       void *user);
+
+#endif
