@@ -29,7 +29,7 @@ static struct api *open_api(void)
     const struct api_options api_options = {.sampling = smollm_sampling_default(), .max_tokens = 2};
     REQUIRE(smollm_model_open(path, NULL, &model, NULL) == 0);
     REQUIRE(smollm_engine_start(model, &options, &engine, NULL) == 0);
-    REQUIRE(api_create(model, engine, &api_options, &api, NULL) == 0);
+    REQUIRE(api_create(&api_options, &api, NULL) == 0 && api_attach(api, model, engine, NULL) == 0);
     unlink(path);
     free(path);
     return api;

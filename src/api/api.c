@@ -3,7 +3,6 @@
 #include "api/generation.h"
 #include "api/routes.h"
 #include "base/error.h"
-#include "base/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,31 +12,52 @@
 
 /* ---- The server's part ---- */
 
-int api_create(struct smollm_model *model, struct smollm_engine *engine, const struct api_options *options,
-               struct api **result, struct smollm_error *error)
+int api_create(const struct api_options *options, struct api **result, struct smollm_error *error)
 {
     *result = NULL;
     struct api *api = calloc(1, sizeof *api);
     RETURN_ERROR_IF(!api, error, SMOLLM_ENOMEM, "out of memory");
-    api->model = model;
-    api->engine = engine;
     api->options = *options;
     api->options.sampling.logit_bias = NULL;
     api->options.sampling.logit_bias_count = 0;
     api->options.alias = NULL;
-    smollm_model_get_info(model, &api->info);
-    api->name = strdup(options->alias ? options->alias : api->info.name);
     api->started = time(NULL);
-    if (!api->name) {
+    api->name = options->alias ? strdup(options->alias) : NULL;
+    if (options->alias && !api->name) {
         api_destroy(api);
         return error_set(error, SMOLLM_ENOMEM, "out of memory");
     }
-    /* The same program and the same file give the same text for a seed: the fingerprint names these two. */
-    uint64_t model_hash = hash_bytes(api->info.name, strlen(api->info.name), api->info.file_bytes);
-    snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%08" PRIx32, smollm_version(),
-             (uint32_t)model_hash);
     *result = api;
     return 0;
+}
+
+int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine *engine, struct smollm_error *error)
+{
+    api->model = model;
+    api->engine = engine;
+    smollm_model_get_info(model, &api->info);
+    if (!api->name)
+        api->name = strdup(api->info.name);
+    RETURN_ERROR_IF(!api->name, error, SMOLLM_ENOMEM, "out of memory");
+    /* The same program and the same weights give the same text for a seed: the fingerprint names these two. */
+    snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%016" PRIx64, smollm_version(),
+             api->info.content_hash);
+    atomic_store(&api->is_attached, true);
+    if (atomic_load(&api->is_draining))
+        smollm_engine_drain(engine);
+    return 0;
+}
+
+void api_set_loaded(struct api *api, double fraction)
+{
+    atomic_store(&api->loaded_permille, (uint32_t)(fraction * 1000));
+}
+
+void api_drain(struct api *api)
+{
+    atomic_store(&api->is_draining, true);
+    if (atomic_load(&api->is_attached))
+        smollm_engine_drain(api->engine);
 }
 
 void api_destroy(struct api *api)
@@ -150,9 +170,6 @@ static int answer_at_once(struct api *api, const struct api_call *call, const js
                           struct api_error *error)
 {
     switch ((enum route_kind)call->route->kind) {
-    case HEALTH:
-        route_health(api, out);
-        return 0;
     case PROPS:
         route_props(api, out);
         return 0;
@@ -197,12 +214,28 @@ static int begin_generation(struct api *api, const struct api_call *call, const 
     }
     answer->head = (struct api_head){
         .status = 200, .content_type = is_stream ? "text/event-stream" : "application/json", .is_stream = is_stream};
-    answer->head_is_known = is_stream;
     return 0;
+}
+
+/* Before there is a model. */
+static int refuse_while_loading(const struct api *api, struct api_error *error)
+{
+    const uint32_t permille = atomic_load(&api->loaded_permille);
+    char message[80];
+    snprintf(message, sizeof message, "the model is being loaded (%u %%)", permille / 10);
+    api_error_make(error, 503, "loading", message);
+    return -1;
 }
 
 static int open_answer(struct api *api, const struct api_call *call, struct api_answer *answer, struct api_error *error)
 {
+    if (call->route->kind == HEALTH) {
+        answer->head = (struct api_head){.status = route_health(api, &answer->body), .content_type = "application/json"};
+        answer->head_is_known = true;
+        return 0;
+    }
+    if (!atomic_load(&api->is_attached))
+        return refuse_while_loading(api, error);
     json_t *json = NULL;
     bool generates = call->route->kind >= CHAT_COMPLETIONS;
     if (call->route->method == API_POST && json_input_parse(call->body, &json, error) < 0)
@@ -250,16 +283,27 @@ enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, si
         answer->body_is_taken = true;
         return API_DONE;
     }
+    const size_t before = out->size;
     enum api_state state = generation_pull(answer->generation, out, most);
-    const struct api_error *error = &answer->generation->error;
-    if (state == API_DONE && !answer->head_is_known) {
+    if (!answer->head_is_known && (state == API_DONE || out->size > before)) {
+        const struct api_error *error = &answer->generation->error;
         answer->head_is_known = true;
-        if (error->status != 0) {
-            answer->head.status = error->status;
-            answer->head.retry_after = error->retry_after;
-        }
+        if (error->status != 0 && !answer->generation->begun)
+            answer->head = (struct api_head){
+                .status = error->status, .retry_after = error->retry_after, .content_type = "application/json"};
     }
     return state;
+}
+
+bool api_answer_is_stream(const struct api_answer *answer)
+{
+    return answer->generation && answer->head.is_stream;
+}
+
+void api_answer_begin(struct api_answer *answer)
+{
+    if (answer->generation)
+        answer->generation->must_begin = true;
 }
 
 bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures)
@@ -271,7 +315,7 @@ bool api_answer_figures(const struct api_answer *answer, struct api_figures *fig
 
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out)
 {
-    if (answer->generation && answer->head.is_stream)
+    if (answer->generation && answer->generation->begun && answer->head.is_stream)
         event_stream_comment(out, "keep-alive");
 }
 

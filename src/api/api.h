@@ -19,11 +19,17 @@ struct api_options {
 
 struct api;
 
-/* model and engine are borrowed until api_destroy, options are copied. SMOLLM_ENOMEM. */
-int api_create(struct smollm_model *model, struct smollm_engine *engine, const struct api_options *options,
-               struct api **api, struct smollm_error *error);
+/* Options are copied. Until api_attach every request is answered with 503 and the share of the model that is loaded.
+ * SMOLLM_ENOMEM. */
+int api_create(const struct api_options *options, struct api **api, struct smollm_error *error);
 void api_destroy(struct api *api); /* after all its answers have been closed; accepts NULL */
-/* The model's name in answers; borrowed. */
+/* How much of the model is loaded, 0 to 1. From any thread. */
+void api_set_loaded(struct api *api, double fraction);
+/* From now on requests are answered. Once; from any thread. model and engine are borrowed until api_destroy. SMOLLM_ENOMEM. */
+int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine *engine, struct smollm_error *error);
+/* No new conversations; /health says so, with 503. Those that are open go on. From any thread. */
+void api_drain(struct api *api);
+/* The model's name in answers, after api_attach; borrowed. */
 const char *api_model_name(const struct api *api);
 /* Counts a request that was answered with this status, for /metrics; what is no refusal is passed over. From any
  * thread. */
@@ -68,8 +74,14 @@ struct api_head {
     const char *content_type; /* constant */
     bool is_stream;           /* of unknown length, to be sent on as it comes */
 };
-/* false while the head is not known yet, which changes only in api_answer_pull. */
+/* false while the head is not known yet, which changes only in api_answer_pull: a stream has its head with its first bytes, so
+ * that what goes wrong before is an error with its own status. */
 bool api_answer_head(const struct api_answer *answer, struct api_head *head);
+/* Whether it is meant to be one, also before the head is known. */
+bool api_answer_is_stream(const struct api_answer *answer);
+/* A stream that still waits is to begin, with the next api_answer_pull: whoever reads it will not wait any longer for its
+ * head. */
+void api_answer_begin(struct api_answer *answer);
 
 enum api_state {
     API_WAITING, /* nothing more now; notify is called when there is */

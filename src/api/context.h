@@ -5,13 +5,19 @@
 #include "api/api.h"
 #include "api/refusals.h"
 
+#include <stdatomic.h>
+
 struct api {
+    struct api_options options;
+    _Atomic uint32_t loaded_permille; /* of the model */
+    _Atomic bool is_draining;
+    /* What follows is written before this is set, and constant from then on. */
+    _Atomic bool is_attached;
     struct smollm_model *model;
     struct smollm_engine *engine;
-    struct api_options options;
     struct smollm_model_info info;
     char *name;
-    char fingerprint[40];
+    char fingerprint[48];
     int64_t started; /* seconds since 1970 */
     struct refusals refusals;
 };

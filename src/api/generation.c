@@ -233,9 +233,21 @@ static bool is_unwanted_tool_call(const struct generation *generation, const str
            (event->type == SMOLLM_EVENT_TOOL_CALL || event->type == SMOLLM_EVENT_TOOL_ARGUMENTS);
 }
 
+/* What a stream begins with, before its first event. */
+static void begin_stream(struct generation *generation, struct buffer *out)
+{
+    if (generation->begun || !generation->request.is_stream)
+        return;
+    for (uint32_t i = 0; i < generation->choice_count; i++)
+        generation->format->begin(generation, &generation->choices[i], out);
+    generation->begun = true;
+}
+
 static void take_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
                        struct buffer *out)
 {
+    if (event->type != SMOLLM_EVENT_ERROR)
+        begin_stream(generation, out);
     if (event->type == SMOLLM_EVENT_ERROR) {
         struct api_error error;
         api_error_from(&error, &event->error);
@@ -272,7 +284,7 @@ static bool take_events(struct generation *generation, struct buffer *out)
 
 static enum api_state end(struct generation *generation, struct buffer *out)
 {
-    if (generation->error.status != 0 && generation->request.is_stream) {
+    if (generation->error.status != 0 && generation->begun) {
         struct json_writer writer = event_stream_begin(out, NULL);
         api_error_write(&generation->error, out);
         event_stream_end(&writer);
@@ -288,10 +300,8 @@ static enum api_state end(struct generation *generation, struct buffer *out)
 
 enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t most)
 {
-    if (!generation->begun && generation->request.is_stream && generation->error.status == 0)
-        for (uint32_t i = 0; i < generation->choice_count; i++)
-            generation->format->begin(generation, &generation->choices[i], out);
-    generation->begun = true;
+    if (generation->must_begin)
+        begin_stream(generation, out);
     while (generation->error.status == 0 && generation->done_count < generation->choice_count) {
         if (out->size >= most)
             return API_READY;

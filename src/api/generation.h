@@ -60,7 +60,8 @@ struct generation {
     struct choice choices[CHOICES_MOST];
     uint32_t choice_count;
     uint32_t done_count;
-    bool begun;
+    bool begun;      /* of a stream: something has been written */
+    bool must_begin; /* at the next pull, whether there is an event or not */
     char id[40];
     time_t created;
     struct api_error error; /* status 0: none */

@@ -5,10 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-void route_health(const struct api *api, struct buffer *out)
+/* The error beside the status is what clients of llama-server look for while a model is loaded. */
+int route_health(const struct api *api, struct buffer *out)
 {
-    (void)api;
-    buffer_append_string(out, "{\"status\":\"ok\"}");
+    const bool is_draining = atomic_load(&api->is_draining);
+    if (!is_draining && atomic_load(&api->is_attached)) {
+        buffer_append_string(out, "{\"status\":\"ok\"}");
+        return 200;
+    }
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key_word(&writer, "status", is_draining ? "draining" : "loading");
+    if (!is_draining)
+        json_key_decimal(&writer, "progress", (double)atomic_load(&api->loaded_permille) / 1000.0);
+    json_key(&writer, "error");
+    json_begin_object(&writer);
+    json_key_number(&writer, "code", 503);
+    json_key_word(&writer, "message", is_draining ? "Shutting down" : "Loading model");
+    json_key_word(&writer, "type", "unavailable_error");
+    json_end_object(&writer);
+    json_end_object(&writer);
+    return 503;
 }
 
 static void write_sampling(const struct api *api, struct json_writer *writer)

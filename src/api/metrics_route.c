@@ -61,9 +61,14 @@ static void write_requests(const struct api *api, const struct smollm_engine_sta
     write_metric(out, "smollm_requests_finished_total", "counter", "Requests that have ended.",
                  (double)s->requests_finished);
     begin_metric(out, "smollm_requests_refused_total", "counter", "Requests answered with an error, by HTTP status.");
-    for (size_t kind = 0; refusals_status(kind) != 0; kind++)
-        buffer_printf(out, "smollm_requests_refused_total{status=\"%d\"} %" PRIu64 "\n", refusals_status(kind),
-                      atomic_load_explicit(&api->refusals.counts[kind], memory_order_relaxed));
+    const int *shown = refusals_shown();
+    for (int status = REFUSAL_MIN; status <= REFUSAL_MAX; status++) {
+        const uint64_t count = refusals_get(&api->refusals, status);
+        const bool is_shown = status == *shown;
+        shown += is_shown;
+        if (is_shown || count > 0)
+            buffer_printf(out, "smollm_requests_refused_total{status=\"%d\"} %" PRIu64 "\n", status, count);
+    }
 }
 
 static void write_tokens(const struct smollm_engine_stats *s, struct buffer *out)

@@ -6,7 +6,8 @@
 #include "api/json_input.h"
 
 /* Each appends the body to out, or returns -1 with an error. */
-void route_health(const struct api *api, struct buffer *out);
+/* Returns the status. */
+int route_health(const struct api *api, struct buffer *out);
 void route_props(const struct api *api, struct buffer *out);
 void route_slots(const struct api *api, struct buffer *out);
 void route_metrics(const struct api *api, struct buffer *out);

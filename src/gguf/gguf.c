@@ -369,6 +369,28 @@ static int alignment_read(struct gguf_reader *r)
     return 0;
 }
 
+/* What people have in place of a model, by how it begins. */
+static int name_other_file(struct gguf_reader *r)
+{
+    static const char lfs[] = "version https://git-lfs";
+    struct gguf_file *file = r->file;
+    const uint64_t looked_at = file->size < 64 ? file->size : 64;
+    int code = gguf_reader_need(r, looked_at, "a GGUF file");
+    if (code != 0)
+        return code;
+    size_t at = 0;
+    while (at < looked_at && strchr(" \t\r\n", file->header[at]) && file->header[at] != '\0')
+        at++;
+    RETURN_ERROR_IF(looked_at >= sizeof lfs - 1 && memcmp(file->header, lfs, sizeof lfs - 1) == 0, r->error,
+                    SMOLLM_EFORMAT,
+                    "a Git LFS pointer, which stands for the model in a repository; `git lfs pull` there fetches it");
+    RETURN_ERROR_IF(at < looked_at && file->header[at] == '<', r->error, SMOLLM_EFORMAT,
+                    "a web page (HTML or XML), not a GGUF file; perhaps the address of a page was downloaded instead of "
+                    "the file's own");
+    return error_set(r->error, SMOLLM_EFORMAT, "not a GGUF file (it begins with bytes %02x %02x %02x %02x)",
+                     file->header[0], file->header[1], file->header[2], file->header[3]);
+}
+
 static int header_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
@@ -377,9 +399,8 @@ static int header_read(struct gguf_reader *r)
     int code = gguf_reader_need(r, 4, "a GGUF file");
     if (code != 0)
         return code;
-    RETURN_ERROR_IF(memcmp(file->header, "GGUF", 4) != 0, r->error, SMOLLM_EFORMAT,
-                    "not a GGUF file (it begins with bytes %02x %02x %02x %02x)", file->header[0], file->header[1],
-                    file->header[2], file->header[3]);
+    if (memcmp(file->header, "GGUF", 4) != 0)
+        return name_other_file(r);
     r->at = 4;
     code = gguf_reader_take_u32(r, "the GGUF version", &file->version);
     if (code != 0)
@@ -485,6 +506,11 @@ uint32_t gguf_version(const struct gguf_file *file)
 uint32_t gguf_alignment(const struct gguf_file *file)
 {
     return file->alignment;
+}
+
+uint64_t gguf_metadata_hash(const struct gguf_file *file)
+{
+    return hash_block(file->header, file->header_size, file->version);
 }
 
 uint64_t gguf_size(const struct gguf_file *file)

@@ -65,6 +65,8 @@ void gguf_close(struct gguf_file *file);
 uint32_t gguf_version(const struct gguf_file *file);
 uint32_t gguf_alignment(const struct gguf_file *file);
 uint64_t gguf_size(const struct gguf_file *file); /* bytes of the file when it was opened */
+/* Of all metadata and tensor descriptions. */
+uint64_t gguf_metadata_hash(const struct gguf_file *file);
 
 /* ---- Tensors ---- */
 

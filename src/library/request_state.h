@@ -1,4 +1,4 @@
-/* One request, between the engine's thread and its reader. Internal to library/: answer.c is the engine's side,
+/* One request, between the engine's thread and its reader. Internal to library/: token_events.c is the engine's side,
  * smollm_request.c the reader's.
  *
  * The engine's thread passes each token through decoder, parser and stop strings into the ring; the reader takes events

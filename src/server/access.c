@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -55,34 +56,50 @@ static bool is_our_host(const struct access_rules *rules, struct smollm_text hos
     return local_address && http_text_is(host, local_address);
 }
 
+struct smollm_text access_allowed_origin(const struct access_rules *rules, const struct http_head *head)
+{
+    struct smollm_text origin = http_head_field(head, "origin");
+    for (const char *const *allowed = rules->origins; origin.data && allowed && *allowed; allowed++)
+        if (http_text_is(origin, *allowed))
+            return origin;
+    return (struct smollm_text){0};
+}
+
+/* Whether an origin is that of a host, port included. */
+static bool is_origin_of(struct smollm_text origin, struct smollm_text host)
+{
+    size_t scheme = text_starts_with(origin, "http://") ? 7 : text_starts_with(origin, "https://") ? 8 : 0;
+    return scheme > 0 && host.size > 0 && origin.size - scheme == host.size &&
+           strncasecmp(origin.data + scheme, host.data, host.size) == 0;
+}
+
 /* A browser names the page's origin with every request that is not a plain GET. Programs send none. */
-static bool is_cross_origin(const struct http_head *head)
+static bool is_cross_origin(const struct access_rules *rules, const struct http_head *head)
 {
     struct smollm_text site = http_head_field(head, "sec-fetch-site"), origin = http_head_field(head, "origin");
-    if (text_is(head->method, "GET") || text_is(head->method, "HEAD"))
+    if (text_is(head->method, "GET") || text_is(head->method, "HEAD") || access_allowed_origin(rules, head).data)
         return false;
-    if (site.data && !http_text_is(site, "same-origin") && !http_text_is(site, "none"))
-        return true;
-    if (!origin.data)
-        return false;
-    size_t scheme = text_starts_with(origin, "http://") ? 7 : text_starts_with(origin, "https://") ? 8 : 0;
-    return scheme == 0 || origin.size - scheme != head->host.size ||
-           strncasecmp(origin.data + scheme, head->host.data, head->host.size) != 0;
+    if (site.data)
+        return !http_text_is(site, "same-origin") && !http_text_is(site, "none");
+    return origin.data && !is_origin_of(origin, head->host) &&
+           !is_origin_of(origin, http_head_field(head, "x-forwarded-host"));
 }
 
 int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
-                 bool is_public, const char **reason)
+                 bool is_public, char reason[ACCESS_REASON_BYTES])
 {
-    if (!is_our_host(rules, head->host, local_address)) {
-        *reason = "this server does not answer for that host name (smollm serve --allow-host NAME adds one)";
+    if (head->host.data && !is_our_host(rules, head->host, local_address)) {
+        snprintf(reason, ACCESS_REASON_BYTES, "this server does not answer to the host name %.*s%s",
+                 (int)(head->host.size < 80 ? head->host.size : 80), head->host.data,
+                 rules->host_advice ? rules->host_advice : "");
         return 403;
     }
-    if (is_cross_origin(head)) {
-        *reason = "requests from pages of another origin are refused";
+    if (is_cross_origin(rules, head)) {
+        snprintf(reason, ACCESS_REASON_BYTES, "requests from pages of another origin are refused");
         return 403;
     }
     if (!is_public && rules->keys && rules->keys[0] && access_key_number(rules, head) == 0) {
-        *reason = "a key is needed: Authorization: Bearer KEY";
+        snprintf(reason, ACCESS_REASON_BYTES, "an API key is needed: Authorization: Bearer KEY");
         return 401;
     }
     return 0;

@@ -4,18 +4,32 @@
 
 #include "server/http_parser.h"
 
+enum { ACCESS_REASON_BYTES = 200 };
+
 struct access_rules {
     const char *const *keys;  /* NULL-terminated; none: no key is needed */
     const char *const *hosts; /* NULL-terminated: names beside 127.0.0.1, localhost and [::1], without port */
+    /* NULL-terminated: origins ("https://chat.example.org") whose pages may use the API; NULL: only the server's own
+     * page */
+    const char *const *origins;
+    const char
+        *host_advice; /* ends the message that refuses a host name: what an administrator can do; NULL: nothing */
 };
 
 /* The status with which a request is refused, or 0. local_address is the connection's own ("192.0.2.1", "::1"): a
- * server may always be called by its address, since only names can be rebound to it by others.
+ * server may always be called by its address, since only names can be rebound to it by others; and without a name, as
+ * HTTP/1.0 allows, since browsers always send one.
  *
- * 403: the Host is none of ours, or a page of another origin sends it (methods other than GET and HEAD).
- * 401: no key, or none of ours, in `Authorization: Bearer` or `x-api-key`; is_public needs none. */
+ * 403: the Host is none of ours, or a page of another origin sends it (methods other than GET and HEAD). A browser says
+ * whether it is the same origin in Sec-Fetch-Site, which pages cannot forge, and it is right behind proxies that change
+ * Host. Older browsers say only Origin, which must then be that of Host or of X-Forwarded-Host (pages of others cannot
+ * set that header either, unless this server allowed it). 401: no key, or none of ours, in `Authorization: Bearer` or
+ * `x-api-key`; is_public needs none. */
 int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
-                 bool is_public, const char **reason);
+                 bool is_public, char reason[ACCESS_REASON_BYTES]);
+
+/* The origin of the page that sends the request, where it is one of rules->origins; {NULL, 0} otherwise. */
+struct smollm_text access_allowed_origin(const struct access_rules *rules, const struct http_head *head);
 
 /* Which of the keys a request brings, from 1; 0: none of ours. */
 uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head);

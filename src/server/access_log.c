@@ -40,8 +40,8 @@ void access_log_write(enum log_format format, const struct log_entry *entry)
         format_figures(format, entry->figures, figures);
     const char *pattern = format == LOG_JSON
                               ? "{\"time\":\"%s\",\"client\":\"%s\",\"method\":\"%.*s\",\"path\":\"%.*s\","
-                                "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s}\n"
-                              : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s\n";
+                                "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s,\"id\":\"%s\"}\n"
+                              : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s id=%s\n";
     fprintf(stderr, pattern, stamp, entry->client, (int)method.size, method.data, most, path.data, entry->status,
-            entry->milliseconds, entry->bytes, entry->ending, figures);
+            entry->milliseconds, entry->bytes, entry->ending, figures, entry->request_id[0] ? entry->request_id : "-");
 }

@@ -14,6 +14,7 @@ struct log_entry {
     double milliseconds;               /* from the first byte of the request to the last of the answer */
     uint64_t bytes;                    /* of the answer */
     const char *ending;                /* "done", "client left", "stalled", "deadline", "shutdown" */
+    const char *request_id;            /* "": there was no head */
     const struct api_figures *figures; /* NULL: nothing was generated */
 };
 

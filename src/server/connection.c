@@ -4,6 +4,8 @@
 #include "server/page.h"
 #include "server/response.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +35,7 @@ static void log_request(struct connection *c, const char *ending)
                               .milliseconds = (double)(clock_nanoseconds() - c->begin_ns) * 1e-6,
                               .bytes = c->written,
                               .ending = ending,
+                              .request_id = c->request_id,
                               .figures = has_figures ? &figures : NULL};
     access_log_write(c->server->options.log_format, &entry);
 }
@@ -73,10 +76,11 @@ static void on_closed(uv_handle_t *handle)
 
 void connection_close(struct connection *c, const char *ending)
 {
-    if (c->state == CLOSING)
+    if (c->state == CONNECTION_CLOSING)
         return;
-    bool in_request = c->state == HEAD || c->state == BODY || c->state == WORKING || c->state == ANSWERING;
-    c->state = CLOSING;
+    bool in_request = c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY || c->state == CONNECTION_WORKING ||
+                      c->state == CONNECTION_ANSWERING;
+    c->state = CONNECTION_CLOSING;
     if (in_request)
         log_request(c, ending);
     /* Ends what is being generated for it: nobody will read it. */
@@ -96,7 +100,7 @@ static void on_written(uv_write_t *write, int status)
 {
     struct connection *c = write->data;
     c->is_writing = false;
-    if (c->state == CLOSING)
+    if (c->state == CONNECTION_CLOSING)
         return;
     if (status < 0) {
         connection_close(c, "client left");
@@ -133,7 +137,7 @@ static void write_output(struct connection *c)
     c->queued = 0;
     look_at_queue(c);
     c->looked_ns = clock_nanoseconds();
-    enter(c, ANSWERING, 1000);
+    enter(c, CONNECTION_ANSWERING, 1000);
 }
 
 static bool is_head_request(const struct connection *c)
@@ -147,6 +151,9 @@ static void write_head(struct connection *c, struct response_head head)
     if (head.is_stream && head.minor_version == 0)
         c->keep_alive = false;
     head.keep_alive = c->keep_alive && !c->server->is_draining;
+    head.request_id = c->request_id[0] ? c->request_id : NULL;
+    head.origin = c->origin;
+    head.has_origins = c->server->rules.origins != NULL;
     c->keep_alive = head.keep_alive;
     c->status = head.status;
     api_count_answer(c->server->api, head.status);
@@ -201,71 +208,114 @@ static void begin_chunk(struct connection *c)
         buffer_append(&c->output, "          ", RESPONSE_CHUNK_HEAD);
 }
 
-/* The head of a stream is known before its first byte. */
-static void pull_stream(struct connection *c)
+static void end_stream(struct connection *c)
 {
-    size_t begin = c->output.size;
-    begin_chunk(c);
-    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MOST);
-    append_chunk(c, begin);
-    if (state != API_DONE)
-        return;
     c->answer_is_done = true;
     if (c->parser.head.minor_version == 1)
         response_end_chunks(&c->output);
 }
 
-static void pull_whole(struct connection *c)
+static void pull_more(struct connection *c)
+{
+    size_t begin = c->output.size;
+    begin_chunk(c);
+    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MOST);
+    append_chunk(c, begin);
+    if (state == API_DONE)
+        end_stream(c);
+}
+
+/* The head and what goes with it: all of an answer, or the beginning of a stream. Nothing while there is nothing yet.
+ */
+static void pull_first(struct connection *c)
 {
     struct buffer body = {0};
     struct api_head head;
-    if (api_answer_pull(c->answer, &body, SIZE_MAX) != API_DONE) {
+    const size_t most = api_answer_is_stream(c->answer) ? WRITE_MOST : SIZE_MAX;
+    const enum api_state state = api_answer_pull(c->answer, &body, most);
+    if (!api_answer_head(c->answer, &head)) {
+        c->output.failed |= body.failed || state == API_DONE;
         buffer_free(&body);
         return;
     }
-    if (body.failed || !api_answer_head(c->answer, &head)) {
-        buffer_free(&body);
-        c->output.failed = true;
-        return;
-    }
+    c->output.failed |= body.failed;
     write_head(c, (struct response_head){.status = head.status,
                                          .content_type = head.content_type,
                                          .retry_after = head.retry_after,
+                                         .is_stream = head.is_stream,
                                          .length = body.size});
+    size_t begin = c->output.size;
+    begin_chunk(c);
     if (!is_head_request(c))
         buffer_append_text(&c->output, buffer_text(&body));
+    append_chunk(c, begin);
     buffer_free(&body);
-    c->answer_is_done = true;
+    if (head.is_stream && state == API_DONE)
+        end_stream(c);
+    c->answer_is_done |= !head.is_stream;
+}
+
+/* How long a stream may say nothing before something is written. */
+static uint64_t patience(const struct connection *c)
+{
+    return !c->has_ended ? KEEP_ALIVE_MS : c->probes < 2 ? PROBE_SOON_MS : PROBE_MS;
+}
+
+/* Writes something that means nothing to a client that has sent its last byte: where it has left, the second such write
+ * fails. A whole answer to HTTP/1.0 has nothing of the kind, so there the client counts as gone. */
+static void probe(struct connection *c)
+{
+    static char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    uv_buf_t piece = uv_buf_init(interim, sizeof interim - 1);
+    c->probes++;
+    c->probed_ns = clock_nanoseconds();
+    if (c->is_writing || c->answer_is_done)
+        return;
+    if (c->head_is_sent) {
+        size_t begin = c->output.size;
+        begin_chunk(c);
+        api_answer_keep_alive(c->answer, &c->output);
+        append_chunk(c, begin);
+        if (c->output.size > 0)
+            write_output(c);
+        return;
+    }
+    int written = c->parser.head.minor_version == 1 ? uv_try_write((uv_stream_t *)&c->tcp, &piece, 1) : UV_EPIPE;
+    if (written < 0 && written != UV_EAGAIN)
+        connection_close(c, "client left");
+}
+
+/* Tokens may come faster than the timer: whatever wakes the connection asks whether the client is due to be probed. */
+static void probe_if_due(struct connection *c)
+{
+    if (c->has_ended && clock_nanoseconds() - c->probed_ns >= patience(c) * 1000000u)
+        probe(c);
 }
 
 void connection_proceed(struct connection *c)
 {
-    if (c->state != ANSWERING || c->is_writing)
+    if (c->state != CONNECTION_ANSWERING || c->is_writing)
         return;
-    struct api_head head;
     if (c->answer_is_done) {
         request_ended(c);
         return;
     }
-    if (!c->answer) /* after 100 Continue the body is awaited */
-        return;
-    if (!c->head_is_sent && api_answer_head(c->answer, &head) && head.is_stream)
-        write_head(c,
-                   (struct response_head){.status = head.status, .content_type = head.content_type, .is_stream = true});
-    if (c->answer_is_stream)
-        pull_stream(c);
+    if (!c->head_is_sent)
+        pull_first(c);
     else
-        pull_whole(c);
+        pull_more(c);
     if (c->output.size > 0 || c->output.failed)
         write_output(c);
     else
-        enter(c, ANSWERING, KEEP_ALIVE_MS);
+        probe_if_due(c);
+    if (c->state == CONNECTION_ANSWERING && !c->is_writing)
+        enter(c, CONNECTION_ANSWERING, patience(c));
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
 {
     struct connection *c = request->data;
-    if (c->state == CLOSING)
+    if (c->state == CONNECTION_CLOSING)
         return;
     if (status < 0 || c->has_ended)
         connection_close(c, "done");
@@ -278,8 +328,10 @@ static void request_ended(struct connection *c)
     api_answer_close(c->answer);
     c->answer = NULL;
     release_body(c);
-    if (!c->keep_alive || c->server->is_draining) {
-        enter(c, LINGERING, LINGER_MS);
+    c->probes = 0;
+    const bool is_last = c->has_ended && c->input.size == 0;
+    if (!c->keep_alive || c->server->is_draining || is_last) {
+        enter(c, CONNECTION_LINGERING, LINGER_MS);
         c->shutdown.data = c;
         if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
             connection_close(c, "done");
@@ -289,8 +341,10 @@ static void request_ended(struct connection *c)
     c->route = NULL;
     c->status = 0;
     c->written = 0;
+    c->request_id[0] = '\0';
+    c->origin = (struct smollm_text){0};
     c->head_is_sent = c->answer_is_done = c->answer_is_stream = false;
-    enter(c, IDLE, IDLE_MS);
+    enter(c, CONNECTION_IDLE, IDLE_MS);
     take_input(c);
 }
 
@@ -330,7 +384,7 @@ static void begin_answer(struct connection *c)
         connection_abort(c);
         return;
     }
-    enter(c, ANSWERING, KEEP_ALIVE_MS);
+    enter(c, CONNECTION_ANSWERING, patience(c));
     connection_proceed(c);
 }
 
@@ -339,7 +393,7 @@ static void on_work_done(uv_work_t *work, int status)
     struct connection *c = work->data;
     (void)status;
     c->work_is_running = false;
-    if (c->state == CLOSING)
+    if (c->state == CONNECTION_CLOSING)
         free_when_over(c);
     else
         begin_answer(c);
@@ -360,7 +414,7 @@ static void respond_page(struct connection *c)
 /* The request is complete. */
 static void answer(struct connection *c)
 {
-    if (c->server->is_draining) {
+    if (c->server->is_draining && (!c->route || c->route->method == API_POST)) {
         refuse(c, 503, "the server is shutting down", NULL);
         return;
     }
@@ -368,7 +422,7 @@ static void answer(struct connection *c)
         respond_page(c);
         return;
     }
-    enter(c, WORKING, 0);
+    enter(c, CONNECTION_WORKING, 0);
     if (c->route->method == API_GET) {
         open_answer(c);
         begin_answer(c);
@@ -393,6 +447,34 @@ static bool is_json(struct smollm_text type)
     return http_text_is((struct smollm_text){type.data, size}, "application/json");
 }
 
+/* Letters, digits and some marks: what can stand in a log line and a header as it is. */
+static bool is_request_id(struct smollm_text id)
+{
+    for (size_t i = 0; i < id.size; i++)
+        if (!isalnum((unsigned char)id.data[i]) && !memchr("-_.:/+=", id.data[i], 7))
+            return false;
+    return id.size > 0 && id.size < REQUEST_ID_BYTES;
+}
+
+static void take_request_id(struct connection *c)
+{
+    const struct smollm_text sent = http_head_field(&c->parser.head, "x-request-id");
+    if (is_request_id(sent))
+        snprintf(c->request_id, sizeof c->request_id, "%.*s", (int)sent.size, sent.data);
+    else
+        snprintf(c->request_id, sizeof c->request_id, "req-%016llx",
+                 (unsigned long long)(c->server->first_request_id + c->server->request_count));
+    c->server->request_count++;
+}
+
+/* A browser asks whether a page of an allowed origin may send its request. */
+static bool is_preflight(const struct connection *c)
+{
+    const struct http_head *head = &c->parser.head;
+    return c->origin.data && text_is(head->method, "OPTIONS") &&
+           http_head_field(head, "access-control-request-method").data;
+}
+
 /* What can be refused before the body is there; false when it was. */
 static bool check_head(struct connection *c)
 {
@@ -400,13 +482,16 @@ static bool check_head(struct connection *c)
     const struct server *server = c->server;
     bool is_get = text_is(head->method, "GET") || text_is(head->method, "HEAD");
     bool is_page = server->options.serves_page && text_is(head->path, "/");
-    const char *reason = NULL;
+    char reason[ACCESS_REASON_BYTES];
+    take_request_id(c);
+    c->origin = access_allowed_origin(&server->rules, head);
     c->route = is_page ? NULL : api_route_find(server->api, head->path);
     c->keep_alive = head->keep_alive;
     /* Where the body will not be read the connection cannot go on. */
     if (head->has_body)
         c->keep_alive = false;
-    int status = access_check(&server->rules, head, c->local, is_page || (c->route && c->route->is_public), &reason);
+    const bool is_public = is_page || is_preflight(c) || (c->route && c->route->is_public);
+    int status = access_check(&server->rules, head, c->local, is_public, reason);
     if (status != 0) {
         respond_error(c, status, reason, NULL);
         return false;
@@ -414,6 +499,10 @@ static bool check_head(struct connection *c)
     c->caller = access_key_number(&server->rules, head);
     if (!is_page && !c->route) {
         respond_error(c, 404, "there is nothing at this path", NULL);
+        return false;
+    }
+    if (is_preflight(c)) {
+        respond(c, (struct response_head){.status = 204, .is_preflight = true}, (struct smollm_text){0});
         return false;
     }
     bool wants_get = is_page || c->route->method == API_GET;
@@ -453,7 +542,7 @@ static void take_head(struct connection *c)
         return;
     }
     buffer_reserve(&c->body, (size_t)head->content_length);
-    enter(c, BODY, BODY_MS);
+    enter(c, CONNECTION_BODY, BODY_MS);
     if (!head->expects_continue)
         return;
     /* 25 bytes into an empty socket buffer: a client to which even these cannot be written goes without. */
@@ -477,14 +566,14 @@ static void take_body(struct connection *c, struct smollm_text piece)
 static void take_input(struct connection *c)
 {
     size_t taken = 0;
-    while (c->state == IDLE || c->state == HEAD || c->state == BODY) {
+    while (c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY) {
         size_t used;
         struct smollm_text piece;
-        if (c->state != BODY && c->input.size == taken)
+        if (c->state != CONNECTION_BODY && c->input.size == taken)
             break;
-        if (c->state == IDLE) {
+        if (c->state == CONNECTION_IDLE) {
             c->begin_ns = clock_nanoseconds();
-            enter(c, HEAD, HEAD_MS);
+            enter(c, CONNECTION_HEAD, HEAD_MS);
         }
         enum http_result result = http_parser_feed(&c->parser, c->input.data ? c->input.data + taken : NULL,
                                                    c->input.size - taken, &used, &piece);
@@ -500,10 +589,25 @@ static void take_input(struct connection *c)
         if (result == HTTP_MORE)
             break;
     }
-    if (c->state == CLOSING || c->state == LINGERING)
+    if (c->state == CONNECTION_CLOSING || c->state == CONNECTION_LINGERING)
         buffer_free(&c->input);
     else
         buffer_consume(&c->input, taken);
+    if (c->has_ended && (c->state == CONNECTION_IDLE || c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY))
+        connection_close(c, "client left");
+}
+
+/* The client has sent its last byte. What it has asked is answered, if it is still there to read it. */
+static void input_ended(struct connection *c)
+{
+    c->has_ended = true;
+    if (c->state != CONNECTION_WORKING && c->state != CONNECTION_ANSWERING) {
+        connection_close(c, c->state == CONNECTION_LINGERING ? "done" : "client left");
+        return;
+    }
+    probe(c);
+    if (c->state == CONNECTION_ANSWERING && !c->is_writing)
+        enter(c, CONNECTION_ANSWERING, patience(c));
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *space)
@@ -517,16 +621,20 @@ static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *space)
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
 {
     struct connection *c = stream->data;
-    if (c->state == CLOSING || size == 0)
+    if (c->state == CONNECTION_CLOSING || size == 0)
         return;
+    if (size == UV_EOF) {
+        input_ended(c);
+        return;
+    }
     if (size < 0) {
-        c->has_ended = true;
         connection_close(c, "client left");
         return;
     }
-    if (c->state == LINGERING)
+    if (c->state == CONNECTION_LINGERING)
         return;
-    if ((c->state == WORKING || c->state == ANSWERING) && c->input.size + (size_t)size > PIPELINE_MOST) {
+    if ((c->state == CONNECTION_WORKING || c->state == CONNECTION_ANSWERING) &&
+        c->input.size + (size_t)size > PIPELINE_MOST) {
         if (!c->keep_alive && c->answer_is_done)
             return;
         connection_close(c, "too much sent ahead");
@@ -544,11 +652,11 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
 static void on_timer(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    if (c->state == HEAD || c->state == BODY) {
+    if (c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY) {
         refuse(c, 408, "the request did not arrive in time", NULL);
         return;
     }
-    if (c->state != ANSWERING) {
+    if (c->state != CONNECTION_ANSWERING) {
         connection_close(c, "done");
         return;
     }
@@ -557,41 +665,47 @@ static void on_timer(uv_timer_t *timer)
         if (clock_nanoseconds() - c->looked_ns >= (uint64_t)c->server->options.stall_seconds * 1000000000u)
             connection_close(c, "stalled");
         else
-            enter(c, ANSWERING, 1000);
+            enter(c, CONNECTION_ANSWERING, 1000);
         return;
     }
-    size_t begin = c->output.size;
-    begin_chunk(c);
-    if (c->answer)
-        api_answer_keep_alive(c->answer, &c->output);
-    append_chunk(c, begin);
-    if (c->output.size > 0)
-        write_output(c);
-    else
-        enter(c, ANSWERING, KEEP_ALIVE_MS);
+    if (c->has_ended) {
+        probe_if_due(c);
+    } else if (c->head_is_sent) {
+        size_t begin = c->output.size;
+        begin_chunk(c);
+        if (c->answer)
+            api_answer_keep_alive(c->answer, &c->output);
+        append_chunk(c, begin);
+        if (c->output.size > 0)
+            write_output(c);
+    } else if (c->answer && clock_nanoseconds() - c->begin_ns >= (uint64_t)LATE_HEAD_MS * 1000000u) {
+        api_answer_begin(c->answer);
+        connection_proceed(c);
+    }
+    if (c->state == CONNECTION_ANSWERING && !c->is_writing)
+        enter(c, CONNECTION_ANSWERING, patience(c));
 }
 
-void connection_drain(struct connection *c)
+bool connection_is_busy(const struct connection *c)
 {
-    if (c->state == IDLE)
-        connection_close(c, "done");
+    return c->state == CONNECTION_WORKING || c->state == CONNECTION_ANSWERING || c->state == CONNECTION_LINGERING;
 }
 
 void connection_abort(struct connection *c)
 {
     struct api_error error;
-    if (c->state == HEAD || c->state == BODY) {
+    if (c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY) {
         refuse(c, 503, "the server is shutting down", NULL);
         return;
     }
-    if (c->state == WORKING && c->work_is_running)
+    if (c->state == CONNECTION_WORKING && c->work_is_running)
         return; /* begin_answer comes back here */
-    if (!c->answer || (c->state != ANSWERING && c->state != WORKING))
+    if (!c->answer || (c->state != CONNECTION_ANSWERING && c->state != CONNECTION_WORKING))
         return;
     api_error_make(&error, 503, "shutting_down", "the server is shutting down");
     api_answer_abort(c->answer, &error);
-    if (c->state == WORKING)
-        enter(c, ANSWERING, KEEP_ALIVE_MS);
+    if (c->state == CONNECTION_WORKING)
+        enter(c, CONNECTION_ANSWERING, patience(c));
     connection_proceed(c);
 }
 
@@ -599,9 +713,13 @@ void connection_abort(struct connection *c)
 
 static void address_text(const struct sockaddr_storage *address, char text[64])
 {
-    if (address->ss_family == AF_INET6)
+    static const char mapped[] = "::ffff:";
+    if (address->ss_family == AF_INET6) {
         uv_ip6_name((const struct sockaddr_in6 *)address, text, 64);
-    else
+        /* An IPv4 client of an IPv6 listener: its address is the one that it uses itself. */
+        if (strncmp(text, mapped, sizeof mapped - 1) == 0 && strchr(text, '.'))
+            memmove(text, text + sizeof mapped - 1, strlen(text) - sizeof mapped + 2);
+    } else
         uv_ip4_name((const struct sockaddr_in *)address, text, 64);
 }
 
@@ -640,7 +758,7 @@ void connection_accept(struct server *server)
     uv_tcp_nodelay(&c->tcp, 1);
     uv_send_buffer_size((uv_handle_t *)&c->tcp, &send_buffer);
     /* The first request's head is awaited from the start: a connection that says nothing does not stay. */
-    enter(c, IDLE, HEAD_MS);
+    enter(c, CONNECTION_IDLE, HEAD_MS);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_allocate, on_read) < 0)
         connection_close(c, "done");
 }

@@ -3,18 +3,18 @@
  *
  * A connection is always in one of these:
  *
- *     IDLE       kept open, no byte of the next request yet
- *     HEAD       the head is arriving
- *     BODY       the body is arriving
- *     WORKING    a thread of the pool reads the request (api_answer_open)
- *     ANSWERING  the answer is pulled and written, one write at a time
- *     LINGERING  the last answer is written; what still arrives is dropped, so that the client can read the answer
- *     CLOSING    handles are being closed; freed when that is done and the pool's thread is back */
+ *     CONNECTION_IDLE       kept open, no byte of the next request yet
+ *     CONNECTION_HEAD       the head is arriving
+ *     CONNECTION_BODY       the body is arriving
+ *     CONNECTION_WORKING    a thread of the pool reads the request (api_answer_open)
+ *     CONNECTION_ANSWERING  the answer is pulled and written, one write at a time
+ *     CONNECTION_LINGERING  the last answer is written; what still arrives is dropped, so that the client can read it
+ *     CONNECTION_CLOSING    handles are being closed; freed when that is done and the pool's thread is back */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
 #include "server/access.h"
-#include "server/server.h"
+#include "server/server_state.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -30,9 +30,24 @@ enum {
     IDLE_MS = 75 * 1000,
     LINGER_MS = 2 * 1000,
     KEEP_ALIVE_MS = 5 * 1000, /* between comment lines in a stream that has nothing to say */
+    /* A stream that waits in the queue gets its head only now, so that what goes wrong before has a status of its own;
+     * proxies give up after 60 seconds. */
+    LATE_HEAD_MS = 30 * 1000,
+    /* How soon after a client's last byte it is asked whether it still reads, and how often from then on. */
+    PROBE_SOON_MS = 20,
+    PROBE_MS = 1000,
+    REQUEST_ID_BYTES = 65,
 };
 
-enum connection_state { IDLE, HEAD, BODY, WORKING, ANSWERING, LINGERING, CLOSING };
+enum connection_state {
+    CONNECTION_IDLE,
+    CONNECTION_HEAD,
+    CONNECTION_BODY,
+    CONNECTION_WORKING,
+    CONNECTION_ANSWERING,
+    CONNECTION_LINGERING,
+    CONNECTION_CLOSING
+};
 
 struct connection {
     struct server *server;
@@ -48,7 +63,11 @@ struct connection {
     char local[64];
 
     enum connection_state state;
-    bool has_ended;      /* the client has sent its last byte */
+    /* The client has sent its last byte: it has left, or it has closed its sending side alone and reads on. Which of
+     * the two shows when something is written to it. */
+    bool has_ended;
+    unsigned probes; /* since then, in this request */
+    uint64_t probed_ns;
     struct buffer input; /* arrived, not yet parsed */
     struct buffer body;
     size_t reserved;      /* of the bytes allowed to all bodies */
@@ -58,7 +77,9 @@ struct connection {
     uint64_t looked_ns;
 
     const struct api_route *route;
-    uint32_t caller; /* number of its key */
+    uint32_t caller;                   /* number of its key */
+    char request_id[REQUEST_ID_BYTES]; /* the client's X-Request-Id, or one made here */
+    struct smollm_text origin;         /* of a page that may use the API */
     struct api_answer *answer;
     _Atomic bool is_notified; /* set by other threads */
     bool head_is_sent;
@@ -76,39 +97,11 @@ struct connection {
 void connection_accept(struct server *server);
 /* The answer may have more. */
 void connection_proceed(struct connection *connection);
-/* The server is going down: idle connections close, others after their answer. */
-void connection_drain(struct connection *connection);
-/* The grace is over: what is answered ends with an error. */
+/* Whether a request is being answered: a server that drains waits for it. */
+bool connection_is_busy(const struct connection *connection);
+/* The time to drain is over: what is answered ends with an error. */
 void connection_abort(struct connection *connection);
 /* At once. */
 void connection_close(struct connection *connection, const char *ending);
-
-/* The parts of struct server that connections use. */
-struct server {
-    struct server_options options;
-    char address[128];
-    const char *hosts[64]; /* NULL-terminated */
-    char host_in_brackets[80];
-    struct access_rules rules;
-    struct api *api;
-    struct smollm_engine *engine;
-
-    int listener_fd; /* until server_run */
-    uv_loop_t loop;
-    uv_tcp_t listener;
-    uv_async_t wake;
-    uv_signal_t sigterm, sigint;
-    uv_timer_t grace;
-    bool listener_waits; /* there were too many connections when the last one came */
-    bool is_draining;
-    bool is_aborting;
-    struct connection *connections;
-    uint32_t connection_count;
-    size_t bodies;         /* bytes reserved */
-    char input[64 * 1024]; /* where libuv reads into */
-};
-
-/* A connection is gone: there may be room for another. */
-void server_connection_ended(struct server *server);
 
 #endif

@@ -288,6 +288,8 @@ static enum http_result parse_host(struct http_parser *parser, struct smollm_tex
 {
     struct http_head *head = &parser->head;
     size_t count = http_head_count(head, "host");
+    if (count == 0 && head->minor_version == 0)
+        return HTTP_MORE;
     if (count != 1)
         return broken(parser, 400, count ? "Host is given more than once" : "Host is missing");
     head->host = http_head_field(head, "host");

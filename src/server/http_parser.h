@@ -6,7 +6,7 @@
  *
  * Refused, with the connection to be closed afterwards: Content-Length beside Transfer-Encoding, either of them or Host
  * twice, transfer codings other than "chunked", lines that end in a bare LF, folded lines, space before a colon,
- * control characters, HTTP/1.1 without Host, other versions. */
+ * control characters, HTTP/1.1 without Host, other versions. HTTP/1.0 needs no Host. */
 #ifndef SERVER_HTTP_PARSER_H
 #define SERVER_HTTP_PARSER_H
 
@@ -29,7 +29,7 @@ struct http_head {
     struct smollm_text method;
     struct smollm_text path;  /* begins with '/'; as sent, not decoded; or "*" */
     struct smollm_text query; /* without '?' */
-    struct smollm_text host;  /* as in the field, port included */
+    struct smollm_text host;  /* as in the field, port included; {NULL, 0} where HTTP/1.0 has none */
     int minor_version;        /* HTTP/1.0 or HTTP/1.1 */
     bool keep_alive;          /* the client wants the connection kept */
     bool expects_continue;    /* waits for 100 before it sends the body */

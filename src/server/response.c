@@ -48,16 +48,40 @@ static void write_date(struct buffer *out)
                   t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
+/* CORS (https://fetch.spec.whatwg.org/#http-cors-protocol), without credentials: keys come in a header. */
+static void write_origin(const struct response_head *head, struct buffer *out)
+{
+    if (head->has_origins)
+        buffer_append_string(out, "Vary: Origin\r\n");
+    if (head->origin.size == 0)
+        return;
+    buffer_append_string(out, "Access-Control-Allow-Origin: ");
+    buffer_append_text(out, head->origin);
+    buffer_append_string(out, "\r\nAccess-Control-Expose-Headers: X-Request-Id, Retry-After\r\n");
+    if (head->is_preflight)
+        buffer_append_string(out,
+                             "Access-Control-Allow-Methods: GET, POST\r\n"
+                             "Access-Control-Allow-Headers: Authorization, Content-Type, X-Api-Key, X-Request-Id\r\n"
+                             "Access-Control-Max-Age: 600\r\n");
+}
+
 void response_write_head(const struct response_head *head, struct buffer *out)
 {
     buffer_printf(out, "HTTP/1.1 %d %s\r\n", head->status, response_reason(head->status));
     write_date(out);
-    buffer_printf(out, "Content-Type: %s\r\n", head->content_type);
+    if (head->content_type)
+        buffer_printf(out, "Content-Type: %s\r\n", head->content_type);
     if (head->encoding)
         buffer_printf(out, "Content-Encoding: %s\r\n", head->encoding);
     if (head->etag)
         buffer_printf(out, "ETag: %s\r\nVary: Accept-Encoding\r\n", head->etag);
-    if (!head->is_stream && head->status != 304) /* which has no body; a length there would be the page's */
+    write_origin(head, out);
+    if (head->request_id)
+        buffer_printf(out, "X-Request-Id: %s\r\n", head->request_id);
+    if (head->is_stream) /* nginx would hand on pieces of 4 KiB */
+        buffer_append_string(out, "X-Accel-Buffering: no\r\n");
+    if (!head->is_stream && head->status != 304 &&
+        head->status != 204) /* which has no body; a length there would be the page's */
         buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", head->length);
     if (head->is_stream && head->minor_version == 1)
         buffer_append_string(out, "Transfer-Encoding: chunked\r\n");
@@ -76,11 +100,11 @@ void response_write_head(const struct response_head *head, struct buffer *out)
     buffer_append_text(out,
                        head->policy.size > 0 ? head->policy : text_of("default-src 'none'; frame-ancestors 'none'"));
     buffer_append_string(out, "\r\n");
+    buffer_printf(out, "Cross-Origin-Resource-Policy: %s\r\n", head->origin.size > 0 ? "cross-origin" : "same-origin");
     buffer_append_string(out, "X-Content-Type-Options: nosniff\r\n"
                               "X-Frame-Options: DENY\r\n"
                               "Referrer-Policy: no-referrer\r\n"
                               "Cross-Origin-Opener-Policy: same-origin\r\n"
-                              "Cross-Origin-Resource-Policy: same-origin\r\n"
                               "\r\n");
 }
 

@@ -18,6 +18,10 @@ struct response_head {
     struct smollm_text policy; /* Content-Security-Policy; empty: one that allows nothing */
     bool may_be_cached;        /* otherwise no-store */
     const char *encoding;      /* Content-Encoding; NULL: none */
+    const char *request_id;    /* X-Request-Id; NULL: none */
+    struct smollm_text origin; /* of a page that may read the answer (Access-Control-Allow-Origin); empty: none */
+    bool is_preflight;         /* the answer to such a page's question what it may send */
+    bool has_origins;          /* answers differ by Origin */
     const char *etag;          /* with its quotes; the answer then varies with Accept-Encoding. NULL: none */
 };
 

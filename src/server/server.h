@@ -18,18 +18,27 @@ struct server_options {
     uint32_t allowed_host_count;
     bool serves_page;
     enum log_format log_format;
-    uint32_t most_connections; /* more wait in the kernel's queue; 0: 512 */
-    uint32_t stall_seconds;    /* a reader that takes nothing for so long is dropped; 0: 600 */
+    uint32_t most_connections;          /* more wait in the kernel's queue; 0: 512 */
+    uint32_t stall_seconds;             /* a reader that takes nothing for so long is dropped; 0: 600 */
+    uint32_t drain_seconds;             /* what is being answered may take so long after SIGTERM */
+    const char *const *allowed_origins; /* borrowed, NULL-terminated: access_rules.origins */
+    const char *host_advice;            /* borrowed: access_rules.host_advice */
+    void (*draining)(void *user);       /* called once when the server begins to end; NULL: nobody */
+    void *draining_user;
 };
 
-/* SMOLLM_EINVAL: another address than a loopback one and no key. SMOLLM_EIO: the address cannot be listened on. */
+/* Listens. SMOLLM_EINVAL: the host cannot be resolved, or is another address than a loopback one and there is no key.
+ * SMOLLM_EIO: the address cannot be listened on. */
 int server_open(const struct server_options *options, struct server **server, struct smollm_error *error);
 /* "127.0.0.1:8080", "[::1]:8080"; borrowed. */
 const char *server_address(const struct server *server);
-/* Serves until SIGTERM or SIGINT. Then no new connection or request is taken, what is being answered may finish for
- * some seconds, and then ends with an error: all within 10 seconds. A second signal shortens the wait; after the return
- * both are ignored. api and engine are borrowed until the return. */
-int server_run(struct server *server, struct api *api, struct smollm_engine *engine, struct smollm_error *error);
+/* Serves until SIGTERM, SIGINT, SIGHUP or server_stop. Then it drains: what is being answered may finish for
+ * drain_seconds, new conversations are refused, and /health says so, with 503, to proxies that choose between servers.
+ * After that time what is left ends with an error, within two seconds. A second signal shortens the wait; after the
+ * return all three are ignored. api is borrowed until the return. Once. */
+void server_run(struct server *server, struct api *api);
+/* As a signal would. From any thread, after server_open. */
+void server_stop(struct server *server);
 void server_close(struct server *server); /* accepts NULL */
 
 #endif

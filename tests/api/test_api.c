@@ -27,7 +27,8 @@ static int setup(void **state)
     struct api_options api_options = {.alias = "tiny", .sampling = smollm_sampling_default(), .max_tokens = 8};
     assert_int_equal(smollm_model_open(path, &model_options, &f->model, NULL), 0);
     assert_int_equal(smollm_engine_start(f->model, &options, &f->engine, NULL), 0);
-    assert_int_equal(api_create(f->model, f->engine, &api_options, &f->api, NULL), 0);
+    assert_int_equal(api_create(&api_options, &f->api, NULL), 0);
+    assert_int_equal(api_attach(f->api, f->model, f->engine, NULL), 0);
     unlink(path);
     free(path);
     *state = f;
@@ -131,11 +132,10 @@ static void test_whole_and_stream_agree(void **state)
         struct buffer out = {0}, content = {0};
         struct api_answer *answer = open_answer(
             f, "/chat/completions", "{" MESSAGES ",\"temperature\":0,\"ignore_eos\":true,\"stream\":true}", &notified);
-        struct api_head head;
-        assert_true(api_answer_head(answer, &head));
+        assert_true(api_answer_is_stream(answer));
+        struct api_head head = finish(answer, most, &out);
         assert_true(head.is_stream);
         assert_string_equal(head.content_type, "text/event-stream");
-        finish(answer, most, &out);
         api_answer_close(answer);
         assert_true(atomic_load(&notified) > 0);
         assert_non_null(strstr(out.data, "data: [DONE]\n\n"));

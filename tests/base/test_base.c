@@ -12,7 +12,7 @@ static void error_messages_are_cut_and_cleaned(void **state)
 {
     struct smollm_error error;
     assert_int_equal(error_set(&error, SMOLLM_EINVAL, "bad \x1b[31m %d", 7), SMOLLM_EINVAL);
-    assert_string_equal(error.message, "bad ?[31m 7");
+    assert_string_equal(error.message, "bad \\x1b[31m 7");
     char longer[600];
     for (size_t i = 0; i < sizeof longer - 1; i += 2)
         memcpy(longer + i, "é", 2);
@@ -20,6 +20,28 @@ static void error_messages_are_cut_and_cleaned(void **state)
     error_set(&error, SMOLLM_EINVAL, "x%s", longer);
     assert_true(utf8_is_valid(error.message, strlen(error.message)));
     assert_string_equal(error_name(SMOLLM_ENUMERIC), "SMOLLM_ENUMERIC");
+}
+
+static void error_messages_hold_no_foreign_bytes(void **state)
+{
+    struct smollm_error error;
+    for (int first = 1; first < 256; first++)
+        for (int second = 1; second < 256; second++) {
+            const char bytes[] = {(char)first, (char)second, 'x', '\0'};
+            error_set(&error, SMOLLM_EFORMAT, "%s", bytes);
+            error_prefix(&error, "%s", bytes);
+            const size_t size = strlen(error.message);
+            assert_true(utf8_is_valid(error.message, size));
+            for (size_t i = 0; i < size; i++) {
+                const unsigned char c = (unsigned char)error.message[i];
+                assert_true(c >= 0x20 && c != 0x7f);
+                assert_false(c == 0xc2 && (unsigned char)error.message[i + 1] < 0xa0);
+            }
+        }
+    error_set(&error, SMOLLM_EFORMAT,
+              "a\xc2\x9b"
+              "b \xe2\x80\xae \xff \xc3\xa9");
+    assert_string_equal(error.message, "a\\x9bb \\u202e \\xff \xc3\xa9");
 }
 
 static void sizes_do_not_wrap(void **state)
@@ -84,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(error_messages_are_cut_and_cleaned),
+        cmocka_unit_test(error_messages_hold_no_foreign_bytes),
         cmocka_unit_test(sizes_do_not_wrap),
         cmocka_unit_test(buffers_grow),
         cmocka_unit_test(utf8_follows_rfc_3629),

@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -225,7 +226,7 @@ def test_deadlines(parrot):
 
 def test_log_has_no_contents(parrot):
     parrot.http.post("/v1/completions?secret=query", json={"prompt": "my secret words", "max_tokens": 1})
-    line = parrot.log_line(r"POST /v1/completions 200 .* done prompt=15 cached=\d+ completion=1 .* finish=length$")
+    line = parrot.log_line(r"POST /v1/completions 200 .* done prompt=15 cached=\d+ completion=1 .* finish=length id=req-[0-9a-f]{16}$")
     assert "secret" not in parrot.log() and "?" not in line
 
 
@@ -289,3 +290,133 @@ def test_log_tells_how_far_a_left_answer_came(start):
     line = logged(server, "/completion")
     assert line["finish"] == "canceled" and line["completion_tokens"] >= 5 and 0 < line["ttft_ms"] <= line["ms"]
     server.stop()
+
+
+# ---- Clients that do not behave like browsers ----
+
+def test_http_1_0_without_host(parrot):
+    """What load balancers' health checks send (HAProxy's `option httpchk`)."""
+    answer = parrot.raw(b"GET /health HTTP/1.0\r\n\r\n")
+    assert status_of(answer) == 200 and answer.endswith(b'{"status":"ok"}')
+    assert status_of(parrot.raw(b"GET /health HTTP/1.1\r\n\r\n")) == 400
+    assert status_of(parrot.raw(b"GET /health HTTP/1.0\r\nHost: evil.example\r\n\r\n")) == 403
+
+
+@pytest.mark.parametrize("path, extra", [("/health", None), ("/tokenize", {"content": "ab"}),
+                                         ("/v1/chat/completions", {"stream": True}),
+                                         ("/v1/chat/completions", {"stream": False}), ("/", None)])
+def test_half_closed_clients_are_answered(parrot, path, extra):
+    """A client may say that it has sent its last byte and read on, as `nc -N` does."""
+    if extra is None:
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    else:
+        request = post(path, json.dumps({**json.loads(CHAT), "max_tokens": 60, "ignore_eos": True, **extra}))
+    with parrot.connect() as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_all(connection)
+    final = answer[answer.rindex(b"HTTP/1.1 200"):]
+    assert final.count(b"\r\n\r\n") >= 1 and len(final) > 300
+    parrot.wait_idle()
+
+
+def test_two_requests_then_half_closed(parrot):
+    with parrot.connect() as connection:
+        connection.sendall(GET + b"\r\n" + GET + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection).count(b"HTTP/1.1 200") == 2
+
+
+def test_half_a_request_then_half_closed(parrot):
+    with parrot.connect() as connection:
+        connection.sendall(GET)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection) == b""
+
+
+def test_request_ids(parrot):
+    """A client's own id comes back and stands in the log; another is made where there is none that can."""
+    answer = parrot.http.get("/health", headers={"X-Request-Id": "trace-1/2:3+4=5_6.7"})
+    assert answer.headers["x-request-id"] == "trace-1/2:3+4=5_6.7"
+    assert "id=trace-1/2:3+4=5_6.7" in parrot.log_line("trace-1")
+    made = [parrot.http.get("/health", headers=headers).headers["x-request-id"]
+            for headers in ({}, {"X-Request-Id": "two words"}, {"X-Request-Id": "x" * 65}, {"X-Request-Id": '"'})]
+    assert all(re.fullmatch("req-[0-9a-f]{16}", id) for id in made) and len(set(made)) == 4
+    refused = parrot.http.post("/v1/chat/completions", json={}, headers={"X-Request-Id": "mine"})
+    assert refused.status_code == 400 and refused.headers["x-request-id"] == "mine"
+    stream = parrot.http.post("/v1/chat/completions", json={**json.loads(CHAT), "stream": True},
+                              headers={"X-Request-Id": "streamed"})
+    assert stream.headers["x-request-id"] == "streamed" and stream.headers["x-accel-buffering"] == "no"
+
+
+@pytest.mark.parametrize("origin, site, forwarded, status", [
+    ("https://chat.example.org", "same-origin", None, 200),  # a proxy changed Host
+    ("https://chat.example.org", "none", None, 200),
+    ("https://chat.example.org", "cross-site", None, 403),
+    ("https://chat.example.org", "same-site", None, 403),
+    ("https://chat.example.org", None, None, 403),  # an older browser
+    ("https://chat.example.org", None, "chat.example.org", 200),
+    ("https://chat.example.org", None, "other.example.org", 403),
+    ("https://chat.example.org", "cross-site", "chat.example.org", 403),
+])
+def test_pages_behind_proxies(parrot, origin, site, forwarded, status):
+    headers = {"Origin": origin, **({"Sec-Fetch-Site": site} if site else {}),
+               **({"X-Forwarded-Host": forwarded} if forwarded else {})}
+    answer = parrot.http.post("/v1/chat/completions", json=json.loads(CHAT), headers=headers)
+    assert answer.status_code == status and "access-control-allow-origin" not in answer.headers
+
+
+def test_allowed_origins(start, parrot_path):
+    """Pages of an origin that the administrator named may use the API, of no other; without credentials."""
+    page, other = "https://chat.example.org", "https://evil.example"
+    server = start(parrot_path, "--allow-origin", page, "--allow-origin", "http://localhost:5173", "--api-key", "k")
+    ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    allowed = server.http.options("/v1/chat/completions", headers={"Origin": page, **ask})
+    assert allowed.status_code == 204 and allowed.headers["access-control-allow-origin"] == page
+    assert {"authorization", "content-type"} <= set(allowed.headers["access-control-allow-headers"].lower().split(", "))
+    assert "POST" in allowed.headers["access-control-allow-methods"] and allowed.headers["vary"] == "Origin"
+    assert "access-control-allow-credentials" not in allowed.headers
+    refused = server.http.options("/v1/chat/completions", headers={"Origin": other, **ask})
+    assert refused.status_code in (401, 403, 405) and "access-control-allow-origin" not in refused.headers
+    key = {"Authorization": "Bearer k"}
+    for origin, status in ((page, 200), ("http://localhost:5173", 200), (other, 403), ("null", 403)):
+        answer = server.http.post("/v1/chat/completions", json=json.loads(CHAT),
+                                  headers={"Origin": origin, "Sec-Fetch-Site": "cross-site", **key})
+        assert answer.status_code == status
+        assert answer.headers.get("access-control-allow-origin") == (origin if status == 200 else None)
+    # An error can be read by the page too, and a GET.
+    wrong = server.http.post("/v1/chat/completions", json={}, headers={"Origin": page, **key})
+    assert wrong.status_code == 400 and wrong.headers["access-control-allow-origin"] == page
+    models = server.http.get("/v1/models", headers={"Origin": page, **key})
+    assert models.headers["access-control-allow-origin"] == page
+    assert server.http.get("/v1/models", headers={"Origin": page}).status_code == 401
+    server.stop()
+
+
+def test_ipv4_clients_of_an_ipv6_listener(start, parrot_path):
+    """--host :: serves both; an IPv4 client may use the machine's address, as a kubelet's probe does."""
+    try:
+        server = start(parrot_path, "--host", "::", "--api-key", "k")
+    except AssertionError:
+        pytest.skip("this machine has no IPv6")
+    for host in ("127.0.0.1", "localhost"):
+        with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+            connection.sendall(f"GET /health HTTP/1.1\r\nHost: {host}:{server.port}\r\nConnection: close\r\n\r\n".encode())
+            assert status_of(read_all(connection)) == 200
+    with socket.create_connection(("127.0.0.2", server.port), 10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.2\r\nConnection: close\r\n\r\n")
+        assert status_of(read_all(connection)) == 200
+    assert "127.0.0.1 GET /health 200" in server.log() and "::ffff" not in server.log()
+    server.process.terminate()
+    server.process.wait(10)
+    bracketed = start(parrot_path, "--host", "[::1]")
+    assert bracketed.line.endswith(f" at http://[::1]:{bracketed.port}\n")
+    bracketed.stop()
+
+
+def test_417_is_counted(parrot):
+    before = parrot.http.get("/metrics").text
+    parrot.raw(b"POST /completion HTTP/1.1\r\nHost: localhost\r\nExpect: 200-ok\r\nContent-Length: 2\r\n\r\n{}")
+    name = 'smollm_requests_refused_total{status="417"} '
+    count = lambda text: int(text.split(name)[1].split("\n")[0])
+    assert count(parrot.http.get("/metrics").text) == count(before) + 1

@@ -146,7 +146,7 @@ def test_thinking_switch(parrot):
 
 @pytest.mark.parametrize("fields, error, param", [
     ({"temperature": -1}, openai.BadRequestError, "temperature"),
-    ({"max_tokens": 0}, openai.BadRequestError, "max_tokens"),
+    ({"max_tokens": -2}, openai.BadRequestError, "max_tokens"),
     ({"n": 9}, openai.BadRequestError, "n"),
     ({"logit_bias": {"99999": 1}}, openai.BadRequestError, "logit_bias"),
     ({"top_logprobs": 3}, openai.BadRequestError, "top_logprobs"),

@@ -49,12 +49,12 @@ def test_depth(parrot):
     ("repeat_penalty", [0, -1]),
     ("presence_penalty", [-2.1, 3]),
     ("frequency_penalty", [-2.1, "x"]),
-    ("seed", [-2, 1.5, 1 << 60, 10 ** 30, -10 ** 30, "7"]),
+    ("seed", [1.5, 1 << 63, -(1 << 63) - 1, 10 ** 30, -10 ** 30, "7"]),
     ("stream", [1, "true"]),
-    ("max_tokens", [0, -2, 1.5, "5", 1 << 40, 10 ** 25, True]),
+    ("max_tokens", [-2, 1.5, "5", 1 << 40, 10 ** 25, True]),
     ("n", [0, -1, 9, 1.5, 10 ** 20]),
-    ("stop", [5, {}, [1], "", ["a"] * 17, "x" * 2000]),
-    ("logit_bias", [5, {"x": 1}, {"-1": 1}, {"99999999999999999999": 1}, {"5": "x"}, {"5": 2000}, [[1]], [5]]),
+    ("stop", [5, {}, [1], ["a"] * 17, "x" * 2000]),
+    ("logit_bias", [5, {"x": "y"}, {"-1": 1}, {"99999999999999999999": 1}, {"5": "x"}, {"5": 2000}, [[1]], [5]]),
     ("stream_options", [5, []]),
     ("model", [5, {}]),
     ("grammar", ["root ::= x"]),
@@ -85,7 +85,7 @@ def test_absurd_counts(parrot, path, field, more):
     for value in ABSURD:
         error = refuse(parrot, path, {"messages": ASK, "prompt": "a", **more, field: value})
         assert error["param"] == field and error["type"] == "invalid_request_error", (value, error)
-    if field in ("max_tokens", "max_completion_tokens", "n_predict", "n", "best_of"):
+    if field in ("n", "best_of"):
         assert refuse(parrot, path, {"messages": ASK, "prompt": "a", field: 0})["param"] == field
 
 
@@ -93,8 +93,7 @@ def test_unknown_and_null_fields_are_ignored(parrot):
     body = {"messages": ASK, "max_tokens": 1, "user": "u", "metadata": {"a": 1}, "no_such": [1], "temperature": None,
             "stop": None, "tools": None, "n": 1.0, "seed": 5}
     assert parrot.http.post("/v1/chat/completions", json=body).status_code == 200
-    # but not if a number in them cannot be held
-    refuse(parrot, "/v1/chat/completions", {**body, "no_such": 10 ** 30})
+    assert parrot.http.post("/v1/chat/completions", json={**body, "no_such": 10 ** 30}).status_code == 200
 
 
 @pytest.mark.parametrize("messages, param", [
@@ -241,7 +240,7 @@ def test_information(parrot):
     models = get("/models").json()
     assert models == get("/v1/models").json() and models["data"][0]["id"] == "parrot-1"
     assert get("/v1/models/parrot%2D1").json()["id"] == "parrot-1"
-    assert get("/v1/models/").status_code == 404 and get("/v1").status_code == 404
+    assert get("/v1/models/").json() == models and get("/v1").status_code == 404
     metrics = get("/metrics").text
     values = dict(re.findall(r"^([a-z_:]+) ([0-9.]+)$", metrics, re.M))
     assert values["vllm:num_requests_running"] == "0" and float(values["smollm_generated_tokens_total"]) >= 0

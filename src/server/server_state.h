@@ -1,0 +1,44 @@
+/* struct server, for server.c and connection.c. Internal to server/. */
+#ifndef SERVER_SERVER_STATE_H
+#define SERVER_SERVER_STATE_H
+
+#include "server/access.h"
+#include "server/server.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+struct connection;
+
+struct server {
+    struct server_options options;
+    char address[128];
+    const char *hosts[64]; /* NULL-terminated */
+    char host_in_brackets[80];
+    struct access_rules rules;
+    struct api *api;
+
+    uv_loop_t loop;
+    bool loop_is_open;
+    uv_tcp_t listener;
+    uv_async_t wake;
+    _Atomic bool is_stopped; /* server_stop was called */
+    uv_signal_t sigterm, sigint, sighup;
+    uv_timer_t grace;
+    bool listener_waits; /* there were too many connections when the last one came */
+    bool is_draining;
+    bool is_aborting;
+    struct connection *connections;
+    uint32_t connection_count;
+    uint64_t first_request_id; /* random: ids of requests count from here */
+    uint64_t request_count;
+    size_t bodies;         /* bytes reserved */
+    char input[64 * 1024]; /* where libuv reads into */
+};
+
+/* A connection is gone: there may be room for another. */
+void server_connection_ended(struct server *server);
+/* Ends a server that drains once no request is being answered. */
+void server_end_if_idle(struct server *server);
+
+#endif
