@@ -99,6 +99,13 @@ static int ask(struct chat *chat, struct answer *answer, struct smollm_error *er
     return status;
 }
 
+/* A person goes on after a Ctrl-C; a script that talks through a pipe ends with it. */
+static void forget_interrupt(const struct chat *chat)
+{
+    if (line_editor_is_terminal(chat->editor))
+        interrupt_clear();
+}
+
 /* Says one thing and shows the answer. What cannot be said is taken back, so that the conversation can go on. */
 static void say(struct chat *chat, struct smollm_text text)
 {
@@ -106,13 +113,12 @@ static void say(struct chat *chat, struct smollm_text text)
     struct answer answer = {0};
     size_t before = chat->count;
     int status = 0;
-    interrupt_clear();
-    line_editor_hush(chat->editor);
+    forget_interrupt(chat);
     if (!add_message(chat, "user", text.data, text.size))
         status = error_set(&error, SMOLLM_ENOMEM, "out of memory");
     if (status == 0)
         status = ask(chat, &answer, &error);
-    interrupt_clear();
+    forget_interrupt(chat);
     fputc('\n', stdout);
     if (status == 0) {
         print_usage(chat, &answer);

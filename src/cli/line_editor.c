@@ -24,7 +24,7 @@ struct line_editor {
     size_t taken;        /* of these */
     struct buffer part, joined;
     struct termios before;
-    bool has_paste, is_hushed, is_at_end, has_begun;
+    bool has_paste, is_at_end, has_begun;
 };
 
 enum { END_OF_INPUT = -1, INTERRUPTED = -2 };
@@ -74,16 +74,14 @@ static void obey_terminal(struct line_editor *editor)
     }
 }
 
-void line_editor_hush(struct line_editor *editor)
+/* While nothing is edited, nothing that is typed is shown; it can be read byte by byte when there is a prompt again. */
+static void hush(const struct line_editor *editor)
 {
-    if (!editor->edit)
-        return;
     struct termios quiet = editor->before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
     quiet.c_cc[VMIN] = 1;
     quiet.c_cc[VTIME] = 0;
     tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
-    editor->is_hushed = true;
 }
 
 void line_editor_attend(struct line_editor *editor)
@@ -97,7 +95,7 @@ void line_editor_attend(struct line_editor *editor)
         interrupt_suspend();
         interrupt_take_terminal();
     }
-    line_editor_hush(editor);
+    hush(editor);
 }
 
 /* ---- Input ---- */
@@ -311,9 +309,9 @@ void line_editor_put_back(struct line_editor *editor, struct smollm_text text)
     buffer_append_string(&editor->input, PASTE_ENDS);
 }
 
-/* What keys that were typed unseen amount to: backspace and Ctrl-U do what they say, other controls and the sequences
- * of arrow keys nothing. */
-static void apply_keys(struct smollm_text keys, struct buffer *text)
+/* What keys that were typed unseen amount to: backspace and Ctrl-U do what they say, Ctrl-D on an empty line ends the
+ * chat, other controls and the sequences of arrow keys do nothing. */
+static void apply_keys(struct smollm_text keys, struct buffer *text, bool *ends)
 {
     for (size_t i = 0; i < keys.size; i++) {
         const unsigned char key = (unsigned char)keys.data[i];
@@ -322,6 +320,8 @@ static void apply_keys(struct smollm_text keys, struct buffer *text)
                 continue;
         } else if (key == 'U' - '@') {
             buffer_clear(text);
+        } else if (key == 'D' - '@' && text->size == 0) {
+            *ends = true;
         } else if (key == '\033' && i + 1 < keys.size && strchr("[O", keys.data[i + 1])) {
             for (i += 2; i < keys.size && (keys.data[i] < '@' || keys.data[i] > '~'); i++)
                 continue;
@@ -344,7 +344,10 @@ static void take_typed_ahead(struct line_editor *editor)
         read_some(editor);
     struct buffer keys = editor->input, text = {0};
     editor->input = typed;
-    apply_keys(buffer_text(&keys), &text);
+    bool ends = false;
+    apply_keys(buffer_text(&keys), &text, &ends);
+    if (ends && text.size == 0)
+        buffer_append_char(&editor->input, 'D' - '@');
     line_editor_put_back(editor, buffer_text(&text));
     buffer_free(&keys);
     buffer_free(&text);
@@ -394,6 +397,7 @@ static bool read_joined(struct line_editor *editor)
 bool line_editor_read(struct line_editor *editor, struct smollm_text *line)
 {
     if (editor->edit) {
+        el_set(editor->edit, EL_PREP_TERM, 1); /* before the prompt is seen */
         take_typed_ahead(editor);
         ask_for_paste(editor, true);
     }
@@ -408,7 +412,9 @@ bool line_editor_read(struct line_editor *editor, struct smollm_text *line)
             if (editor->history_path)
                 line_history_append(editor->history_path, line->data);
         }
-        if (!good)
+        if (good)
+            hush(editor);
+        else
             fputc('\n', stdout);
     }
     return good && !editor->joined.failed;

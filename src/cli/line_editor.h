@@ -24,9 +24,8 @@ bool line_editor_read(struct line_editor *editor, struct smollm_text *line);
 void line_editor_put_back(struct line_editor *editor, struct smollm_text text);
 bool line_editor_is_terminal(const struct line_editor *editor);
 
-/* While an answer is written: nothing that is typed is shown. */
-void line_editor_hush(struct line_editor *editor);
-/* Often, after line_editor_hush: stops the program after Ctrl-Z, and sets the terminal up when it goes on. */
+/* To be called often while an answer is written: stops the program after Ctrl-Z, and sets the terminal up when it goes
+ * on. */
 void line_editor_attend(struct line_editor *editor);
 
 #endif

@@ -294,6 +294,8 @@ static int check_models(enum cpu_tier best, int *failed, struct smollm_error *er
             status = error_set(error, SMOLLM_ECANCELED, "interrupted");
     }
     unlink(path);
+    if (status == 0)
+        interrupt_set(INTERRUPT_ENDS);
     return status;
 }
 

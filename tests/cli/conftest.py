@@ -53,3 +53,32 @@ def model_path(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "small.gguf"
     make_model(path, arch="llama", type="F32", hidden=64, ffn=96, layers=2, heads=2, kv_heads=1, vocab=352)
     return path
+
+
+@pytest.fixture(scope="session")
+def parrot_path(tmp_path_factory):
+    """A model that answers every message with the same words, some of which are wide."""
+    from parrot_model import make_parrot
+
+    path = tmp_path_factory.mktemp("models") / "parrot.gguf"
+    make_parrot(path, ["All ", "parrots ", "say ", "über ", "日本", "語 ", "things."], name="parrot")
+    return path
+
+
+@pytest.fixture(scope="session")
+def endless_path(tmp_path_factory):
+    """A model whose answers take as long as there is context."""
+    from parrot_model import make_parrot
+
+    path = tmp_path_factory.mktemp("models") / "endless.gguf"
+    make_parrot(path, ["on ", "and\n"], loop=0, context=250000, name="endless")
+    return path
+
+
+@pytest.fixture(scope="session")
+def slow_path():
+    """A real model: its weights and a long prompt take a while to read."""
+    path = os.environ.get("SMOLLM_TEST_MODEL")
+    if not path:
+        pytest.skip("SMOLLM_TEST_MODEL names no model")
+    return path
