@@ -16,6 +16,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MODEL = "pytest tests/model -q -x -k 'reference or near'"
 EMULATED = "build/tests/kernel/test_emulated"
+TYPED, SETTINGS = "pytest tests/cli/test_typed_text.py -q -x", "pytest tests/cli/test_settings.py -q -x"
+EVERY = "pytest tests/cli/test_every_command.py -q -x"
 STORMS = "pytest tests/server/test_storms.py -q -x"
 ENGINE, POOL = "build/tests/engine/test_engine", "build/tests/base/test_thread_pool"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
@@ -203,6 +205,33 @@ CHANGES = [
     ("streams cut by a shutdown", "src/server/server.c", "for_each_connection(server, connection_abort);",
      "for_each_connection(server, close_connection);", STORMS),
     ("refusals that say no time", "src/server/response.c", "head->retry_after > 0", "false", STORMS),
+    ("typed: characters of the C locale", "src/cli/main.c", 'setlocale(LC_CTYPE, "C.UTF-8")', 'setlocale(LC_CTYPE, "C")', TYPED),
+    ("typed: a paste is lines", "src/cli/line_editor.c", 'el_set(editor->edit, EL_BIND, PASTE_BEGINS, "smollm-paste", NULL);', "", TYPED),
+    ("typed: every slash is a command", "src/cli/chat_command.c", "return is_typed && is_word &&", "return is_word || is_word ||", TYPED),
+    ("typed: two slashes stay two", "src/cli/chat_command.c", "{line.data + 1, line.size - 1};\n        return CHAT_MESSAGE;", "{line.data, line.size};\n        return CHAT_MESSAGE;", TYPED),
+    ("typed: history only at the end", "src/cli/line_editor.c", "                line_history_append(editor->history_path, line->data);", "                ;", TYPED),
+    ("typed: keys are echoed into the answer", "src/cli/line_editor.c", "~(tcflag_t)(ECHO | ICANON)", "~(tcflag_t)ICANON", TYPED),
+    ("typed: lines are cut within words", "src/cli/word_wrap.c", "wrap->column + wrap->blanks + wrap->word_width > wrap->width", "false", TYPED),
+    ("typed: no bar while a prompt is read", "src/cli/answer.c", "        f->prompt_done = event->progress.processed;", "        ;", TYPED),
+    ("signals: noted while stdin is awaited", "src/cli/interrupt.c", "if (current_mode == INTERRUPT_ENDS ||", "if (", EVERY),
+    ("signals: loading goes on", "src/cli/opening.c", "return !interrupt_pending();", "return true;", "pytest tests/cli -q -x -k 'loading or loaded'"),
+    ("signals: a Ctrl-C at the prompt stops the next answer", "src/cli/line_editor.c", "            interrupt_clear();\n            return INTERRUPTED;", "            return INTERRUPTED;", "pytest tests/cli/test_signals_and_pipes.py -q -x -k next_answer"),
+    ("signals: serve ends at once on SIGHUP", "src/server/server.c", "!is_ignored(SIGHUP)", "false", "pytest tests/cli -q -x -k 'every_signal or serving'"),
+    ("signals: the engine's pass is waited for", "src/cli/answer.c", "clock_seconds() - f.canceled_at > CANCEL_SECONDS", "false", "pytest tests/cli -q -x -k 'prompt_is_read or long_prompt_can'"),
+    ("pipes: nobody looks at the output", "src/cli/print.c", "if (output_is_written() || exit_code > EXIT_USAGE)", "if (true)", EVERY),
+    ("pipes: a reader that left is computed for", "src/cli/print.c", "out.revents & POLLERR", "false", "pytest tests/cli -q -x -k leaves"),
+    ("pipes: closed descriptors stay closed", "src/cli/main.c", "    fill_descriptors();\n", "", "pytest tests/cli -q -x -k closed"),
+    ("settings: empty is a value", "src/cli/options.c", "!text || !*text)", "!text)", SETTINGS),
+    ("settings: what is overridden is checked", "src/cli/options.c", "    if (*before > source)\n        return true;\n", "", SETTINGS),
+    ("settings: off is on", "src/cli/options.c", "*value = i >= 4;", "*value = true;", SETTINGS),
+    ("settings: an address is a port", "src/cli/options.c", '&& strstr(text, "://")', "&& false", SETTINGS),
+    ("settings: quotes are part of a value", "src/cli/config_file.c", "    if (!end)\n        return NULL;", "    return NULL;", SETTINGS),
+    ("settings: a mark is part of the first line", "src/cli/config_file.c", "        text += 3;", "        ;", SETTINGS),
+    ("settings: zero tokens are all", "src/cli/run.c", "options->predict == 0", "false", SETTINGS),
+    ("foreign: C1 controls pass", "src/base/printable.c", "c < 0xa0", "c < 0x80", "pytest tests/cli/test_foreign_bytes.py -q -x"),
+    ("foreign: the name of a model is printed raw", "src/cli/chat.c", "print_foreign(stdout, text_of(chat->info.name));", "fputs(chat->info.name, stdout);", "pytest tests/cli/test_foreign_bytes.py -q -x"),
+    ("foreign: usage errors are printed raw", "src/cli/print.c", "printable_copy(shown, sizeof shown, text, strlen(text));", "memcpy(shown, text, sizeof shown);", "pytest tests/cli/test_foreign_bytes.py -q -x"),
+    ("foreign: errors keep broken bytes", "src/base/error.c", "printable_copy(error->message, sizeof error->message, text, size - tail);", "memcpy(error->message, text, size - tail + 1);", "build/tests/base/test_base"),
 ]
 
 
