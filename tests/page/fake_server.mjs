@@ -227,9 +227,11 @@ function servePage(response) {
  * `key`: asked for with 401. `alone`: the process lives as long as the server.
  * `requests`: every chat request's body, with `aborted` once its client has left.
  * `proceed`: lets an answer that waits for it go on.
+ * `state`: `loading` (null, or how far the model is loaded) and `model` may be changed; `paths` is what was asked for.
  */
-export async function startFakeServer({ port = 0, key = null, thinks = true, alone = false } = {}) {
+export async function startFakeServer({ port = 0, key = null, thinks = true, alone = false, loading = null, model = 'SmolLM3-3B-Q4_K_M' } = {}) {
     const requests = [];
+    const state = { loading, model, paths: [] };
     const times = new Map();
     const held = [];
     const proceed = () => new Promise((resolve) => held.push(resolve));
@@ -246,14 +248,23 @@ export async function startFakeServer({ port = 0, key = null, thinks = true, alo
         await answer(response, { body, times: times.get(last), proceed, text: `You said: ${last}` });
     }
 
+    function answerHealth(response) {
+        const isReady = state.loading === null;
+        response.writeHead(isReady ? 200 : 503, { 'Content-Type': 'application/json' });
+        response.end(JSON.stringify(isReady ? { status: 'ok' } : { status: 'loading', progress: state.loading }));
+    }
+
     const server = createServer((request, response) => {
         const json = (object) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(object));
         const path = request.url.split('?')[0];
+        state.paths.push(path);
         if (path === '/') return servePage(response);
+        if (path === '/health') return answerHealth(response);
+        if (state.loading !== null) return refuse(response, 503, { message: 'the model is loading', type: 'unavailable_error' }, { 'Retry-After': '5' });
         if (key && request.headers.authorization !== `Bearer ${key}`) return refuse(response, 401, { message: 'wrong key' });
-        if (path === '/v1/models') return json({ object: 'list', data: [{ id: 'SmolLM3-3B-Q4_K_M', object: 'model' }] });
+        if (path === '/v1/models') return json({ object: 'list', data: [{ id: state.model, object: 'model' }] });
         if (path === '/props') {
-            return json({ chat_format_has_thinking: thinks, model_alias: 'SmolLM3-3B-Q4_K_M', default_generation_settings: { n_ctx: 4096 } });
+            return json({ chat_format_has_thinking: thinks, model_alias: state.model, default_generation_settings: { n_ctx: 4096 } });
         }
         if (path === '/v1/chat/completions') return void chat(request, response).catch(() => response.destroy());
         return refuse(response, 404, { message: 'not found' });
@@ -264,6 +275,7 @@ export async function startFakeServer({ port = 0, key = null, thinks = true, alo
     return {
         url: `http://127.0.0.1:${server.address().port}/`,
         requests,
+        state,
         proceed: () => held.shift()(),
         close: () => new Promise((resolve) => {
             server.close(resolve);

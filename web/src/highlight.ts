@@ -20,21 +20,30 @@ const languages = { bash, c, cpp, css, diff, go, java, javascript, json, python,
 for (const [name, language] of Object.entries(languages)) highlighter.registerLanguage(name, language);
 highlighter.registerAliases(['shell', 'console', 'zsh'], { languageName: 'bash' });
 
-/** Beyond this, colouring would take longer than a frame. */
+/** Beyond this, colouring would be felt. */
 const MAX_CODE = 40_000;
 const CACHED = 200;
 const cache = new Map<string, string>();
 
-/** HTML with every character of the code escaped, or null where the language is not known. */
-export function highlight(code: string, language: string): string | null {
+/** How much code has been coloured so far, for the tests. */
+export const coloured = { characters: 0 };
+
+/** HTML with every character of the code escaped, or null where the language is not known. Code that `grows` is not seen again. */
+export function highlight(code: string, language: string, grows = false): string | null {
     if (code.length > MAX_CODE || !highlighter.getLanguage(language)) return null;
+    if (grows) return colour(code, language);
     const key = `${language}\n${code}`;
     let html = cache.get(key);
     if (html === undefined) {
-        html = highlighter.highlight(code, { language, ignoreIllegals: true }).value;
+        html = colour(code, language);
         const oldest = cache.size >= CACHED ? cache.keys().next().value : undefined;
         if (oldest !== undefined) cache.delete(oldest);
         cache.set(key, html);
     }
     return html;
+}
+
+function colour(code: string, language: string): string {
+    coloured.characters += code.length;
+    return highlighter.highlight(code, { language, ignoreIllegals: true }).value;
 }

@@ -14,6 +14,18 @@ export class ProblemError extends Error {
     }
 }
 
+/** What happened, in a few words. */
+export function problemTitle(problem: Problem): string {
+    switch (problem.kind) {
+        case 'busy': return 'The server is still busy.';
+        case 'unreachable': return 'The server cannot be reached.';
+        case 'lost': return 'The connection was lost.';
+        case 'context': return 'This conversation is too long for the model.';
+        case 'key': return 'The server asks for a key.';
+        case 'refused': return problem.status >= 500 ? 'The server failed.' : 'The server refused this message.';
+    }
+}
+
 interface ErrorBody {
     message: string;
     code: string;

@@ -22,11 +22,13 @@ export function loadSettings(): Settings {
     }
 }
 
-export function saveSettings(settings: Settings): void {
+/** False where the browser does not keep them: they hold until the page is closed. */
+export function saveSettings(settings: Settings): boolean {
     try {
         localStorage.setItem(SETTINGS, JSON.stringify(settings));
+        return true;
     } catch {
-        // A browser that keeps nothing still shows the choice until the page is closed.
+        return false;
     }
 }
 
@@ -43,13 +45,14 @@ export function loadKey(): string | null {
     }
 }
 
-/** Kept until the tab is closed, or in this browser if `remember`. */
-export function saveKey(key: string, remember: boolean): void {
+/** Kept until the tab is closed, or in this browser if `remember`. False where it serves only until the page is closed. */
+export function saveKey(key: string, remember: boolean): boolean {
     try {
         localStorage.removeItem(KEY);
         sessionStorage.setItem(KEY, key);
         if (remember) localStorage.setItem(KEY, key);
+        return true;
     } catch {
-        // The key still serves until the page is closed: the chat holds it in memory.
+        return false;
     }
 }

@@ -1,37 +1,47 @@
 // One answer of the model, while it is made and after.
-import type { Chat, Phase } from '../chat';
+import type { Chat } from '../chat';
+import type { Phase } from '../chat_state';
 import type { AssistantTurn, Statistics, ToolCall } from '../conversation';
+import { focusComposer } from '../focus';
 import { visible } from '../markdown';
 import { placeText } from '../place';
 import { CopyButton } from './copy_button';
 import { AgainIcon } from './icons';
 import { MarkdownView } from './markdown_view';
-import { EndingNotice, WaitingNotice } from './notice';
+import { EndingNotice, offersRetry, WaitingNotice } from './notice';
 import { Thinking } from './thinking';
 import { unchanging } from './unchanging';
+import { Versions, type VersionProps } from './versions';
 
-interface Props {
+interface Props extends VersionProps {
     chat: Chat;
     turn: AssistantTurn;
     phase: Phase | undefined;
+    /** Another tab receives it. */
+    isElsewhere: boolean;
     isLast: boolean;
 }
 
-export const AnswerTurn = unchanging(({ chat, turn, phase, isLast }: Props) => {
+export const AnswerTurn = unchanging(({ chat, turn, phase, isElsewhere, isLast, ...versions }: Props) => {
     const streams = turn.ending === 'streaming';
+    const again = () => void chat.regenerate(turn.id).then((begun) => { if (begun) focusComposer(); });
     return (
         <article class={isLast ? 'answer last' : 'answer'} aria-label="Answer" aria-busy={streams}>
-            {turn.thinking && <Thinking turn={turn} />}
-            {turn.text && <MarkdownView text={turn.text} streams={streams} />}
+            {turn.thinking && <Thinking key={turn.id} turn={turn} />}
+            {turn.text && <MarkdownView key={turn.id} text={turn.text} streams={streams} />}
             {turn.toolCalls.map((call, index) => <ToolCallView key={index} call={call} />)}
             {phase && <Progress chat={chat} phase={phase} />}
-            {!streams && <EndingNotice chat={chat} turn={turn} />}
-            {!streams && (turn.text || !turn.problem) && (
-                <div class="tools">
+            {streams && isElsewhere && <p class="aside"><Dots /> Answering in another tab</p>}
+            {!streams && <EndingNotice chat={chat} turn={turn} again={again} />}
+            {!streams && (
+                <div class={versions.versions > 1 ? 'tools has-versions' : 'tools'}>
+                    <Versions chat={chat} of="answer" {...versions} />
                     {turn.text && <CopyButton text={turn.text} label="Copy answer" />}
-                    <button type="button" class="icon-button" aria-label="Answer again" title="Answer again" onClick={() => chat.regenerate(turn.id)}>
-                        <AgainIcon />
-                    </button>
+                    {!offersRetry(turn) && (
+                        <button type="button" class="icon-button" aria-label="Answer again" title="Answer again" onClick={again}>
+                            <AgainIcon />
+                        </button>
+                    )}
                     {turn.statistics && <Figures statistics={turn.statistics} />}
                 </div>
             )}
@@ -68,7 +78,7 @@ function Figures({ statistics }: { statistics: Statistics }) {
     const cached = cachedTokens ? `, ${cachedTokens.toLocaleString('en')} of them remembered` : '';
     return (
         <span class="figures" title={`${promptTokens.toLocaleString('en')} tokens read${cached}`}>
-            {answerTokens.toLocaleString('en')} tokens{tokensPerSecond !== null && ` · ${tokensPerSecond.toFixed(1)}/s`}
+            {answerTokens.toLocaleString('en')} {answerTokens === 1 ? 'token' : 'tokens'}{tokensPerSecond !== null && ` · ${tokensPerSecond.toFixed(1)}/s`}
         </span>
     );
 }

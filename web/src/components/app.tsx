@@ -2,6 +2,8 @@ import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { titleOf } from '../conversation';
 import { useStore } from '../store';
+import { focusComposer } from '../focus';
+import { KeepingBanner, LoadingBanner } from './banner';
 import { Composer } from './composer';
 import { Header } from './header';
 import { KeyDialog } from './key_dialog';
@@ -10,24 +12,15 @@ import { Sidebar } from './sidebar';
 import { Thread } from './thread';
 import { Toast } from './toast';
 
-const SERVER_POLL_MS = 4000;
-
 export function App({ chat }: { chat: Chat }) {
     const [drawer, setDrawer] = useState(false);
     const [settings, setSettings] = useState(false);
     const title = useStore(chat.store, (state) => titleOf(state.current));
     const announcement = useStore(chat.store, (state) => state.announcement);
-    const isOffline = useStore(chat.store, (state) => state.server.status === 'offline');
 
     useEffect(() => {
         document.title = `${title} · smollm`;
     }, [title]);
-
-    useEffect(() => {
-        if (!isOffline) return;
-        const timer = window.setInterval(() => void chat.refreshServer(), SERVER_POLL_MS);
-        return () => window.clearInterval(timer);
-    }, [chat, isOffline]);
 
     // Before the next key: an Esc right after the drawer opened is meant for the drawer.
     useLayoutEffect(() => {
@@ -48,16 +41,19 @@ export function App({ chat }: { chat: Chat }) {
 
     return (
         <div class={drawer ? 'layout drawer-open' : 'layout'}>
+            <a class="skip" href="#message" onClick={(event) => { event.preventDefault(); focusComposer(); }}>Skip to the message field</a>
             <Sidebar chat={chat} isDrawerOpen={drawer} close={() => setDrawer(false)} openSettings={() => setSettings(true)} />
+            <Toast chat={chat} />
             <div class="scrim" onClick={() => setDrawer(false)} />
             <main class="main" inert={drawer}>
                 <Header chat={chat} openDrawer={() => setDrawer(true)} />
+                <LoadingBanner chat={chat} />
+                <KeepingBanner chat={chat} />
                 <Thread chat={chat} />
                 <Composer chat={chat} />
             </main>
             <SettingsDialog chat={chat} isOpen={settings} close={() => setSettings(false)} />
             <KeyDialog chat={chat} />
-            <Toast chat={chat} />
             <div class="unseen" role="status">{announcement}</div>
         </div>
     );

@@ -1,43 +1,63 @@
 // Markdown as elements. A growing text touches only the blocks whose HTML has changed, and those node by node.
 import { useEffect, useLayoutEffect, useReducer, useRef } from 'preact/hooks';
 import { copyText } from '../clipboard';
-import { renderBlocks } from '../markdown';
+import { renderParts, type Block as Part } from '../markdown';
 import { morph } from '../morph';
+import { markScrollable, unmarkScrollable } from '../scrollable';
 import { sanitize } from '../sanitize';
 
-/** At most this share of the time goes into rendering one growing answer, however long it gets. */
+/** At most this share of the time goes into rendering and laying out one growing answer, however long it gets. */
 const SHARE = 0.25;
 
 interface Rendered {
     text: string;
-    blocks: string[];
+    streams: boolean;
+    parts: Part[];
     readyAt: number;
 }
 
 /** The blocks of a text; while it streams they may lag behind, when rendering takes long. */
-function useBlocks(text: string, streams: boolean): string[] {
-    const rendered = useRef<Rendered>({ text: '', blocks: [], readyAt: 0 });
+function useParts(text: string, streams: boolean, element: { current: HTMLElement | null }): Part[] {
+    const rendered = useRef<Rendered>({ text: '', streams: false, parts: [], readyAt: 0 });
     const [, again] = useReducer((count: number, _: undefined) => count + 1, 0);
     const start = performance.now();
-    if (rendered.current.text !== text && (!streams || start >= rendered.current.readyAt)) {
-        const blocks = renderBlocks(text);
+    const isOld = rendered.current.text !== text || rendered.current.streams !== streams;
+    const isNew = isOld && (!streams || start >= rendered.current.readyAt);
+    if (isNew) rendered.current = { text, streams, parts: renderParts(text, streams), readyAt: Infinity };
+    useLayoutEffect(() => {
+        if (!isNew) return;
+        element.current?.getBoundingClientRect(); // The layout is done now or for the next frame: here it is counted.
         const end = performance.now();
-        rendered.current = { text, blocks, readyAt: end + (end - start) / SHARE };
-    }
+        rendered.current.readyAt = end + (end - start) / SHARE;
+    });
     const isBehind = rendered.current.text !== text;
     useEffect(() => {
         if (!isBehind) return;
         const timer = window.setTimeout(() => again(undefined), rendered.current.readyAt - performance.now());
         return () => window.clearTimeout(timer);
     }, [isBehind]);
-    return rendered.current.blocks;
+    return rendered.current.parts;
 }
 
-function Block({ html }: { html: string }) {
+function Block({ html, tail }: Part) {
     const element = useRef<HTMLDivElement>(null);
+    const text = useRef<Text | null>(null);
     useLayoutEffect(() => {
-        if (element.current) morph(element.current, sanitize(html));
+        if (!element.current) return;
+        unmarkScrollable(element.current);
+        morph(element.current, sanitize(html));
+        text.current = null;
+        markScrollable(element.current);
     }, [html]);
+    useLayoutEffect(() => {
+        if (!tail) return;
+        if (!text.current) {
+            text.current = document.createTextNode('');
+            element.current?.querySelector('code')?.append(text.current);
+        }
+        // Only ever appended to: a selection in it stays.
+        text.current.appendData(tail.slice(text.current.length));
+    }, [html, tail]);
     return <div ref={element} class="block" dir="auto" />;
 }
 
@@ -52,10 +72,11 @@ function copyCode(event: MouseEvent): void {
 }
 
 export function MarkdownView({ text, streams }: { text: string; streams: boolean }) {
-    const blocks = useBlocks(text, streams);
+    const element = useRef<HTMLDivElement>(null);
+    const parts = useParts(text, streams, element);
     return (
-        <div class={streams ? 'markdown streams' : 'markdown'} onClick={copyCode}>
-            {blocks.map((html, index) => <Block key={index} html={html} />)}
+        <div ref={element} class={streams ? 'markdown streams' : 'markdown'} onClick={copyCode}>
+            {parts.map((part, index) => <Block key={index} {...part} />)}
         </div>
     );
 }

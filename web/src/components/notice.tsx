@@ -1,14 +1,16 @@
 // What went wrong, in words for a person: what happened, and what to do.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import type { Chat, Phase } from '../chat';
+import type { Chat } from '../chat';
+import type { Phase } from '../chat_state';
 import type { AssistantTurn } from '../conversation';
-import type { Problem } from '../problem';
+import { problemTitle, type Problem } from '../problem';
 import { useStore } from '../store';
 
+/** Not a live region: it would be read out again whenever its conversation is opened. What is new is announced by the chat. */
 function Notice({ kind, title, children, actions }: { kind: string; title: string; children?: ComponentChildren; actions?: ComponentChildren }) {
     return (
-        <div class={`notice notice-${kind}`} role="alert">
+        <div class={`notice notice-${kind}`}>
             <div>
                 <strong>{title}</strong>
                 {children && <p>{children}</p>}
@@ -26,10 +28,11 @@ export function WaitingNotice({ chat, phase }: { chat: Chat; phase: Extract<Phas
         const timer = window.setInterval(() => setSeconds(left()), 250);
         return () => window.clearInterval(timer);
     }, [phase.until]);
+    const isLoading = useStore(chat.store, (state) => state.server.status === 'loading');
     return (
         <div class="notice notice-wait">
             <div>
-                <strong>The server is busy.</strong>
+                <strong>{isLoading ? 'The model is still loading.' : 'The server is busy.'}</strong>
                 <p>{phase.message && `${phase.message} `}<span class="countdown">Trying again in {seconds} s.</span></p>
             </div>
             <div class="notice-actions">
@@ -47,38 +50,38 @@ function contextText(problem: Extract<Problem, { kind: 'context' }>): string {
         'system prompt, or begin a new conversation. Whoever runs the server can give it a larger context (--ctx-size).';
 }
 
-function ProblemNotice({ chat, turn, problem }: { chat: Chat; turn: AssistantTurn; problem: Problem }) {
-    const retry = <button type="button" class="button" onClick={() => chat.regenerate(turn.id)}>Try again</button>;
+/** Whether the notice below this answer has a button that answers again. */
+export function offersRetry(turn: AssistantTurn): boolean {
+    if (turn.problem) return turn.problem.kind !== 'context' && turn.problem.kind !== 'key';
+    return turn.ending === 'reloaded';
+}
+
+function problemText(turn: AssistantTurn, problem: Problem): string {
     switch (problem.kind) {
-        case 'busy':
-            return <Notice kind="wait" title="The server is still busy." actions={retry}>{problem.message}</Notice>;
-        case 'unreachable':
-            return <Notice kind="error" title="The server cannot be reached." actions={retry}>Is smollm still running? Your message is kept.</Notice>;
-        case 'lost':
-            return (
-                <Notice kind="error" title="The connection was lost." actions={retry}>
-                    {turn.text || turn.thinking ? 'What had arrived is kept above.' : 'Nothing had arrived yet.'}
-                </Notice>
-            );
-        case 'context':
-            return (
-                <Notice kind="error" title="This conversation is too long for the model."
-                    actions={<button type="button" class="button" onClick={() => chat.create()}>New conversation</button>}>
-                    {contextText(problem)}
-                </Notice>
-            );
-        case 'key':
-            return (
-                <Notice kind="error" title="The server asks for a key."
-                    actions={<button type="button" class="button" onClick={() => chat.askKey()}>Enter key</button>} />
-            );
-        case 'refused':
-            return (
-                <Notice kind="error" title={problem.status >= 500 ? 'The server failed.' : 'The server refused this message.'} actions={retry}>
-                    {problem.message || `It answered with status ${problem.status}.`}
-                </Notice>
-            );
+        case 'busy': return problem.message;
+        case 'unreachable': return 'Is smollm still running? Your message is kept.';
+        case 'lost': return turn.text || turn.thinking ? 'What had arrived is kept above.' : 'Nothing had arrived yet.';
+        case 'context': return contextText(problem);
+        case 'key': return '';
+        case 'refused': return problem.message || `It answered with status ${problem.status}.`;
     }
+}
+
+interface EndingProps {
+    chat: Chat;
+    turn: AssistantTurn;
+    again: () => void;
+}
+
+function ProblemNotice({ chat, turn, problem, again }: EndingProps & { problem: Problem }) {
+    const [name, act] = problem.kind === 'context' ? ['New conversation', () => chat.create()] as const
+        : problem.kind === 'key' ? ['Enter key', () => chat.askKey()] as const : ['Try again', again] as const;
+    return (
+        <Notice kind={problem.kind === 'busy' ? 'wait' : 'error'} title={problemTitle(problem)}
+            actions={<button type="button" class="button" onClick={act}>{name}</button>}>
+            {problemText(turn, problem)}
+        </Notice>
+    );
 }
 
 function LengthNotice({ chat, turn }: { chat: Chat; turn: AssistantTurn }) {
@@ -95,15 +98,15 @@ function LengthNotice({ chat, turn }: { chat: Chat; turn: AssistantTurn }) {
 }
 
 /** What is to be said below an answer about how it ended. */
-export function EndingNotice({ chat, turn }: { chat: Chat; turn: AssistantTurn }) {
-    if (turn.problem) return <ProblemNotice chat={chat} turn={turn} problem={turn.problem} />;
+export function EndingNotice({ chat, turn, again }: EndingProps) {
+    if (turn.problem) return <ProblemNotice chat={chat} turn={turn} problem={turn.problem} again={again} />;
     switch (turn.ending) {
         case 'stopped': return <p class="aside">Stopped.</p>;
         case 'length': return <LengthNotice chat={chat} turn={turn} />;
         case 'reloaded':
             return (
                 <Notice kind="wait" title="The page was closed while this answer was arriving."
-                    actions={<button type="button" class="button" onClick={() => chat.regenerate(turn.id)}>Try again</button>} />
+                    actions={<button type="button" class="button" onClick={again}>Try again</button>} />
             );
         default: return null;
     }

@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import type { Theme } from '../settings';
 import { useStore } from '../store';
@@ -5,13 +6,40 @@ import { Modal } from './modal';
 
 const themes: [Theme, string][] = [['system', 'System'], ['light', 'Light'], ['dark', 'Dark']];
 
-/** The number in a field, or null where it is empty or out of its range. */
-function numberIn(field: HTMLInputElement): number | null {
-    return field.value.trim() && field.validity.valid ? field.valueAsNumber : null;
+interface NumberProps {
+    name: string;
+    hint: string;
+    least: number;
+    most: number;
+    isWhole?: boolean;
+    value: number | null;
+    change: (value: number | null) => void;
+}
+
+/** A number that may be left to the server. What is out of its range is not used, and said to be. */
+function NumberField({ name, hint, least, most, isWhole = false, value, change }: NumberProps) {
+    const [wrong, setWrong] = useState(false);
+    const typed = (field: HTMLInputElement) => {
+        setWrong(!field.validity.valid);
+        if (field.validity.valid) change(field.value.trim() ? field.valueAsNumber : null);
+    };
+    return (
+        <label class="field">
+            <span>{name}</span>
+            <input type="number" min={least} max={most} step={isWhole ? 1 : 'any'} inputMode={isWhole ? 'numeric' : 'decimal'}
+                placeholder="Server’s own" defaultValue={value ?? ''} aria-invalid={wrong} onInput={(event) => typed(event.currentTarget)} />
+            <small class={wrong ? 'wrong' : ''} aria-live="polite">
+                {wrong
+                    ? `This must be a ${isWhole ? 'whole ' : ''}number from ${least} to ${most.toLocaleString('en')}. ${value === null ? 'The server’s own' : value.toLocaleString('en')} is still used.`
+                    : hint}
+            </small>
+        </label>
+    );
 }
 
 export function SettingsDialog({ chat, isOpen, close }: { chat: Chat; isOpen: boolean; close: () => void }) {
     const settings = useStore(chat.store, (state) => state.settings);
+    const isKept = useStore(chat.store, (state) => state.keeping.settings);
     const system = useStore(chat.store, (state) => state.current.system);
     return (
         <Modal isOpen={isOpen} title="Settings" close={close}>
@@ -22,18 +50,10 @@ export function SettingsDialog({ chat, isOpen, close }: { chat: Chat; isOpen: bo
                 <small>For this conversation, from the next message on.</small>
             </label>
             <div class="field-row">
-                <label class="field">
-                    <span>Temperature</span>
-                    <input type="number" min="0" max="2" step="any" inputMode="decimal" placeholder="Server’s own" defaultValue={settings.temperature ?? ''}
-                        onInput={(event) => chat.setSettings({ temperature: numberIn(event.currentTarget) })} />
-                    <small>0 is always the likeliest word; up to 2.</small>
-                </label>
-                <label class="field">
-                    <span>Longest answer</span>
-                    <input type="number" min="1" max="1000000" step="1" inputMode="numeric" placeholder="Server’s own" defaultValue={settings.maxTokens ?? ''}
-                        onInput={(event) => chat.setSettings({ maxTokens: numberIn(event.currentTarget) })} />
-                    <small>In tokens.</small>
-                </label>
+                <NumberField name="Temperature" hint="0 is always the likeliest word; up to 2." least={0} most={2}
+                    value={settings.temperature} change={(temperature) => chat.setSettings({ temperature })} />
+                <NumberField name="Longest answer" hint="In tokens." least={1} most={1_000_000} isWhole
+                    value={settings.maxTokens} change={(maxTokens) => chat.setSettings({ maxTokens })} />
             </div>
             <fieldset class="field">
                 <legend>Appearance</legend>
@@ -46,6 +66,7 @@ export function SettingsDialog({ chat, isOpen, close }: { chat: Chat; isOpen: bo
                     ))}
                 </div>
             </fieldset>
+            {!isKept && <p class="wrong" role="alert">The browser’s storage is full: these settings hold only until the page is closed.</p>}
             <div class="modal-buttons">
                 <button type="button" class="button primary" onClick={close}>Done</button>
             </div>

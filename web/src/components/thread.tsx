@@ -1,19 +1,27 @@
 // The turns of the current conversation. It follows a growing answer only while the reader is at its end.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { versionsOf } from '../branches';
 import type { Chat } from '../chat';
+import type { AssistantTurn, Conversation, Turn } from '../conversation';
 import { useStore } from '../store';
 import { AnswerTurn } from './answer_turn';
 import { DownIcon } from './icons';
 import { QuestionTurn } from './question_turn';
+import type { VersionProps } from './versions';
 
 const NEAR_END = 32;
 
+function versionProps(conversation: Conversation, turn: Turn): VersionProps {
+    const versions = versionsOf(conversation, turn);
+    const at = versions.indexOf(turn);
+    return { version: at + 1, versions: versions.length, previous: versions[at - 1]?.id ?? null, next: versions[at + 1]?.id ?? null };
+}
+
 export function Thread({ chat }: { chat: Chat }) {
-    const id = useStore(chat.store, (state) => state.current.id);
-    const turns = useStore(chat.store, (state) => state.current.turns);
-    const phase = useStore(chat.store, (state) => state.phases[state.current.id]);
+    const current = useStore(chat.store, (state) => state.current);
     const loaded = useStore(chat.store, (state) => state.loaded);
-    const { scroller, content, isAway, toEnd } = useFollow(id, turns.length);
+    const { turns } = current;
+    const { scroller, content, isAway, toEnd } = useFollow(current.id, turns.at(-1)?.id);
 
     return (
         <div class="thread-frame">
@@ -22,10 +30,10 @@ export function Thread({ chat }: { chat: Chat }) {
                     {loaded && !turns.length && <Greeting />}
                     <ol aria-label="Messages">
                         {turns.map((turn, index) => (
-                            <li key={turn.id}>
+                            <li key={turn.parent}>
                                 {turn.role === 'user'
-                                    ? <QuestionTurn chat={chat} turn={turn} />
-                                    : <AnswerTurn chat={chat} turn={turn} phase={turn.ending === 'streaming' ? phase : undefined} isLast={index === turns.length - 1} />}
+                                    ? <QuestionTurn chat={chat} turn={turn} {...versionProps(current, turn)} />
+                                    : <Answer chat={chat} conversation={current} turn={turn} isLast={index === turns.length - 1} />}
                             </li>
                         ))}
                     </ol>
@@ -40,6 +48,18 @@ export function Thread({ chat }: { chat: Chat }) {
     );
 }
 
+/** An answer with its newest text: only this one is rendered while it arrives. */
+function Answer({ chat, conversation, turn, isLast }: { chat: Chat; conversation: Conversation; turn: AssistantTurn; isLast: boolean }) {
+    const { id } = conversation;
+    const streams = turn.ending === 'streaming';
+    const live = useStore(chat.store, (state) => (state.answers[id]?.id === turn.id ? state.answers[id] : null));
+    const phase = useStore(chat.store, (state) => (streams ? state.phases[id] : undefined));
+    const isElsewhere = useStore(chat.store, (state) => streams && state.elsewhere.includes(id));
+    return (
+        <AnswerTurn chat={chat} turn={live ?? turn} phase={phase} isElsewhere={isElsewhere} isLast={isLast} {...versionProps(conversation, turn)} />
+    );
+}
+
 function Greeting() {
     return (
         <div class="greeting">
@@ -50,7 +70,7 @@ function Greeting() {
 }
 
 /** Keeps the end in sight until the reader scrolls up, and again once they are back at the end. */
-function useFollow(conversation: string, length: number) {
+function useFollow(conversation: string, last: string | undefined) {
     const scroller = useRef<HTMLDivElement>(null);
     const content = useRef<HTMLDivElement>(null);
     const follows = useRef(true);
@@ -64,7 +84,7 @@ function useFollow(conversation: string, length: number) {
     };
 
     // A new question, or another conversation, is looked at from its end.
-    useLayoutEffect(toEnd, [conversation, length]);
+    useLayoutEffect(toEnd, [conversation, last]);
 
     useEffect(() => {
         const element = scroller.current;
