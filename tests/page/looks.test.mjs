@@ -90,13 +90,13 @@ test('keyboard only: every control is reached, named, and shows its focus', asyn
             const box = element.closest('.composer-box');
             return {
                 name: element.ariaLabel ?? element.textContent.trim(),
-                shown: element.getBoundingClientRect().width > 0,
+                shown: element.getBoundingClientRect().width > 0 && element.getBoundingClientRect().bottom > 0,
                 focus: style.outlineStyle !== 'none' || Boolean(box),
             };
         });
         if (control.name) seen.set(control.name, control);
     }
-    for (const name of ['New conversation', 'keys', 'Rename “keys”', 'Delete “keys”', 'Settings', 'Edit message', 'Copy message', 'Copy answer', 'Answer again', 'Message', 'Think']) {
+    for (const name of ['Skip to the message field', 'New conversation', 'keys', 'Settings', 'Edit message', 'Copy message', 'Copy answer', 'Answer again', 'Message', 'Think']) {
         assert.ok(seen.get(name)?.shown, `${name} is reached and seen`);
         assert.ok(seen.get(name).focus, `${name} shows its focus`);
     }
@@ -205,7 +205,7 @@ test('in a conversation of 200 turns, an update costs no more than a frame or tw
         const database = await new Promise((resolve) => (indexedDB.open('smollm', 1).onsuccess = (event) => resolve(event.target.result)));
         const store = database.transaction('conversations', 'readwrite').objectStore('conversations');
         const [conversation] = await new Promise((resolve) => (store.getAll().onsuccess = (event) => resolve(event.target.result)));
-        conversation.turns = Array.from({ length: 100 }, (_, index) => conversation.turns.map((turn) => ({ ...turn, id: `${turn.id}${index}` }))).flat();
+        conversation.turns = Array.from({ length: 100 }, (_, index) => conversation.turns.map(({ parent, ...turn }) => ({ ...turn, id: `${turn.id}${index}` }))).flat();
         await new Promise((resolve) => (store.put(conversation).onsuccess = resolve));
     });
     await page.reload();

@@ -75,7 +75,7 @@ test('the real server: answer, stop, out of context, gone and back', { skip, tim
         await page.getByRole('button', { name: 'New conversation', exact: true }).first().click();
         await server.close();
         await ask(page, 'Say hello.');
-        await page.getByText('The server cannot be reached.').waitFor();
+        await page.locator('.notice').getByText('The server cannot be reached.').waitFor();
         server = await startServer(port, ['--api-key', 'sesame']);
         /* The page asks for the key as soon as it notices the server, or when the person tries again: either may be first. */
         const retry = page.getByRole('button', { name: 'Try again' });

@@ -99,7 +99,7 @@ test('not there at all: the message is kept, and the page notices when the serve
     await page.getByText('SmolLM3-3B').waitFor();
     await first.close();
     await ask(page, 'anybody?');
-    await page.getByText('The server cannot be reached.').waitFor();
+    await page.locator('.notice').getByText('The server cannot be reached.').waitFor();
     await page.getByText('Server not reachable').waitFor();
     const second = await startFakeServer({ port: Number(new URL(first.url).port) });
     await page.getByText('SmolLM3-3B').waitFor({ timeout: 8000 });

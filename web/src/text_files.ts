@@ -23,6 +23,7 @@ export async function readTextFile(file: File): Promise<FileContent> {
     const name = `“${file.name || 'The file'}”`;
     if (file.type.startsWith('image/')) return { problem: `${name} is an image. The model reads only text.` };
     if (/^(?:audio|video)\//.test(file.type)) return { problem: `${name} is a recording. The model reads only text.` };
+    if (file.size === 0) return { problem: `${name} is empty.` };
     if (file.size > MAX_FILE_BYTES) {
         return { problem: `${name} has ${sizeText(file.size)}. A file may have at most ${sizeText(MAX_FILE_BYTES)} of text.` };
     }
