@@ -68,6 +68,9 @@ ${'*'.repeat(2000)}${'['.repeat(2000)}
 unclosed <script>window.hacked = 15</script>
 `;
 
+/** More code than is coloured while it grows. */
+export const code = Array.from({ length: 180 }, (_, index) => `def total_${index}(values: list[int]) -> int:  # adds them all up\n    return sum(value for value in values if value > ${index})\n`).join('');
+
 function chunk(delta, finish_reason = null, more = {}) {
     const choices = delta ? [{ index: 0, delta, finish_reason }] : [];
     return { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'fake', system_fingerprint: 'f', choices, ...more };
@@ -196,6 +199,11 @@ const answers = {
         await stream.say(prose);
         stream.end();
     },
+    async code(response) {
+        const stream = new Stream(response);
+        await stream.say(`Here it is:\n\n\`\`\`python\n${code}\`\`\`\n`, { size: 20, delay: 1 });
+        stream.end();
+    },
     async long(response) {
         const stream = new Stream(response);
         await stream.say(`${prose}\n\n`.repeat(20), { size: 24, delay: 1 });
@@ -274,6 +282,7 @@ export async function startFakeServer({ port = 0, key = null, thinks = true, alo
     if (!alone) server.unref();
     return {
         url: `http://127.0.0.1:${server.address().port}/`,
+        code,
         requests,
         state,
         proceed: () => held.shift()(),

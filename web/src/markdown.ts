@@ -5,6 +5,8 @@ import cjkFriendly from 'markdown-it-cjk-friendly';
 import { highlight } from './highlight';
 import { mathPlugin } from './markdown_math';
 
+export { coloured } from './highlight'; // for the tests
+
 const markdown = new MarkdownIt({ html: false, linkify: true, breaks: true }).use(mathPlugin).use(cjkFriendly);
 const { escapeHtml } = markdown.utils;
 markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });

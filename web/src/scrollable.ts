@@ -10,10 +10,11 @@ export function unmarkScrollable(block: Element): void {
     for (const element of candidates(block)) element.removeAttribute('tabindex');
 }
 
-export function markScrollable(block: Element): void {
+export function markScrollable(blocks: Iterable<Element>): void {
+    const all = [...blocks].flatMap(candidates);
     // All is measured before anything is changed: one layout.
-    const wide = candidates(block).filter((element) => element.scrollWidth > element.clientWidth + 1);
-    unmarkScrollable(block);
+    const wide = all.filter((element) => element.scrollWidth > element.clientWidth + 1);
+    for (const element of all) if (!wide.includes(element)) element.removeAttribute('tabindex');
     for (const element of wide) element.setAttribute('tabindex', '0');
 }
 
@@ -21,6 +22,6 @@ let timer = 0;
 if (typeof window !== 'undefined') {
     window.addEventListener('resize', () => {
         window.clearTimeout(timer);
-        timer = window.setTimeout(() => document.querySelectorAll('.markdown .block').forEach(markScrollable), 200);
+        timer = window.setTimeout(() => markScrollable(document.querySelectorAll('.markdown .block')), 200);
     });
 }

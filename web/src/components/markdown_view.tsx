@@ -17,7 +17,7 @@ interface Rendered {
 }
 
 /** The blocks of a text; while it streams they may lag behind, when rendering takes long. */
-function useParts(text: string, streams: boolean, element: { current: HTMLElement | null }): Part[] {
+function useParts(text: string, streams: boolean, laidOut: () => void): Part[] {
     const rendered = useRef<Rendered>({ text: '', streams: false, parts: [], readyAt: 0 });
     const [, again] = useReducer((count: number, _: undefined) => count + 1, 0);
     const start = performance.now();
@@ -26,7 +26,7 @@ function useParts(text: string, streams: boolean, element: { current: HTMLElemen
     if (isNew) rendered.current = { text, streams, parts: renderParts(text, streams), readyAt: Infinity };
     useLayoutEffect(() => {
         if (!isNew) return;
-        element.current?.getBoundingClientRect(); // The layout is done now or for the next frame: here it is counted.
+        laidOut(); // Now, where it is counted, and not for the next frame.
         const end = performance.now();
         rendered.current.readyAt = end + (end - start) / SHARE;
     });
@@ -39,7 +39,7 @@ function useParts(text: string, streams: boolean, element: { current: HTMLElemen
     return rendered.current.parts;
 }
 
-function Block({ html, tail }: Part) {
+function Block({ html, tail, changed }: Part & { changed: Set<Element> }) {
     const element = useRef<HTMLDivElement>(null);
     const text = useRef<Text | null>(null);
     useLayoutEffect(() => {
@@ -47,7 +47,7 @@ function Block({ html, tail }: Part) {
         unmarkScrollable(element.current);
         morph(element.current, sanitize(html));
         text.current = null;
-        markScrollable(element.current);
+        changed.add(element.current);
     }, [html]);
     useLayoutEffect(() => {
         if (!tail) return;
@@ -73,10 +73,15 @@ function copyCode(event: MouseEvent): void {
 
 export function MarkdownView({ text, streams }: { text: string; streams: boolean }) {
     const element = useRef<HTMLDivElement>(null);
-    const parts = useParts(text, streams, element);
+    const changed = useRef(new Set<Element>());
+    const parts = useParts(text, streams, () => {
+        element.current?.getBoundingClientRect();
+        markScrollable(changed.current);
+        changed.current.clear();
+    });
     return (
         <div ref={element} class={streams ? 'markdown streams' : 'markdown'} onClick={copyCode}>
-            {parts.map((part, index) => <Block key={index} {...part} />)}
+            {parts.map((part, index) => <Block key={index} {...part} changed={changed.current} />)}
         </div>
     );
 }
