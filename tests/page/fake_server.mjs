@@ -204,6 +204,12 @@ const answers = {
         await stream.say(`Here it is:\n\n\`\`\`python\n${code}\`\`\`\n`, { size: 20, delay: 1 });
         stream.end();
     },
+    async mathwide(response) {
+        const stream = new Stream(response);
+        const sum = Array.from({ length: 40 }, (_, index) => `x_{${index}}`).join(' + ');
+        await stream.say(`Inline $${sum}$ in a line.\n\n$$${sum}$$\n\n## Lists\n\n- one\n  - two\n    - three\n\n重点：**重要。**要\n\n- with $${sum}$ inside\n`);
+        stream.end();
+    },
     async long(response) {
         const stream = new Stream(response);
         await stream.say(`${prose}\n\n`.repeat(20), { size: 24, delay: 1 });

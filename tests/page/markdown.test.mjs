@@ -62,6 +62,17 @@ test('a style that temml asks for is data, which the policy lets through', () =>
     assert.doesNotMatch(html, /\sstyle=/);
 });
 
+test('bold beside Chinese, Japanese and Korean punctuation', () => {
+    assert.match(render('**重点：**要'), /<strong>重点：<\/strong>要/);
+    assert.match(render('これは**「重要」**です'), /<strong>「重要」<\/strong>/);
+    assert.match(render('**이것은(중요)**입니다'), /<strong>이것은\(중요\)<\/strong>/);
+    assert.doesNotMatch(render('2 ** 3 ** 4 and a**(b)**c'), /<strong>3/);
+});
+
+test('headings come below the page’s own', () => {
+    assert.match(render('# One\n\n###### Six'), /<h1 aria-level="2">[^]*<h6 aria-level="6">/);
+});
+
 test('control characters are shown, reversing ones are not obeyed', () => {
     assert.equal(visible('a\x1b[31mb\x00c\x7f\td\r\ne\u202ef\u009b'), 'a␛[31mb␀c␡\td\ne\ufffdf\ufffd');
 });

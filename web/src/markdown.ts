@@ -52,6 +52,12 @@ markdown.renderer.rules.fence = (tokens, index, _options, environment: Environme
     return token.content.length > COLOURED_WHILE_GROWING ? codeBlock(token.content, '') : codeBlock(token.content, languageOf(token), true);
 };
 markdown.renderer.rules.code_block = (tokens, index) => codeBlock(tokens[index]!.content, '');
+/** The page's own heading is the conversation's title: what an answer calls its first level comes below it. */
+markdown.renderer.rules.heading_open = (tokens, index, options, _environment, renderer) => {
+    const token = tokens[index]!;
+    token.attrSet('aria-level', String(Math.min(6, Number(token.tag.slice(1)) + 1)));
+    return renderer.renderToken(tokens, index, options);
+};
 markdown.renderer.rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
 markdown.renderer.rules.table_close = () => '</table></div>\n';
 

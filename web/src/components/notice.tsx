@@ -29,14 +29,15 @@ export function WaitingNotice({ chat, phase }: { chat: Chat; phase: Extract<Phas
         return () => window.clearInterval(timer);
     }, [phase.until]);
     const isLoading = useStore(chat.store, (state) => state.server.status === 'loading');
+    const text = isLoading ? 'Your message is sent as soon as the model is ready.' : phase.message && `${phase.message} `;
     return (
         <div class="notice notice-wait">
             <div>
                 <strong>{isLoading ? 'The model is still loading.' : 'The server is busy.'}</strong>
-                <p>{phase.message && `${phase.message} `}<span class="countdown">Trying again in {seconds} s.</span></p>
+                <p>{text}{!isLoading && <span class="countdown">Trying again in {seconds} s.</span>}</p>
             </div>
             <div class="notice-actions">
-                <button type="button" class="button" onClick={() => chat.tryNow()}>Try now</button>
+                {!isLoading && <button type="button" class="button" onClick={() => chat.tryNow()}>Try now</button>}
                 <button type="button" class="button" onClick={() => chat.stop()}>Cancel</button>
             </div>
         </div>
