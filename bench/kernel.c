@@ -316,6 +316,7 @@ static const char *const kv_names[KV_TYPE_COUNT] = {"f16", "int8"};
 struct attention_case {
     struct bench *bench;
     struct attention_args args;
+    uint8_t *scratch; /* of each thread */
     uint32_t blocks, sequences;
 };
 
@@ -326,6 +327,7 @@ static void attention_unit(void *argument, uint32_t unit, unsigned thread)
     struct attention_args args = c->args;
     args.cache += (size_t)(unit % c->sequences) * c->blocks * kv_block_bytes(args.type, args.head_dim);
     args.out = out;
+    args.scratch = c->scratch + (size_t)thread * ATTENTION_SCRATCH_BYTES;
     c->bench->kernels.attention(&args);
 }
 
@@ -367,6 +369,7 @@ static void attention_shape(struct bench *b, enum kv_type type, uint32_t heads, 
     const bool is_cold = tokens == 1 && b->memory != MEMORY_HOT;
     c.sequences = is_cold ? 1 + (uint32_t)(b->cold_size / bytes) : 1;
     uint8_t *cache = attention_cache(b, &c.args, c.blocks, c.sequences);
+    c.scratch = must(array_allocate(thread_pool_size(b->pool), ATTENTION_SCRATCH_BYTES));
     uint32_t *pages = must(array_allocate(c.blocks, sizeof *pages));
     float *q = must(random_floats(b, (size_t)tokens * heads * head_dim));
     for (uint32_t i = 0; i < c.blocks; i++)
@@ -387,6 +390,7 @@ static void attention_shape(struct bench *b, enum kv_type type, uint32_t heads, 
              tokens == 1 ? "" : "s", is_cold ? "" : ", hot");
     report(b, text, &work);
     pages_free(cache, c.sequences * bytes);
+    free(c.scratch);
     free(pages);
     free(q);
 }

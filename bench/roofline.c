@@ -4,6 +4,7 @@
  * usage: roofline [--together] [THREADS]
  * --together: not by one thread alone. Takes half the time.
  * int8 uses vpdpbusd where the CPU has AVX-512 VNNI, otherwise vpmaddubsw on AVX2; tiles are AMX. */
+#include "base/system_limits.h"
 #include "tools/limits.h"
 
 #include <stdbool.h>
@@ -42,7 +43,7 @@ static int measure(unsigned threads)
 int main(int argc, char **argv)
 {
     bool together = argc > 1 && strcmp(argv[1], "--together") == 0;
-    int most = argc > 1 + together ? atoi(argv[1 + together]) : (int)processors_available();
+    int most = argc > 1 + together ? atoi(argv[1 + together]) : (int)system_processors_available("");
     if (most < 1 || most > 1024 || argc > 2 + together) {
         fprintf(stderr, "usage: roofline [--together] [THREADS (1 to 1024)]\n");
         return 2;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/thread_pool.h"
+#include "base/system_limits.h"
 #include "library/handles.h"
 #include "model/forward.h"
 
@@ -246,7 +247,7 @@ static bool read_options(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.rounds = 5, .threads = processors_available(), .precise = "auto"};
+    struct settings settings = {.rounds = 5, .threads = system_processors_available(""), .precise = "auto"};
     struct smollm_error error;
     struct smollm_model *model;
     struct engine *engines[2];
@@ -258,7 +259,7 @@ int main(int argc, char **argv)
         fail(&error);
     struct engine_options options = {
         .context = CONTEXT, .parallel = 1, .queue = 1, .threads = settings.threads, .batch = 256, .tier = model->tier};
-    if (precise_parse(settings.precise, &model->weights, &options.planes, &error) < 0)
+    if (precise_parse(settings.precise, model->weights.parameters, &options.planes, &error) < 0)
         fail(&error);
     for (int way = 0; way < 2; way++) {
         options.speculates = way == 1;

@@ -58,7 +58,4 @@ void thread_pool_time_phases(struct thread_pool *pool, _Atomic uint64_t *times);
 /* One phase of one lane; units may be 0. */
 void thread_pool_run(struct thread_pool *pool, thread_pool_function *run, void *argument, uint32_t units);
 
-/* Processors that this process may use: affinity mask and cgroup CPU quota (v1 and v2) respected; at least 1. */
-unsigned processors_available(void);
-
 #endif

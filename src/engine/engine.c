@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/system_memory.h"
+#include "base/system_limits.h"
 #include "engine/engine_state.h"
 
 #include <stdlib.h>

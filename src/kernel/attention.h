@@ -23,7 +23,8 @@ enum {
     ATTENTION_RANGE = 16,          /* blocks */
     ATTENTION_MOST_HEAD_DIM = 256, /* values */
     KV_COLUMNS = 32,               /* dimensions of int8 values that lie together */
-    ATTENTION_TILE_ROWS = 96       /* tokens * query heads that one call does best together */
+    ATTENTION_TILE_ROWS = 96,      /* tokens * query heads that one call does best together */
+    ATTENTION_SCRATCH_BYTES = 384 * 1024 /* what a call needs meanwhile, beside a small stack */
 };
 
 /* Pages of which one follows the other are neighbours in memory, this many: see kv_page_offset. */
@@ -129,6 +130,7 @@ struct attention_args {
     float *partials; /* NULL: all ranges, merged into out */
     bool end_is_shared;
     struct attention_next next;
+    void *scratch; /* ATTENTION_SCRATCH_BYTES of the calling thread's own, 64-byte aligned; what it holds means nothing */
 };
 
 /* A partial result of one row: its maximum, its sum, and head_dim values that are to be divided by the sum. */

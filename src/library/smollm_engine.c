@@ -1,6 +1,7 @@
 /* smollm_engine_*: defaults, and what the engine says of itself. */
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "base/system_limits.h"
 #include "library/handles.h"
 #include "library/next_turn.h"
 #include "library/sized.h"
@@ -35,14 +36,14 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     struct engine_options wanted = {.context = options->context,
                                     .parallel = options->parallel ? options->parallel : 4,
                                     .queue = options->queue ? options->queue : 64,
-                                    .threads = options->threads ? options->threads : processors_available(),
+                                    .threads = options->threads ? options->threads : system_processors_available(""),
                                     .batch = options->batch ? options->batch : 256,
                                     .tier = model->tier,
                                     .speculates = !options->no_speculation,
                                     .kv_bytes = options->kv_bytes};
     status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
     if (status == 0)
-        status = precise_parse(options->precise, &model->weights, &wanted.planes, error);
+        status = precise_parse(options->precise, model->weights.parameters, &wanted.planes, error);
     if (status < 0)
         return status;
     if (wanted.context == 0)

@@ -259,7 +259,8 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
                                   .last_range = work->last_range,
                                   .partials = partials ? partials + work->first_range * range_floats : NULL,
                                   .end_is_shared = end_is_shared(f, tile),
-                                  .next = attended_next(pass, next)};
+                                  .next = attended_next(pass, next),
+                                  .scratch = f->attention_scratch + (size_t)thread * ATTENTION_SCRATCH_BYTES};
     f->kernels.attention(&args);
     if (partials) {
         if (!attention_plan_finish(&f->attention, work->tile, kv_head))

@@ -29,6 +29,7 @@ struct forward {
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
     float *queries;            /* [thread][row of a tile][head_dim]: rotated */
+    uint8_t *attention_scratch; /* [thread][ATTENTION_SCRATCH_BYTES] */
     float *gated;              /* [thread][gate, up][token of a lane][row of a unit] */
     size_t gated_stride;       /* floats of a thread */
     struct forward_plan *plan; /* forward.c */
@@ -45,13 +46,15 @@ struct forward {
 int forward_create(struct forward *forward, const struct weights *weights, const struct kv_cache *cache,
                    struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
                    struct smollm_error *error);
+/* Bytes that forward_create takes, nearly: for refusing before anything is read. */
+uint64_t forward_bytes(const struct model_config *config, unsigned threads, uint32_t planes, uint32_t most_tokens);
 /* Accepts a zeroed struct. */
 void forward_destroy(struct forward *forward);
 
 /* The planes of "off", "on" or "auto" (NULL), which is decided by the model alone: two below PRECISE_PARAMETERS, where
  * int8 activations change answers and time is plenty (docs/numerics.md). SMOLLM_EINVAL for another name. */
 #define PRECISE_PARAMETERS 1000000000
-int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error);
+int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error);
 
 /* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order; and, where
  * peaks is not NULL, what kernels.peaks finds in them, [tokens that want them][peak_count(vocabulary)], while they are

@@ -136,16 +136,28 @@ static size_t gated_size(uint32_t most_tokens)
     return 2 * ((least > MOST_CACHED_RESULTS ? least : MOST_CACHED_RESULTS) + tokens * GATED_PAD);
 }
 
-int precise_parse(const char *name, const struct weights *weights, uint32_t *planes, struct smollm_error *error)
+uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t planes, uint32_t most_tokens)
+{
+    const uint64_t q = query_size(c), kv = kv_size(c), floats = sizeof(float);
+    /* int8 codes of each plane with their sums and scales: less than two bytes a value; both block sizes at most. */
+    const uint64_t codes = 2 * 2 * (uint64_t)planes;
+    const uint64_t for_token = floats * (c->hidden + q + 2 * kv + c->head_dim) +
+                               (floats + codes) * (c->hidden + q) + codes * c->ffn + 64;
+    const uint64_t for_thread =
+        floats * (gated_size(most_tokens) + queries_size(c, 1)) + ATTENTION_SCRATCH_BYTES + 4096;
+    return for_token * most_tokens + for_thread * threads + ((uint64_t)8 << 20); /* and partial results of attention */
+}
+
+int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error)
 {
     if (!name || strcmp(name, "auto") == 0)
-        *planes = weights->parameters < PRECISE_PARAMETERS ? 2 : 1;
+        *planes = parameters < PRECISE_PARAMETERS ? 2 : 1;
     else if (strcmp(name, "on") == 0)
         *planes = 2;
     else if (strcmp(name, "off") == 0)
         *planes = 1;
     else
-        return error_set(error, SMOLLM_EINVAL, "unknown precision '%s' (auto, on, off)", name);
+        return error_set(error, SMOLLM_EINVAL, "unknown precision '%s'; it must be auto, on or off", name);
     return 0;
 }
 
@@ -165,7 +177,8 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     f->gated_stride = gated_size(most_tokens);
     f->gated = array_allocate(f->gated_stride * thread_pool_size(pool), sizeof(float));
     f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
-    int status = !f->queries || !f->residual || !f->projections || !f->gated || !f->cosine || !f->sine || !f->wanted
+    f->attention_scratch = array_allocate(thread_pool_size(pool), ATTENTION_SCRATCH_BYTES);
+    int status = !f->queries || !f->attention_scratch || !f->residual || !f->projections || !f->gated || !f->cosine || !f->sine || !f->wanted
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)
@@ -196,6 +209,7 @@ void forward_destroy(struct forward *f)
     free(f->sine);
     free(f->wanted);
     free(f->queries);
+    free(f->attention_scratch);
     free(f->gated);
     attention_plan_destroy(&f->attention);
     if (f->plan)

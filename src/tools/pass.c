@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/system_limits.h"
 
 #include <stdlib.h>
 
@@ -16,11 +17,11 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     if (status == 0)
         status = kv_type_parse(options->cache_type, &cache_type, error);
     if (status == 0)
-        status = thread_pool_create(options->threads ? options->threads : processors_available(), &p->pool, error);
+        status = thread_pool_create(options->threads ? options->threads : system_processors_available(""), &p->pool, error);
     if (status == 0)
         status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
     if (status == 0)
-        status = precise_parse(options->precise, &p->weights, &planes, error);
+        status = precise_parse(options->precise, p->weights.parameters, &planes, error);
     if (status == 0)
         status = kv_cache_create(&p->cache, config, cache_type, page_count, error);
     if (status == 0)

@@ -140,11 +140,13 @@ def check_complete(smollm, result, content, name="model.gguf"):
     assert result.returncode == 0, result.stderr
     assert result.stderr == "" and result.stdout == f"{smollm.models / name}\n"
     assert (smollm.models / name).read_bytes() == content
-    assert [p.name for p in smollm.models.iterdir()] == [name]
+    assert left_over(smollm) == [name]
+    assert (smollm.models / (name + ".url")).read_text().startswith("http://127.0.0.1:")
 
 
 def left_over(smollm):
-    return sorted(p.name for p in smollm.models.iterdir())
+    """What is in the cache, but for the notes of where it came from."""
+    return sorted(p.name for p in smollm.models.iterdir() if p.suffix != ".url")
 
 
 def test_a_plain_download(smollm, site, content):
@@ -494,3 +496,31 @@ def test_the_bar_is_for_terminals_only(smollm, site, content):
     assert process.returncode == 0
     assert b"downloading [" in seen and b"checking" in seen and b" %" in seen
     assert seen.endswith(b"\r\x1b[K")
+
+
+def test_one_file_name_at_two_addresses(smollm, site, content):
+    """Repositories call their files alike: each address has its own file, whichever came first."""
+    first = smollm.run("pull", site.url + "/direct/a/model.gguf")
+    check_complete(smollm, first, content)
+    second = smollm.run("pull", site.url + "/direct/b/model.gguf")
+    assert second.returncode == 0 and second.stderr == ""
+    other = pathlib.Path(second.stdout.strip())
+    assert re.fullmatch(r"model-[0-9a-f]{8}\.gguf", other.name) and other.read_bytes() == content
+    requests = len(site.log)
+    for address, path in (("a", first.stdout), ("b", second.stdout)):
+        again = smollm.run("pull", f"{site.url}/direct/{address}/model.gguf")
+        assert again.stdout == path and again.returncode == 0
+    assert len(site.log) == requests
+    # An address that does not answer is not one that does.
+    assert_one_line_error(smollm.run("pull", "http://127.0.0.1:1/model.gguf", *FAST))
+    # A password is not written down.
+    secret = site.url.replace("http://", "http://user:secret@")
+    third = smollm.run("pull", secret + "/direct/c/model.gguf")
+    assert third.returncode == 0
+    assert not any(b"secret" in note.read_bytes() for note in smollm.models.glob("*.url"))
+
+
+def test_the_file_of_a_known_model_is_kept_for_it(smollm, site, content):
+    result = smollm.run("pull", site.url + "/direct/SmolLM3-Q4_K_M.gguf")
+    assert result.returncode == 0 and re.search(r"SmolLM3-Q4_K_M-[0-9a-f]{8}\.gguf\n$", result.stdout)
+    assert not (smollm.models / "SmolLM3-Q4_K_M.gguf").exists()

@@ -281,6 +281,9 @@ static void check_attention(struct attention_args args, uint8_t *cache)
              args.heads, args.head_dim, args.tokens, args.position);
     memset(want, 0, size);
     memset(have, 0, size);
+    static _Alignas(64) uint8_t scratch[ATTENTION_SCRATCH_BYTES];
+    memset(scratch, 0xff, sizeof scratch); /* NaN */
+    args.scratch = scratch;
     args.out_stride = stride;
     args.out = (float *)want;
     reference.attention(&args);
@@ -369,7 +372,9 @@ static void hidden_values_leave_no_trace(void **state)
             struct kv_store_args args = {(enum kv_type)type, cache + p / 32 * stride, p % 32, DIM, key, value};
             reference.kv_store(&args);
         }
-        struct attention_args args = {.q = q[0],
+        static _Alignas(64) uint8_t scratch[ATTENTION_SCRATCH_BYTES];
+        struct attention_args args = {.scratch = scratch,
+                                      .q = q[0],
                                       .out = want[0],
                                       .out_stride = DIM,
                                       .tokens = 2,
@@ -409,7 +414,9 @@ static void check_not_finite(enum kv_type type, uint32_t dim, int where, float n
         rows[where - 2][dim / 3] = number;
     struct kv_store_args store = {type, cache_block(cache, type, dim, pages[AT / 32]), AT % 32, dim, rows[0], rows[1]};
     reference.kv_store(&store);
-    struct attention_args args = {.q = q,
+    static _Alignas(64) uint8_t scratch[ATTENTION_SCRATCH_BYTES];
+    struct attention_args args = {.scratch = scratch,
+                                  .q = q,
                                   .out = want,
                                   .out_stride = (size_t)HEADS * dim,
                                   .tokens = TOKENS,

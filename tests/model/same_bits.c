@@ -63,7 +63,7 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
     if (thread_pool_create(way->threads, &pool, &error) < 0 ||
         weights_load(&weights, file, config, pool, NULL, NULL, &error) < 0 ||
         kv_cache_create(&cache, config, cache_type, pages_each * sequences, &error) < 0 ||
-        precise_parse(precise, &weights, &planes, &error) < 0 ||
+        precise_parse(precise, weights.parameters, &planes, &error) < 0 ||
         forward_create(&forward, &weights, &cache, pool, way->tier, planes, most, &error) < 0)
         die(&error);
     uint32_t *pages = malloc(sequences * pages_each * sizeof *pages);

@@ -97,30 +97,32 @@ static void keep_range(struct work *work, uint32_t range)
 void SUFFIX(attention)(const struct attention_args *args)
 {
     const uint32_t rows = args->tokens * args->heads;
-    struct work work;
-    work.args = args;
-    work.block_bytes = kv_block_bytes(args->type, args->head_dim);
-    work.lead = work.block_bytes * 2 <= MOST_LEAD ? 2 : 1;
+    /* A third of a megabyte: too much for the stack of a thread that somebody else made. */
+    static_assert(sizeof(struct work) <= ATTENTION_SCRATCH_BYTES, "");
+    struct work *const work = args->scratch;
+    work->args = args;
+    work->block_bytes = kv_block_bytes(args->type, args->head_dim);
+    work->lead = work->block_bytes * 2 <= MOST_LEAD ? 2 : 1;
     assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
-    for (work.first_row = 0; work.first_row < rows; work.first_row += MOST_ROWS) {
-        work.rows = smaller(rows - work.first_row, MOST_ROWS);
-        for (uint32_t row = 0; row < work.rows; row++)
-            work.positions[row] = args->position + (work.first_row + row) / args->heads + 1;
-        const uint32_t positions = work.positions[work.rows - 1];
+    for (work->first_row = 0; work->first_row < rows; work->first_row += MOST_ROWS) {
+        work->rows = smaller(rows - work->first_row, MOST_ROWS);
+        for (uint32_t row = 0; row < work->rows; row++)
+            work->positions[row] = args->position + (work->first_row + row) / args->heads + 1;
+        const uint32_t positions = work->positions[work->rows - 1];
         if (args->type == KV_INT8)
-            code_queries(&work);
+            code_queries(work);
         uint32_t range = args->partials ? args->first_range : 0, last = attention_ranges(positions);
         if (args->partials)
             last = smaller(last, args->last_range);
-        work.last_block = smaller(last * ATTENTION_RANGE - 1, (positions - 1) / ATTENTION_BLOCK);
-        take_end(&work);
+        work->last_block = smaller(last * ATTENTION_RANGE - 1, (positions - 1) / ATTENTION_BLOCK);
+        take_end(work);
         for (; range < last; range++) {
-            add_range(&work, range);
-            keep_range(&work, range);
+            add_range(work, range);
+            keep_range(work, range);
         }
-        for (uint32_t row = 0; row < work.rows && !args->partials; row++) {
-            const uint32_t at = work.first_row + row;
-            finish(work.total.values + row * args->head_dim, work.total.sum[row], args->head_dim,
+        for (uint32_t row = 0; row < work->rows && !args->partials; row++) {
+            const uint32_t at = work->first_row + row;
+            finish(work->total.values + row * args->head_dim, work->total.sum[row], args->head_dim,
                    args->out + at / args->heads * args->out_stride + (size_t)(at % args->heads) * args->head_dim);
         }
     }

@@ -1,5 +1,5 @@
-/* Free memory as the system and limits of cgroups tell it, from files that are made here. */
-#include "base/system_memory.h"
+/* Free memory and processors as the system and limits of cgroups have them, from files that are made here. */
+#include "base/system_limits.h"
 
 #include "cmocka_all.h"
 
@@ -88,12 +88,36 @@ static void this_machine_has_some(void **state)
     assert_true(system_memory_available("") > 1 << 20);
 }
 
+/* The test machine may have few processors itself: a quota below that holds. */
+static void quotas_hold_on_all_levels(void **state)
+{
+    const unsigned all = system_processors_available("/nowhere");
+    assert_true(all >= 1);
+    put("/proc/self/cgroup", "0::/user.slice/smollm.service\n");
+    put("/sys/fs/cgroup/user.slice/smollm.service/cpu.max", "max 100000\n");
+    assert_int_equal(system_processors_available(root), all);
+    put("/sys/fs/cgroup/user.slice/smollm.service/cpu.max", "50000 100000\n"); /* CPUQuota=50% of the unit */
+    assert_int_equal(system_processors_available(root), 1);
+    put("/sys/fs/cgroup/user.slice/smollm.service/cpu.max", "6400000 100000\n");
+    assert_int_equal(system_processors_available(root), all);
+    put("/sys/fs/cgroup/user.slice/cpu.max", "100000 100000\n");
+    assert_int_equal(system_processors_available(root), 1);
+    put("/proc/self/cgroup", "4:cpu,cpuacct:/docker/1\n2:memory:/docker/1\n");
+    put("/sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
+    put("/sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(system_processors_available(root), all);
+    put("/sys/fs/cgroup/cpu/docker/cpu.cfs_quota_us", "90000\n");
+    put("/sys/fs/cgroup/cpu/docker/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(system_processors_available(root), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_system_is_asked, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_of_version_2_hold_on_all_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(limits_of_version_1_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(quotas_hold_on_all_levels, setup, teardown),
         cmocka_unit_test(this_machine_has_some),
     };
     return cmocka_run_group_tests_name("system memory", tests, NULL, NULL);
