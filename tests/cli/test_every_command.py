@@ -155,7 +155,8 @@ def test_signals_while_the_model_is_loaded(smollm, slow_path, command, number):
     with Terminal(smollm.path, command, slow_path, *extra, "-t", 1, env={**smollm.environment, "TERM": "xterm"}) as terminal:
         terminal.wait_for(r"loading \[")
         os.kill(terminal.process.pid, number)
-        assert terminal.wait_end(1.5) == exit_code(number)
+        # A service that is told to stop has done so, whatever it was at.
+        assert terminal.wait_end(1.5) == (0 if command == "serve" else exit_code(number))
 
 
 @SIGNALS

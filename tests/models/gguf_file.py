@@ -2,6 +2,7 @@
 
 The program has its own writer; this one is independent of it on purpose: what one misunderstands the other shows.
 """
+import os
 import struct
 
 import numpy as np
@@ -75,8 +76,8 @@ def random_weights(rng, kind, columns, rows, deviation):
 
 
 def write(path, entries, tensors, alignment=32, version=3):
-    """entries: bytes from entry(). tensors: (name, dims, type name, function or bytes); functions are called one after
-    the other, so that only one tensor is in memory."""
+    """entries: bytes from entry(). tensors: (name, dims, type name, function, bytes or None); functions are called one after
+    the other, so that only one tensor is in memory. None is a hole in the file: zeros that take no room."""
     descriptions, offset = [], 0
     for name, dims, kind, _ in tensors:
         descriptions.append(text(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims)
@@ -86,10 +87,13 @@ def write(path, entries, tensors, alignment=32, version=3):
     with open(path, "wb") as file:
         file.write(b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(entries)))
         file.write(b"".join(entries) + b"".join(descriptions))
-        for _, _, _, data in tensors:
+        for _, dims, kind, data in tensors:
             file.write(b"\0" * (-file.tell() % alignment))
-            file.write(data() if callable(data) else data)
-        file.write(b"\0" * (-file.tell() % alignment))
+            if data is None:
+                file.seek(tensor_size(kind, dims[0], int(np.prod(dims[1:], dtype=np.int64))), os.SEEK_CUR)
+            else:
+                file.write(data() if callable(data) else data)
+        file.truncate(file.tell() + -file.tell() % alignment)
 
 
 def model_entries(arch, name, *, layers, hidden, ffn, heads, kv_heads, head_dim, vocabulary, context, rope_base,

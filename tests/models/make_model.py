@@ -64,8 +64,9 @@ def tokenizer(arch, vocabulary):
 
 def make_model(path, *, arch="smollm3", type="F32", embedding_type=None, hidden=256, ffn=512, layers=5, heads=4,
                kv_heads=2, head_dim=None, vocab=512, context=512, rope_base=None, untied=False, sharp=False,
-               rope_freqs=False, pre=None, template=None, seed=1, version=3):
-    """Writes the model to path. `type` may be several names joined by ',': the matrices take them in turn."""
+               rope_freqs=False, pre=None, template=None, seed=1, version=3, holes=False):
+    """Writes the model to path. `type` may be several names joined by ',': the matrices take them in turn. With `holes`
+    the matrices are zeros that take no room on the disk: for models that are only to be large."""
     head_dim = head_dim or hidden // heads
     rope_base = rope_base or (5e6 if arch == "smollm3" else 1e5)
     types = type.split(",")
@@ -86,7 +87,8 @@ def make_model(path, *, arch="smollm3", type="F32", embedding_type=None, hidden=
         kind = gguf.row_type(kind or types[made % len(types)], columns)
         made += 1
         deviation = deviation or 1 / np.sqrt(columns)
-        tensors.append((name, (columns, rows), kind, gguf.random_weights(rng, kind, columns, rows, deviation)))
+        tensors.append((name, (columns, rows), kind,
+                        None if holes else gguf.random_weights(rng, kind, columns, rows, deviation)))
 
     def vector(name, size, low=0.6, high=1.4):
         tensors.append((name, (size,), "F32", rng.uniform(low, high, size).astype("<f4").tobytes()))
@@ -127,6 +129,7 @@ def main():
     parser.add_argument("--untied", action="store_true", help="an output matrix of its own")
     parser.add_argument("--sharp", action="store_true", help="logits that spread widely")
     parser.add_argument("--rope-freqs", action="store_true", help="frequency factors, as Llama 3 files have them")
+    parser.add_argument("--holes", action="store_true", help="zeros instead of weights, which take no room on the disk")
     parser.add_argument("--pre", help="name of the pre-tokeniser")
     parser.add_argument("--template", metavar="FILE", help="a chat template to put in")
     options = vars(parser.parse_args())
