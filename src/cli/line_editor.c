@@ -259,11 +259,12 @@ static void set_up_terminal(struct line_editor *editor)
     /* While a line is edited Ctrl-C and Ctrl-Z are keys; during an answer they are signals again. A pasted CR LF is one
      * line end, which only shows where CR stays what it is. */
     el_set(editor->edit, EL_SETTY, "-d", "-isig", "-icrnl", "-inlcr", NULL);
-    el_set(editor->edit, EL_ADDFN, "smollm-drop-line", "drop the line", drop_line);
+    /* The wide form: the other one leaks what it makes of the names. */
+    el_wset(editor->edit, EL_ADDFN, L"smollm-drop-line", L"drop the line", drop_line);
     el_set(editor->edit, EL_BIND, "^C", "smollm-drop-line", NULL);
-    el_set(editor->edit, EL_ADDFN, "smollm-stop", "stop the program", stop_program);
+    el_wset(editor->edit, EL_ADDFN, L"smollm-stop", L"stop the program", stop_program);
     el_set(editor->edit, EL_BIND, "^Z", "smollm-stop", NULL);
-    el_set(editor->edit, EL_ADDFN, "smollm-paste", "take what is pasted", take_paste);
+    el_wset(editor->edit, EL_ADDFN, L"smollm-paste", L"take what is pasted", take_paste);
     el_set(editor->edit, EL_BIND, PASTE_BEGINS, "smollm-paste", NULL);
 }
 

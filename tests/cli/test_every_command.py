@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from conftest import PATIENCE
 from terminal import Terminal
 
 FULL = "smollm: cannot write to the standard output: No space left on device\n"
@@ -53,7 +54,7 @@ def fill(smollm, parrot_path, tmp_path):
 
 def redirect(smollm, command, redirection, given):
     """Under a shell that closes or opens descriptors first."""
-    return subprocess.run(["bash", "-c", f'exec "$@" {redirection}', "bash", *command], capture_output=True, text=True, timeout=60,
+    return subprocess.run(["bash", "-c", f'exec "$@" {redirection}', "bash", *command], capture_output=True, text=True, timeout=60 * PATIENCE,
                           env=smollm.environment, **({"stdin": subprocess.DEVNULL} if given is None else {"input": given}))
 
 
@@ -83,7 +84,7 @@ def test_a_full_disk(smollm, fill, row):
 def test_a_reader_that_is_gone(smollm, fill, row):
     read, write = os.pipe()
     os.close(read)
-    result = subprocess.run(fill(row), input=row.given.encode(), stdout=write, stderr=subprocess.PIPE, env=smollm.environment, timeout=60)
+    result = subprocess.run(fill(row), input=row.given.encode(), stdout=write, stderr=subprocess.PIPE, env=smollm.environment, timeout=60 * PATIENCE)
     os.close(write)
     assert result.returncode == int(row.prints) and b"cannot write" not in result.stderr, result
 
@@ -120,7 +121,7 @@ def exit_code(number):
     return 128 + number
 
 
-def ends_at_once(process, number, seconds=1.5):
+def ends_at_once(process, number, seconds=2):
     begin = time.monotonic()
     process.send_signal(number)
     try:
@@ -129,7 +130,7 @@ def ends_at_once(process, number, seconds=1.5):
         process.kill()
         raise
     assert process.returncode == exit_code(number), (process.returncode, errors)
-    assert time.monotonic() - begin < seconds
+    assert time.monotonic() - begin < seconds * PATIENCE
     return output
 
 
@@ -156,7 +157,7 @@ def test_signals_while_the_model_is_loaded(smollm, slow_path, command, number):
         terminal.wait_for(r"loading \[")
         os.kill(terminal.process.pid, number)
         # A service that is told to stop has done so, whatever it was at.
-        assert terminal.wait_end(1.5) == (0 if command == "serve" else exit_code(number))
+        assert terminal.wait_end(2 * PATIENCE) == (0 if command == "serve" else exit_code(number))
 
 
 @SIGNALS
@@ -172,12 +173,12 @@ def test_signals_while_a_prompt_is_read(smollm, slow_path, command, number):
         terminal.wait_for(r"reading \[", 30)
         os.kill(terminal.process.pid, number)
         if command == "chat" and number == signal.SIGINT:
-            terminal.wait_for("0 tokens, stopped", 2)
+            terminal.wait_for("0 tokens, stopped", 2 * PATIENCE)
             terminal.wait_for("> ")
             terminal.send("\x04")
             assert terminal.wait_end() == 0
         else:
-            assert terminal.wait_end(2) == exit_code(number)
+            assert terminal.wait_end(2 * PATIENCE) == exit_code(number)
 
 
 @SIGNALS

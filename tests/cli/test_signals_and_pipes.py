@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from terminal import PASTE, Terminal
+from conftest import PATIENCE
+from terminal import Terminal
 from test_typed_text import FIGURES, PROMPT, chat  # noqa: F401
 
 
@@ -47,7 +48,7 @@ def test_loading_can_be_ended_and_leaves_no_bar(smollm, slow_path):
         with Terminal(smollm.path, *command, "-t", 1, env={**smollm.environment, "TERM": "xterm"}) as terminal:
             terminal.wait_for(r"loading \[")
             terminal.send("\x03")
-            assert terminal.wait_end(1.5) == (0 if command[0] == "serve" else 130)
+            assert terminal.wait_end(2 * PATIENCE) == (0 if command[0] == "serve" else 130)
             assert b"http" not in terminal.seen and b"100 %" not in terminal.seen
             assert b"\r\x1b[K" in terminal.seen[terminal.seen.rindex(b"loading ["):]
 
@@ -59,7 +60,7 @@ def test_a_long_prompt_can_be_left(smollm, slow_path):
         terminal.send("\x03")
         begin = time.monotonic()
         assert terminal.wait_end() == 130
-        assert time.monotonic() - begin < 1.5
+        assert time.monotonic() - begin < 2 * PATIENCE
 
 
 def start_head(smollm, *command, **options):
@@ -75,7 +76,7 @@ def test_a_reader_that_leaves_ends_the_answer(smollm, endless_path, options):
     process.stdout.close()
     begin = time.monotonic()
     assert process.wait(20) == 1 and process.stderr.read() == b""
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 2 * PATIENCE
 
 
 def test_a_reader_that_leaves_ends_a_list_of_lines(smollm, slow_path, tmp_path):
@@ -86,7 +87,7 @@ def test_a_reader_that_leaves_ends_a_list_of_lines(smollm, slow_path, tmp_path):
     process.stdout.close()
     begin = time.monotonic()
     assert process.wait(60) == 1 and process.stderr.read() == b""
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 3 * PATIENCE
 
 
 def test_a_prompt_that_is_awaited_is_asked_for(smollm, parrot_path):
@@ -99,19 +100,20 @@ def test_a_prompt_that_is_awaited_is_asked_for(smollm, parrot_path):
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
 def test_serve_finishes_on_every_signal(smollm, endless_path, number):
-    """Also when a terminal is closed: an answer that streams is finished."""
+    """Also when a terminal is closed: an answer that streams is finished or gets an error event."""
     import http.client
     import json
 
     process = smollm.start("serve", endless_path, "-t", "1", "--port", "0", "-c", "200000")
     address = process.stdout.readline().split("http://")[1].strip()
     client = http.client.HTTPConnection(address, timeout=20)
-    client.request("POST", "/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True, "max_tokens": 3000}),
+    client.request("POST", "/v1/chat/completions", json.dumps({"messages": [{"role": "user", "content": "x"}], "stream": True, "max_tokens": 1500}),
                    {"Content-Type": "application/json"})
     response = client.getresponse()
     assert response.read(20)
     process.send_signal(number)
-    assert response.read().rstrip().endswith(b"[DONE]")
+    rest = response.read()
+    assert rest.rstrip().endswith(b"[DONE]") or b"shutting_down" in rest
     assert process.wait(15) == 0
     process.communicate()
 
@@ -132,7 +134,7 @@ def test_closed_descriptors_of_a_server(smollm, parrot_path):
     """Its own files must not become descriptors 1 and 2: it ends as it should."""
     process = subprocess.Popen(["bash", "-c", 'exec "$@" >&- 2>&- <&-', "bash", smollm.path, "serve", parrot_path, "-t", "1", "--port", "0"],
                                env=smollm.environment)
-    time.sleep(1)
+    time.sleep(1 * PATIENCE)
     assert process.poll() is None
     names = [os.readlink(f"/proc/{process.pid}/fd/{i}") for i in range(3)]
     assert names == ["/dev/null"] * 3

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from conftest import PATIENCE
 from terminal import PASTE, Terminal
 
 FIGURES = r"\[\d+ tokens?[^\]]*\]"
@@ -56,6 +57,7 @@ def test_wide_characters_are_edited(chat, smollm):
     with chat() as terminal:
         terminal.send("日本語😀é\x7f\x7f\x1b[D\x1b[D-\x05+\r")  # two backspaces, two to the left, and to the end
         terminal.wait_for(FIGURES)
+        terminal.wait_for(PROMPT)
         terminal.send("\x1b[A")
         terminal.wait_for("日-本語\\+")
         terminal.send("\r")
@@ -201,9 +203,9 @@ def test_a_resize_draws_the_line_again(chat):
 
 def test_reading_a_long_prompt_shows_how_far_it_is(chat, slow_path):
     with chat("-c", "8000", model=slow_path) as terminal:
-        terminal.send(PASTE[0] + "some words to read " * 450 + PASTE[1] + "\r")
-        terminal.wait_for(r"reading \[[.#]+\] +[1-9]\d? %", 60)
-        answer = terminal.wait_for(FIGURES, 60)
+        terminal.send(PASTE[0] + "some words to read " * (450 if PATIENCE == 1 else 150) + PASTE[1] + "\r")
+        terminal.wait_for(r"reading \[[.#]+\] +[1-9]\d? %", 60 * PATIENCE)
+        answer = terminal.wait_for(FIGURES, 60 * PATIENCE)
         assert "reading" not in answer[answer.rindex("\x1b[K"):] and "%" not in answer[answer.rindex("\x1b[K"):]
         terminal.send("\x04")
         assert terminal.wait_end() == 0

@@ -88,8 +88,8 @@ def check_page_and_stream(proxy, host, path=""):
     reads = events_with_times(proxy.http, path + "/v1/chat/completions", {**ASK, "max_tokens": 100, "ignore_eos": True, "stream": True},
                               origin)
     events = sum(count for _, count in reads)
-    # Event by event, as they are made, instead of in lumps: at most a few share a read, and none is held back.
-    assert events > 20 and len(reads) > events / 3, (events, len(reads))
+    # Event by event, as they are made, instead of in lumps of 4 KiB, which are a dozen of them; and none is held back.
+    assert events > 20 and len(reads) > events / 6, (events, len(reads))
     gaps = sorted(b[0] - a[0] for a, b in zip(reads, reads[1:]))
     assert gaps[len(gaps) * 9 // 10] < 0.05 * SLOWNESS, gaps[-5:]
 
