@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -24,7 +25,8 @@ struct line_editor {
     size_t taken;        /* of these */
     struct buffer part, joined;
     struct termios before;
-    bool has_paste, is_at_end, has_begun;
+    bool has_paste; /* a terminal with escape sequences, which may know bracketed paste */
+    bool is_at_end, has_begun;
 };
 
 enum { END_OF_INPUT = -1, INTERRUPTED = -2 };
@@ -57,6 +59,37 @@ static void stop_while_editing(struct line_editor *editor)
     el_set(editor->edit, EL_REFRESH);
 }
 
+/* Rows of the terminal between the beginning of the prompt and the cursor. */
+static unsigned rows_above(const struct line_editor *editor)
+{
+    struct winsize size;
+    const unsigned width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    const LineInfoW *line = el_wline(editor->edit);
+    unsigned rows = 0, column = (unsigned)strlen(editor->prompt);
+    for (const wchar_t *c = line->buffer; c < line->cursor; c++) {
+        const int cells = wcwidth(*c);
+        column += cells > 0 ? (unsigned)cells : 0;
+        if (*c == L'\n' || column > width) {
+            rows++;
+            column = *c == L'\n' ? 0 : (unsigned)cells;
+        }
+    }
+    return rows + column / width;
+}
+
+/* Terminals break lines anew when their width changes, and the cursor stays in its place in the text: what is edited is
+ * drawn again over itself. */
+static void draw_again(struct line_editor *editor)
+{
+    const unsigned rows = rows_above(editor);
+    if (editor->has_paste && rows > 0)
+        fprintf(stdout, "\033[%uA", rows);
+    fputs(editor->has_paste ? "\r\033[J" : "\r", stdout);
+    fflush(stdout);
+    el_resize(editor->edit);
+    el_set(editor->edit, EL_REFRESH);
+}
+
 static void obey_terminal(struct line_editor *editor)
 {
     const int bits = interrupt_take_terminal();
@@ -68,10 +101,8 @@ static void obey_terminal(struct line_editor *editor)
         el_set(editor->edit, EL_PREP_TERM, 1);
         ask_for_paste(editor, true);
     }
-    if (bits & (INTERRUPT_RESIZED | INTERRUPT_CONTINUED)) {
-        el_resize(editor->edit);
-        el_set(editor->edit, EL_REFRESH);
-    }
+    if (bits & (INTERRUPT_RESIZED | INTERRUPT_CONTINUED))
+        draw_again(editor);
 }
 
 /* While nothing is edited, nothing that is typed is shown; it can be read byte by byte when there is a prompt again. */

@@ -192,11 +192,14 @@ def test_answers_are_broken_between_words(chat):
 
 
 def test_a_resize_draws_the_line_again(chat):
+    """Over itself: as many rows up as it now takes."""
     with chat() as terminal:
-        terminal.send("hello")
-        terminal.wait_for("hello")
+        terminal.send("hello wide world 日本")
+        terminal.wait_for("日本")
+        terminal.resize(10, 12)
+        terminal.wait_for(r"\x1b\[1A\r\x1b\[J> hello wide")
         terminal.resize(10, 30)
-        terminal.wait_for("hello")
+        terminal.wait_for(r"\r\x1b\[J> hello wide world 日本")
         terminal.send("\r")
         assert "All parrots say über 日本語\r\nthings." in terminal.wait_for(FIGURES)
 
