@@ -103,6 +103,7 @@ test('mathematics wider than the column scrolls by itself and is reached by keyb
             }
             await page.getByPlaceholder('Message').fill('$x$ and $y$');
             await page.getByRole('button', { name: 'Send' }).click();
+            await page.locator('.question').nth(1).waitFor();
             await ended(page);
             assert.equal(await page.locator('.answer').last().locator('[tabindex="0"]').count(), 0);
         }, options);

@@ -130,3 +130,25 @@ test('conversations kept before there were versions are there, and can be change
     await previous(page, 'message').click();
     assert.deepEqual(await questions(page), ['old one', 'old two']);
 }));
+
+test('the moment an answer ends, the next message can be sent', () => withPage(async (page) => {
+    // The disk takes its time.
+    await page.evaluate(() => {
+        const { get } = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.get = function (key) {
+            const request = get.call(this, key);
+            let left = 400;
+            const wait = () => { if (left-- > 0) get.call(this, key).onsuccess = wait; };
+            wait();
+            return request;
+        };
+    });
+    await ask(page, 'first');
+    for (let times = 2; times < 5; times++) {
+        await page.getByRole('button', { name: 'Answer again' }).click();
+        await page.locator('.answer').getByText(`${times}/${times}`).waitFor();
+        await ended(page);
+    }
+    await ask(page, 'second');
+    await page.getByText('You said: second').waitFor();
+}));

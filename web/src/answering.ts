@@ -9,6 +9,8 @@ import { problemTitle, ProblemError, type Problem } from './problem';
 import type { Store } from './store';
 
 const MAX_WAITS = 20;
+/** A disk that takes longer keeps nobody from the next message. */
+const KEEP_MS = 5000;
 
 /** What is to be answered: the conversation as it should be, and the question in it. */
 export interface Question {
@@ -37,6 +39,8 @@ interface Host {
 export class Answering {
     private readonly runs = new Map<string, Run>();
     private readonly starting = new Set<string>();
+    /** Answers that have ended and are being kept; until then they hold their conversation. */
+    private readonly ending = new Map<string, Promise<void>>();
 
     constructor(private readonly store: Store<ChatState>, private readonly conversations: Conversations, private readonly host: Host) {}
 
@@ -60,6 +64,7 @@ export class Answering {
         try {
             let release = this.interrupt(id);
             if (!release) {
+                await this.ending.get(id);
                 release = await this.conversations.locks.take(id);
                 if (!release) {
                     void this.conversations.lookElsewhere();
@@ -156,11 +161,15 @@ export class Answering {
         }
         if (!isOurs()) return;
         this.close(id, run);
+        const kept = Promise.race([this.conversations.keep(id), later(KEEP_MS)]).then(() => {
+            this.ending.delete(id);
+            run.release();
+        });
+        this.ending.set(id, kept);
         const { ending, problem } = run.turn;
         this.announce(ending === 'stopped' ? 'Answer stopped.' : problem ? problemTitle(problem) : 'Answer finished.');
         this.host.ended(problem);
-        await this.conversations.keep(id);
-        run.release();
+        await kept;
     }
 
     private async receiveEvents(id: string, request: ChatRequest, run: Run, change: (part: Partial<AssistantTurn>) => void): Promise<void> {
@@ -248,6 +257,10 @@ function withToolDelta(calls: AssistantTurn['toolCalls'], index: number, name: s
     const call = changed[index] ?? { name: '', arguments: '' };
     changed[index] = { name: call.name + name, arguments: call.arguments + text };
     return changed;
+}
+
+function later(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => window.setTimeout(resolve, milliseconds));
 }
 
 function waitFor(milliseconds: number, run: Run): Promise<void> {
