@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "gguf/gguf_reader.h"
+#include "gguf/gguf_split.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +203,7 @@ static int entries_index(struct gguf_reader *r)
                     "out of memory for metadata");
     for (size_t i = 0; i < file->entry_count; i++) {
         struct smollm_text key = gguf_header_text(file, file->entries[i].key_at, file->entries[i].key_size);
-        RETURN_ERROR_IF(gguf_entry_find(file, key), r->error, SMOLLM_EFORMAT, "metadata %.*s is there twice",
+        RETURN_ERROR_IF(gguf_entry_find(file, key), r->error, SMOLLM_EFORMAT, "duplicate metadata key %.*s",
                         TEXT_ARGUMENTS(key));
         table_insert(&file->entry_table, key, file->hash_seed, i);
     }
@@ -300,6 +301,19 @@ static int tensor_place(struct gguf_reader *r, struct gguf_tensor *tensor, uint6
     return 0;
 }
 
+int gguf_index_tensors(struct gguf_file *file, struct smollm_error *error)
+{
+    free(file->tensor_table.places);
+    RETURN_ERROR_IF(table_create(&file->tensor_table, file->tensor_count) != 0, error, SMOLLM_ENOMEM,
+                    "out of memory for the names of %zu tensors", file->tensor_count);
+    for (size_t i = 0; i < file->tensor_count; i++) {
+        const struct smollm_text name = file->tensors[i].name;
+        RETURN_ERROR_IF(tensor_find(file, name), error, SMOLLM_EFORMAT, "duplicate tensor %.*s", TEXT_ARGUMENTS(name));
+        table_insert(&file->tensor_table, name, file->hash_seed, i);
+    }
+    return 0;
+}
+
 static int tensors_read(struct gguf_reader *r, uint64_t count)
 {
     struct gguf_file *file = r->file;
@@ -311,7 +325,7 @@ static int tensors_read(struct gguf_reader *r, uint64_t count)
         int code = tensor_read(r, tensor);
         if (code != 0)
             return code;
-        RETURN_ERROR_IF(tensor_find(file, tensor->name), r->error, SMOLLM_EFORMAT, "tensor %.*s is there twice",
+        RETURN_ERROR_IF(tensor_find(file, tensor->name), r->error, SMOLLM_EFORMAT, "duplicate tensor %.*s",
                         TEXT_ARGUMENTS(tensor->name));
         table_insert(&file->tensor_table, tensor->name, file->hash_seed, i);
         file->tensor_count = i + 1;
@@ -384,9 +398,10 @@ static int name_other_file(struct gguf_reader *r)
     RETURN_ERROR_IF(looked_at >= sizeof lfs - 1 && memcmp(file->header, lfs, sizeof lfs - 1) == 0, r->error,
                     SMOLLM_EFORMAT,
                     "a Git LFS pointer, which stands for the model in a repository; `git lfs pull` there fetches it");
-    RETURN_ERROR_IF(at < looked_at && file->header[at] == '<', r->error, SMOLLM_EFORMAT,
-                    "a web page (HTML or XML), not a GGUF file; perhaps the address of a page was downloaded instead of "
-                    "the file's own");
+    RETURN_ERROR_IF(
+        at < looked_at && file->header[at] == '<', r->error, SMOLLM_EFORMAT,
+        "a web page (HTML or XML), not a GGUF file; perhaps the address of a page was downloaded instead of "
+        "the file's own");
     return error_set(r->error, SMOLLM_EFORMAT, "not a GGUF file (it begins with bytes %02x %02x %02x %02x)",
                      file->header[0], file->header[1], file->header[2], file->header[3]);
 }
@@ -474,6 +489,18 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
 
 int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error)
 {
+    int code = gguf_open_alone(path, file, error);
+    if (code == 0 && gguf_has(*file, "split.count"))
+        code = gguf_split_join(*file, path, error);
+    if (code != 0) {
+        gguf_close(*file);
+        *file = NULL;
+    }
+    return code;
+}
+
+int gguf_open_alone(const char *path, struct gguf_file **file, struct smollm_error *error)
+{
     *file = NULL;
     /* Not blocking: opening a FIFO would wait for its writer. */
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -487,6 +514,9 @@ void gguf_close(struct gguf_file *file)
 {
     if (!file)
         return;
+    for (size_t i = 0; i < file->part_count; i++)
+        gguf_close(file->parts[i]);
+    free((void *)file->parts);
     close(file->descriptor);
     free(file->header);
     free(file->entries);
@@ -510,12 +540,18 @@ uint32_t gguf_alignment(const struct gguf_file *file)
 
 uint64_t gguf_metadata_hash(const struct gguf_file *file)
 {
-    return hash_block(file->header, file->header_size, file->version);
+    uint64_t hash = hash_block(file->header, file->header_size, file->version);
+    for (size_t i = 1; i < file->part_count; i++)
+        hash = hash_mix(hash + gguf_metadata_hash(file->parts[i]));
+    return hash;
 }
 
 uint64_t gguf_size(const struct gguf_file *file)
 {
-    return file->size;
+    uint64_t size = file->size;
+    for (size_t i = 1; i < file->part_count; i++)
+        size += file->parts[i]->size;
+    return size;
 }
 
 size_t gguf_tensor_count(const struct gguf_file *file)
@@ -539,7 +575,8 @@ int gguf_tensor_read(const struct gguf_file *file, const struct gguf_tensor *ten
     RETURN_ERROR_IF(offset > tensor->size || size > tensor->size - offset, error, SMOLLM_EINVAL,
                     "tensor %.*s has %llu bytes, not %zu at %llu", TEXT_ARGUMENTS(tensor->name),
                     (unsigned long long)tensor->size, size, (unsigned long long)offset);
-    int code = gguf_read_exactly(file->descriptor, data, size, tensor->offset + offset, error);
+    const struct gguf_file *part = tensor->part > 0 ? file->parts[tensor->part] : file;
+    int code = gguf_read_exactly(part->descriptor, data, size, tensor->offset + offset, error);
     if (code != 0)
         error_prefix(error, "tensor %.*s", TEXT_ARGUMENTS(tensor->name));
     return code;

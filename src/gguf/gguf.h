@@ -52,11 +52,15 @@ struct gguf_tensor {
     uint64_t offset;   /* in bytes from the start of the file */
     uint64_t size;     /* in bytes */
     uint64_t elements; /* product of dims */
+    uint32_t part;     /* of a split file, from 0; offset is in that part */
 };
 
-/* Opens and checks the header. Errors: SMOLLM_ENOTFOUND (no such file), SMOLLM_EIO, SMOLLM_EFORMAT,
- * SMOLLM_EUNSUPPORTED (version, byte order, tensor type), SMOLLM_ELIMIT (a header beyond 256 MiB), SMOLLM_ENOMEM. */
+/* Opens and checks the header; of a split file, opened by its first part, those of all parts (gguf/gguf_split.h).
+ * Errors: SMOLLM_ENOTFOUND (no such file), SMOLLM_EIO, SMOLLM_EFORMAT, SMOLLM_EUNSUPPORTED (version, byte order, tensor
+ * type), SMOLLM_ELIMIT (a header beyond 256 MiB), SMOLLM_ENOMEM. */
 int gguf_open(const char *path, struct gguf_file **file, struct smollm_error *error);
+/* The file by itself, whether it is a part of several or not. */
+int gguf_open_alone(const char *path, struct gguf_file **file, struct smollm_error *error);
 /* The same on an open descriptor of a regular file, which the gguf_file owns from then on, also on failure. */
 int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_error *error);
 /* Accepts NULL. Everything borrowed from the file is gone. */
@@ -64,7 +68,7 @@ void gguf_close(struct gguf_file *file);
 
 uint32_t gguf_version(const struct gguf_file *file);
 uint32_t gguf_alignment(const struct gguf_file *file);
-uint64_t gguf_size(const struct gguf_file *file); /* bytes of the file when it was opened */
+uint64_t gguf_size(const struct gguf_file *file); /* bytes of the file, of all its parts, when it was opened */
 /* Of all metadata and tensor descriptions. */
 uint64_t gguf_metadata_hash(const struct gguf_file *file);
 

@@ -39,7 +39,13 @@ struct gguf_file {
     struct gguf_tensor *tensors;
     size_t tensor_count;
     struct gguf_table tensor_table;
+
+    struct gguf_file **parts; /* [part_count], of a split file; the first is NULL and stands for the file itself */
+    size_t part_count;
 };
+
+/* Makes the table of tensors anew; SMOLLM_EFORMAT when two have the same name. */
+int gguf_index_tensors(struct gguf_file *file, struct smollm_error *error);
 
 /* Bytes of one scalar, 0 for strings, arrays and unknown numbers. */
 size_t gguf_value_type_size(uint32_t type);

@@ -138,7 +138,7 @@ int smollm_model_open(const char *path, const struct smollm_model_options *optio
 int smollm_check_file(const char *path, struct smollm_error *error)
 {
     struct gguf_file *file = NULL;
-    int status = gguf_open(path, &file, error);
+    int status = gguf_open_alone(path, &file, error);
     gguf_close(file);
     return status;
 }

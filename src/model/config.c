@@ -32,8 +32,8 @@ static int read_u32(const struct model_config *config, const struct gguf_file *f
     int status = gguf_get_u32(file, key, value, error);
     if (status < 0)
         return status;
-    RETURN_ERROR_IF(*value < range->least || *value > range->most, error, SMOLLM_EFORMAT, "%s is %u (%u to %u)", key,
-                    *value, range->least, range->most);
+    RETURN_ERROR_IF(*value < range->least || *value > range->most, error, SMOLLM_EFORMAT,
+                    "%s is %u; it must be from %u to %u", key, *value, range->least, range->most);
     return 0;
 }
 
@@ -53,8 +53,8 @@ static int read_float(const struct model_config *config, const struct gguf_file 
     int status = gguf_get_f32(file, key, value, error);
     if (status < 0)
         return status;
-    RETURN_ERROR_IF(!(*value >= least && *value <= most), error, SMOLLM_EFORMAT, "%s is %g (%g to %g)", key,
-                    (double)*value, (double)least, (double)most);
+    RETURN_ERROR_IF(!(*value >= least && *value <= most), error, SMOLLM_EFORMAT, "%s is %g; it must be from %g to %g",
+                    key, (double)*value, (double)least, (double)most);
     return 0;
 }
 
@@ -63,7 +63,8 @@ static int read_vocabulary(struct model_config *config, const struct gguf_file *
     const struct gguf_tensor *embedding = gguf_tensor_find(file, "token_embd.weight");
     RETURN_ERROR_IF(!embedding, error, SMOLLM_EFORMAT, "tensor token_embd.weight is missing");
     RETURN_ERROR_IF(embedding->dims[1] < 2 || embedding->dims[1] > 1u << 24, error, SMOLLM_EFORMAT,
-                    "token_embd.weight has %llu rows (2 to %u)", (unsigned long long)embedding->dims[1], 1u << 24);
+                    "token_embd.weight has %llu rows; it must have 2 to %u", (unsigned long long)embedding->dims[1],
+                    1u << 24);
     config->vocabulary = (uint32_t)embedding->dims[1];
     return 0;
 }
@@ -101,26 +102,45 @@ static int read_shape(struct model_config *config, const struct gguf_file *file,
     RETURN_ERROR_IF(config->heads % config->kv_heads, error, SMOLLM_EFORMAT,
                     "%u query heads are not a multiple of %u key and value heads", config->heads, config->kv_heads);
     RETURN_ERROR_IF(config->head_dim < 2 || config->head_dim > 256 || config->head_dim % 2, error, SMOLLM_EUNSUPPORTED,
-                    "heads of %u dimensions (even, 2 to 256)", config->head_dim);
+                    "heads have %u dimensions; an even number from 2 to 256 is supported", config->head_dim);
     RETURN_ERROR_IF(value_dim != config->head_dim, error, SMOLLM_EUNSUPPORTED,
-                    "values of %u dimensions beside keys of %u", value_dim, config->head_dim);
+                    "values have %u dimensions and keys %u; only equal numbers are supported", value_dim,
+                    config->head_dim);
     RETURN_ERROR_IF(config->rope_dims > config->head_dim || config->rope_dims % 2, error, SMOLLM_EFORMAT,
-                    "RoPE over %u of %u dimensions", config->rope_dims, config->head_dim);
+                    "rope.dimension_count is %u; it must be even and at most the %u dimensions of a head",
+                    config->rope_dims, config->head_dim);
     return read_vocabulary(config, file, error);
+}
+
+static int read_factor(struct model_config *config, const struct gguf_file *file, const char *name,
+                       struct smollm_error *error)
+{
+    int status = read_float(config, file, name, 0.0f, 1024.0f, &config->rope_factor, error);
+    if (status == 0 && config->rope_factor == 0.0f)
+        config->rope_factor = 1.0f;
+    RETURN_ERROR_IF(status == 0 && config->rope_factor < 1.0f, error, SMOLLM_EFORMAT,
+                    "%s.%s is %g; it must be 0 or from 1 to 1024", config->architecture, name,
+                    (double)config->rope_factor);
+    return status;
 }
 
 static int read_scaling(struct model_config *config, const struct gguf_file *file,
                         const struct model_config_options *options, struct smollm_error *error)
 {
     char key[96];
-    struct smollm_text type = text_of("none");
+    /* As llama.cpp reads them: a factor without a type is linear, and 0 means none. */
+    struct smollm_text type = text_of("linear");
     config->rope_factor = 1.0f;
     config->rope_original_context = config->context;
     key_of(key, config, "rope.scaling.type");
     int status = gguf_has(file, key) ? gguf_get_text(file, key, &type, error) : 0;
     key_of(key, config, "rope.scaling.factor");
-    if (status == 0 && gguf_has(file, key))
-        status = read_float(config, file, "rope.scaling.factor", 1.0f, 1024.0f, &config->rope_factor, error);
+    const bool has_factor = gguf_has(file, key);
+    if (status == 0 && has_factor)
+        status = read_factor(config, file, "rope.scaling.factor", error);
+    key_of(key, config, "rope.scale_linear"); /* its name in files of 2023 */
+    if (status == 0 && !has_factor && gguf_has(file, key))
+        status = read_factor(config, file, "rope.scale_linear", error);
     const struct range original = {"rope.scaling.original_context_length", 1, 1u << 24};
     if (status == 0)
         status = read_optional_u32(config, file, &original, &config->rope_original_context, error);
@@ -133,22 +153,27 @@ static int read_scaling(struct model_config *config, const struct gguf_file *fil
         if (options->yarn_original_context > 0)
             config->rope_original_context = options->yarn_original_context;
         RETURN_ERROR_IF(!(config->rope_factor >= 1.0f && config->rope_factor <= 1024.0f), error, SMOLLM_EINVAL,
-                        "rope scale %g (1 to 1024)", (double)config->rope_factor);
-        RETURN_ERROR_IF(config->rope_original_context > 1u << 24, error, SMOLLM_EINVAL, "original context %u (1 to %u)",
-                        config->rope_original_context, 1u << 24);
+                        "rope_scale is %g; it must be from 1 to 1024", (double)config->rope_factor);
+        RETURN_ERROR_IF(config->rope_original_context > 1u << 24, error, SMOLLM_EINVAL,
+                        "yarn_original_context is %u; it must be from 1 to %u", config->rope_original_context,
+                        1u << 24);
     }
     if (text_is(type, "none") || config->rope_factor == 1.0f) {
         config->rope_scaling = ROPE_SCALING_NONE;
     } else if (text_is(type, "linear")) {
         config->rope_scaling = ROPE_SCALING_LINEAR;
     } else if (text_is(type, "yarn")) {
+        RETURN_ERROR_IF(!(config->rope_base > 1.0f), error, SMOLLM_EFORMAT,
+                        "%s.rope.freq_base is %g; YaRN needs a base above 1", config->architecture,
+                        (double)config->rope_base);
         config->rope_scaling = ROPE_SCALING_YARN;
         double extended = (double)config->rope_original_context * (double)config->rope_factor;
         if (extended > config->context)
             config->context = extended < (double)(1u << 24) ? (uint32_t)extended : 1u << 24;
     } else {
         return error_set(error, wanted ? SMOLLM_EINVAL : SMOLLM_EUNSUPPORTED,
-                         "RoPE scaling '%.*s' is not supported (none, linear, yarn)", (int)(type.size & 63), type.data);
+                         "RoPE scaling '%.*s' is not supported; none, linear and yarn are",
+                         (int)(type.size < 63 ? type.size : 63), type.data);
     }
     return 0;
 }
@@ -165,7 +190,7 @@ int model_config_read(struct model_config *config, const struct gguf_file *file,
         if (text_is(architecture, architectures[i]))
             config->architecture = architectures[i];
     RETURN_ERROR_IF(!config->architecture, error, SMOLLM_EUNSUPPORTED,
-                    "architecture '%.*s' is not supported (llama, smollm3)",
+                    "architecture '%.*s' is not supported; llama and smollm3 are",
                     (int)(architecture.size < 64 ? architecture.size : 64), architecture.data);
     config->nope_interval = text_is(architecture, "smollm3") ? 4 : 0;
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {

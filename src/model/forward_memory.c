@@ -141,8 +141,8 @@ uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t 
     const uint64_t q = query_size(c), kv = kv_size(c), floats = sizeof(float);
     /* int8 codes of each plane with their sums and scales: less than two bytes a value; both block sizes at most. */
     const uint64_t codes = 2 * 2 * (uint64_t)planes;
-    const uint64_t for_token = floats * (c->hidden + q + 2 * kv + c->head_dim) +
-                               (floats + codes) * (c->hidden + q) + codes * c->ffn + 64;
+    const uint64_t for_token =
+        floats * (c->hidden + q + 2 * kv + c->head_dim) + (floats + codes) * (c->hidden + q) + codes * c->ffn + 64;
     const uint64_t for_thread =
         floats * (gated_size(most_tokens) + queries_size(c, 1)) + ATTENTION_SCRATCH_BYTES + 4096;
     return for_token * most_tokens + for_thread * threads + ((uint64_t)8 << 20); /* and partial results of attention */
@@ -178,7 +178,8 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     f->gated = array_allocate(f->gated_stride * thread_pool_size(pool), sizeof(float));
     f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
     f->attention_scratch = array_allocate(thread_pool_size(pool), ATTENTION_SCRATCH_BYTES);
-    int status = !f->queries || !f->attention_scratch || !f->residual || !f->projections || !f->gated || !f->cosine || !f->sine || !f->wanted
+    int status = !f->queries || !f->attention_scratch || !f->residual || !f->projections || !f->gated || !f->cosine ||
+                         !f->sine || !f->wanted
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
                      : 0;
     if (status == 0)

@@ -96,7 +96,7 @@ static int refuse_others(const struct plan *plan, const struct gguf_file *file, 
         for (size_t k = 0; k < plan->count && !found; k++)
             found = plan->targets[k].tensor == tensor;
         RETURN_ERROR_IF(!found, error, SMOLLM_EUNSUPPORTED, "tensor %.*s is not part of the architecture",
-                        (int)(tensor->name.size & 0xff), tensor->name.data);
+                        (int)(tensor->name.size < 255 ? tensor->name.size : 255), tensor->name.data);
     }
     return 0;
 }

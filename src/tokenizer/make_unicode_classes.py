@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes unicode_classes.c: the character classes that the pre-tokenisers need, probed from HF tokenizers.
+"""Writes unicode_classes.c: the character classes that the pre-tokenizers need, probed from HF tokenizers.
 
 The patterns are defined by what HF tokenizers' regular expression engine takes for \\p{L}, \\p{N} and \\s, and by what
-its Digits pre-tokeniser takes for a digit; each follows the Unicode version it was built with. So every code point is
+its Digits pre-tokenizer takes for a digit; each follows the Unicode version it was built with. So every code point is
 tried, instead of trusting any table. Needs the tokenizers package.
 
 usage: make_unicode_classes.py > unicode_classes.c

@@ -229,6 +229,9 @@ static const struct pre_tokenizer pre_tokenizers[] = {
 
 const struct pre_tokenizer *pre_tokenizer_find(struct smollm_text name)
 {
+    /* Names that llama.cpp has for the same one. */
+    if (text_is(name, "llama3") || text_is(name, "llama-v3"))
+        name = text_of("llama-bpe");
     for (size_t i = 0; i < sizeof pre_tokenizers / sizeof *pre_tokenizers; i++)
         if (text_is(name, pre_tokenizers[i].name))
             return &pre_tokenizers[i];

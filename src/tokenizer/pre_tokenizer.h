@@ -19,7 +19,7 @@ struct pre_tokenizer {
     bool adds_bos;       /* where the file does not say */
 };
 
-/* The pre-tokeniser of that name, or NULL. */
+/* The pre-tokenizer of that name, or NULL. */
 const struct pre_tokenizer *pre_tokenizer_find(struct smollm_text name);
 /* The known names in one line: "smollm, llama-bpe, ...". */
 const char *pre_tokenizer_names(void);

@@ -58,10 +58,10 @@ int tokenizer_create(const struct tokenizer_vocabulary *v, struct tokenizer **to
     const struct pre_tokenizer *pre = pre_tokenizer_find(v->pre);
     if (!pre && v->pre.size == 0)
         return error_set(error, SMOLLM_EUNSUPPORTED,
-                         "tokenizer: the file names no pre-tokeniser (tokenizer.ggml.pre); known are %s",
+                         "tokenizer: the file names no pre-tokenizer (tokenizer.ggml.pre); known are %s",
                          pre_tokenizer_names());
     if (!pre)
-        return error_set(error, SMOLLM_EUNSUPPORTED, "tokenizer: the pre-tokeniser '%.*s' is unknown; known are %s",
+        return error_set(error, SMOLLM_EUNSUPPORTED, "tokenizer: the pre-tokenizer '%.*s' is unknown; known are %s",
                          (int)(v->pre.size < 64 ? v->pre.size : 64), v->pre.data, pre_tokenizer_names());
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t)

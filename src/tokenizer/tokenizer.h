@@ -33,7 +33,7 @@ struct tokenizer_vocabulary {
 
 struct tokenizer;
 
-/* SMOLLM_EUNSUPPORTED for an unknown pre-tokeniser, SMOLLM_EFORMAT for a vocabulary that contradicts itself (a special
+/* SMOLLM_EUNSUPPORTED for an unknown pre-tokenizer, SMOLLM_EFORMAT for a vocabulary that contradicts itself (a special
  * id out of range, a merge of what is not a token, no tokens at all). Duplicate tokens are allowed: text becomes the
  * first of them. */
 int tokenizer_create(const struct tokenizer_vocabulary *vocabulary, struct tokenizer **tokenizer,

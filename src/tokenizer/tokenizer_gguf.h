@@ -6,7 +6,7 @@
 #include "tokenizer/tokenizer.h"
 
 /* The file may be closed afterwards. SMOLLM_EUNSUPPORTED for another kind of tokenizer than byte-level BPE ("gpt2") and
- * for an unknown pre-tokeniser; SMOLLM_EFORMAT for keys that are missing, of a wrong type, or contradict each other. */
+ * for an unknown pre-tokenizer; SMOLLM_EFORMAT for keys that are missing, of a wrong type, or contradict each other. */
 int tokenizer_from_gguf(const struct gguf_file *file, struct tokenizer **tokenizer, struct smollm_error *error);
 
 #endif

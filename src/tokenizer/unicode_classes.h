@@ -1,4 +1,4 @@
-/* The classes of characters that the pre-tokenisers' patterns speak of.
+/* The classes of characters that the pre-tokenizers' patterns speak of.
  *
  * They are probed from HF tokenizers (make_unicode_classes.py), code point by code point, because its regular
  * expression engine and its digit splitter each know their own version of Unicode. */
@@ -11,7 +11,7 @@ enum unicode_class {
     UNICODE_LETTER = 1, /* \p{L} */
     UNICODE_NUMBER = 2, /* \p{N} */
     UNICODE_SPACE = 4,  /* \s */
-    UNICODE_DIGIT = 8   /* what the Digits pre-tokeniser splits off; nearly \p{N} */
+    UNICODE_DIGIT = 8   /* what the Digits pre-tokenizer splits off; nearly \p{N} */
 };
 
 /* A set of enum unicode_class; 0 for everything else and beyond U+10FFFF. */

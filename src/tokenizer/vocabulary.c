@@ -201,7 +201,7 @@ static int batch_add(struct merge_batch *batch, const struct vocabulary *v, size
     size_t a = alphabet_decode(byte_of, (struct smollm_text){text.data, left_size}, joined);
     size_t b = a == SIZE_MAX ? a : alphabet_decode(byte_of, (struct smollm_text){space + 1, right_size}, joined + a);
     if (b == SIZE_MAX)
-        return merge_error(rank, text, "names what is not a token", error);
+        a = b = 0; /* letters that no token has: found in no table */
     size_t i = batch->count++;
     batch->merge[i].start = (uint32_t)batch->used;
     batch->merge[i].left_size = (uint32_t)a;
@@ -226,14 +226,19 @@ static int batch_finish(struct merge_batch *batch, struct vocabulary *v, const s
         int32_t left = find_hashed(v, joined, a, batch->merge[i].left_hash);
         int32_t right = find_hashed(v, joined + a, size - a, batch->merge[i].right_hash);
         int32_t whole = find_hashed(v, joined, size, batch->merge[i].hash);
-        if (left < 0 || right < 0 || whole < 0)
-            return merge_error(first_rank + i, merges[first_rank + i], "names what is not a token", error);
+        if (size == 0 || left < 0 || right < 0 || whole < 0)
+            whole = -1; /* a merge of what is not a token can never be done: passed over, as llama.cpp does */
         batch->merge[i].left = left;
         batch->merge[i].right = right;
         batch->merge[i].whole = whole;
-        __builtin_prefetch(&v->merges[merge_place(v, (uint64_t)(uint32_t)left << 32 | (uint32_t)right)], 1);
+        if (whole >= 0)
+            __builtin_prefetch(&v->merges[merge_place(v, (uint64_t)(uint32_t)left << 32 | (uint32_t)right)], 1);
     }
     for (size_t i = 0; i < batch->count; i++) {
+        if (batch->merge[i].whole < 0) {
+            v->merge_results[first_rank + i] = -1;
+            continue;
+        }
         uint64_t pair = (uint64_t)(uint32_t)batch->merge[i].left << 32 | (uint32_t)batch->merge[i].right;
         v->merge_results[first_rank + i] = batch->merge[i].whole;
         size_t place = merge_place(v, pair);

@@ -355,12 +355,12 @@ static void names_are_unique_and_alignment_is_sane(void **state)
 {
     struct image image = image_create();
     image_rename(&image, "other", "first");
-    expect_error(&image, SMOLLM_EFORMAT, "tensor first is there twice");
+    expect_error(&image, SMOLLM_EFORMAT, "duplicate tensor first");
     buffer_free(&image.bytes);
 
     image = image_create();
     image_rename(&image, "list", "text");
-    expect_error(&image, SMOLLM_EFORMAT, "metadata text is there twice");
+    expect_error(&image, SMOLLM_EFORMAT, "duplicate metadata key text");
     buffer_free(&image.bytes);
 
     image = image_create();

@@ -123,3 +123,55 @@ def tokenizer_entries(pre, tokens, types, merges, *, bos, eos, pad, add_bos=Fals
     if template is not None:
         out.append(entry("tokenizer.chat_template", STRING, template))
     return out
+
+
+def split(path, count, name="model"):
+    """Writes the model as llama.cpp's gguf-split does: `count` files beside it, the first with the metadata. Their paths."""
+    data = path.read_bytes()
+    entries, tensors, begin = read_header(data)
+    parts = [tensors[len(tensors) * i // count : len(tensors) * (i + 1) // count] for i in range(count)]
+    paths = []
+    for i, part in enumerate(parts):
+        own = [entry("split.no", U16, i), entry("split.count", U16, count), entry("split.tensors.count", I32, len(tensors))]
+        paths.append(path.parent / f"{name}-{i + 1:05}-of-{count:05}.gguf")
+        write(paths[-1], (entries if i == 0 else []) + own,
+              [(name.decode(), dims, kind, data[begin + offset : begin + offset + size])
+               for name, dims, kind, offset, size in part])
+    return paths
+
+
+def read_header(data):
+    """Bytes of each metadata entry, (name, dims, type name, offset, size) of each tensor, and where the data begin."""
+    _, _, n_tensors, n_entries = struct.unpack_from("<4sIQQ", data)
+    at, names = 24, {number: name for name, (number, *_) in TYPES.items()}
+    sizes = {U8: 1, I8: 1, U16: 2, I16: 2, U32: 4, I32: 4, F32_VALUE: 4, BOOL: 1, U64: 8, I64: 8, F64: 8}
+
+    def skip_text(at):
+        return at + 8 + struct.unpack_from("<Q", data, at)[0]
+
+    def skip_value(at, kind):
+        if kind == STRING:
+            return skip_text(at)
+        if kind != ARRAY:
+            return at + sizes[kind]
+        element, count = struct.unpack_from("<IQ", data, at)
+        at += 12
+        for _ in range(count):
+            at = skip_value(at, element)
+        return at
+
+    entries, tensors = [], []
+    for _ in range(n_entries):
+        start = at
+        at = skip_text(at)
+        at = skip_value(at + 4, struct.unpack_from("<I", data, at)[0])
+        entries.append(data[start:at])
+    for _ in range(n_tensors):
+        start, at = at + 8, skip_text(at)
+        name, (n,) = data[start:at], struct.unpack_from("<I", data, at)
+        dims = struct.unpack_from(f"<{n}Q", data, at + 4)
+        kind, offset = struct.unpack_from("<IQ", data, at + 4 + 8 * n)
+        at += 4 + 8 * n + 12
+        rows = int(np.prod(dims[1:], dtype=np.int64)) if n > 1 else 1
+        tensors.append((name, dims, names[kind], offset, tensor_size(names[kind], dims[0], rows)))
+    return entries, tensors, -(-at // 32) * 32

@@ -130,7 +130,7 @@ def main():
     parser.add_argument("--sharp", action="store_true", help="logits that spread widely")
     parser.add_argument("--rope-freqs", action="store_true", help="frequency factors, as Llama 3 files have them")
     parser.add_argument("--holes", action="store_true", help="zeros instead of weights, which take no room on the disk")
-    parser.add_argument("--pre", help="name of the pre-tokeniser")
+    parser.add_argument("--pre", help="name of the pre-tokenizer")
     parser.add_argument("--template", metavar="FILE", help="a chat template to put in")
     options = vars(parser.parse_args())
     if options["template"]:

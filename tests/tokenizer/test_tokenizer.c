@@ -172,11 +172,11 @@ static void broken_vocabularies_are_refused(void **state)
     s.vocabulary.pre = text_of("qwen2");
     assert_refused(&s, SMOLLM_EUNSUPPORTED, "'qwen2' is unknown; known are smollm, llama-bpe, smaug-bpe, gpt-2");
     s.vocabulary.pre = (struct smollm_text){NULL, 0};
-    assert_refused(&s, SMOLLM_EUNSUPPORTED, "names no pre-tokeniser");
+    assert_refused(&s, SMOLLM_EUNSUPPORTED, "names no pre-tokenizer");
     s = good;
     s.vocabulary.token_count = 0;
     assert_refused(&s, SMOLLM_EFORMAT, "empty");
-    static const char *const merges[] = {"h zz", "zz h", "e l", "he", " he", "he ", "", "h\xff e", "\xe2\x82\xac e"};
+    static const char *const merges[] = {"he", " he", "he ", ""};
     for (size_t i = 0; i < sizeof merges / sizeof *merges; i++) {
         s = good;
         s.vocabulary.tokens = s.tokens;
