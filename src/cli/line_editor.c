@@ -238,7 +238,7 @@ static unsigned char take_paste(EditLine *edit, int key)
     const size_t ending = strlen(PASTE_ENDS);
     struct buffer text = {0};
     bool was_return = false;
-    while (text.size < ending || memcmp(text.data + text.size - ending, PASTE_ENDS, ending) != 0) {
+    while (!text.data || text.size < ending || memcmp(text.data + text.size - ending, PASTE_ENDS, ending) != 0) {
         const int c = next_character(editor);
         if (c < 0)
             break;

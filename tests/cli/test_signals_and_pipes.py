@@ -1,5 +1,6 @@
 """Class 2: signals act at once and on nothing else; output that is lost is noticed."""
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -53,9 +54,31 @@ def test_loading_can_be_ended_and_leaves_no_bar(smollm, slow_path):
             assert b"\r\x1b[K" in terminal.seen[terminal.seen.rindex(b"loading ["):]
 
 
+def processor_seconds(run):
+    """What a program takes, however busy the machine is."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_loading_ends_where_it_is(smollm, slow_path):
+    """It is stopped as soon as it has begun, so that the signal comes then; what is left is not loaded."""
+    def interrupt():
+        with Terminal(smollm.path, "run", slow_path, "x", "-t", 1, env={**smollm.environment, "TERM": "xterm"}) as terminal:
+            terminal.wait_for(r"loading \[")
+            for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGCONT):
+                os.kill(terminal.process.pid, number)
+            assert terminal.wait_end() == 130
+
+    whole = min(processor_seconds(lambda: smollm.run("run", slow_path, "x", "-t", 1, "-n", 0, input="")) for _ in range(3))
+    assert processor_seconds(interrupt) < 0.3 * whole
+
+
 def test_a_long_prompt_can_be_left(smollm, slow_path):
+    """Also in the middle of a pass of many tokens."""
     prompt = "some words to read " * 1600
-    with Terminal(smollm.path, "run", slow_path, prompt, "-t", 1, "-c", 8000, env={**smollm.environment, "TERM": "xterm"}) as terminal:
+    with Terminal(smollm.path, "run", slow_path, prompt, "-t", 1, "-c", 8000, "-ub", 8192, env={**smollm.environment, "TERM": "xterm"}) as terminal:
         terminal.wait_for(r"reading \[")
         terminal.send("\x03")
         begin = time.monotonic()

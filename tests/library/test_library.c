@@ -1053,9 +1053,49 @@ static int teardown(void **state)
     return 0;
 }
 
+static bool count_until(void *user, double fraction)
+{
+    assert_true(fraction >= 0 && fraction <= 1);
+    return --*(int *)user > 0;
+}
+
+static void loading_can_be_canceled(void **state)
+{
+    for (int calls = 1; calls <= 3; calls++) {
+        int left = calls;
+        struct smollm_model_options options = {.threads = 2, .progress = count_until, .progress_user = &left};
+        struct smollm_model *opened = NULL;
+        struct smollm_error failure = {0};
+        assert_int_equal(smollm_model_open(path, &options, &opened, &failure), SMOLLM_ECANCELED);
+        assert_null(opened);
+        assert_int_equal(left, 0); /* not asked again */
+    }
+}
+
+static void a_vocabulary_alone_has_no_engine(void **state)
+{
+    struct smollm_model *opened = NULL;
+    struct smollm_engine *started = NULL;
+    struct smollm_error failure = {0};
+    int32_t *tokens;
+    size_t count;
+    assert_int_equal(smollm_check_file(path, &failure), 0);
+    assert_int_equal(smollm_check_file("/dev/null", &failure), SMOLLM_EFORMAT);
+    assert_int_equal(
+        smollm_model_open(path, &(struct smollm_model_options){.vocabulary_only = true}, &opened, &failure), 0);
+    assert_int_equal(smollm_tokenize(opened, (struct smollm_text){"abc", 3}, NULL, &tokens, &count, &failure), 0);
+    assert_true(count > 0 && count <= 3);
+    assert_int_equal(smollm_engine_start(opened, NULL, &started, &failure), SMOLLM_EINVAL);
+    assert_null(started);
+    smollm_free(tokens);
+    smollm_model_close(opened);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loading_can_be_canceled),
+        cmocka_unit_test(a_vocabulary_alone_has_no_engine),
         cmocka_unit_test(events_add_up),
         cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(what_is_known_is_not_computed_again),
