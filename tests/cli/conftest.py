@@ -10,10 +10,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "models"))
 
 
-# How much longer things may take: sanitizers make the program slow.
-PATIENCE = 8 if "san" in os.environ.get("SMOLLM_BUILD_DIR", "") else 1
-
-
 class Smollm:
     """Runs the program with a cache of its own."""
 

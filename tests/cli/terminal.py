@@ -10,6 +10,8 @@ import subprocess
 import termios
 import time
 
+# How much longer things may take: sanitizers make the program slow.
+PATIENCE = 8 if "san" in os.environ.get("SMOLLM_BUILD_DIR", "") else 1
 PASTE = "\x1b[200~", "\x1b[201~"
 
 
@@ -20,11 +22,14 @@ def resize(descriptor, rows, columns):
 class Terminal:
     """Runs a program whose standard descriptors are a terminal, in a session of its own; all of it ends with the block."""
 
-    def __init__(self, *command, env, rows=24, columns=80, under_shell=False):
+    def __init__(self, *command, env, rows=24, columns=80, under_shell=False, paused=False):
         self.seen = b""
         self.at = 0
         self.master, slave = pty.openpty()
         resize(self.master, rows, columns)
+
+        if paused:  # as Ctrl-S does: the program waits at its first output, for Ctrl-Q
+            self.send("\x13")
 
         def lead():
             os.setsid()

@@ -11,8 +11,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE
-from terminal import Terminal
+from terminal import PATIENCE, Terminal
 
 FULL = "smollm: cannot write to the standard output: No space left on device\n"
 

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE
-from terminal import PASTE, Terminal
+from terminal import PASTE, PATIENCE, Terminal
 
 FIGURES = r"\[\d+ tokens?[^\]]*\]"
 PROMPT = r"\x1b\[\?2004h> "

@@ -250,7 +250,7 @@ def test_open_address_needs_a_key(parrot_path, folder, start):
 def test_sizes_out_of_range(parrot_path, monkeypatch, option, value, words):
     code, message = fails(parrot_path, option, value)
     assert code == 2 and f"{option} takes" in message and f"from {words}, not '{value}'" in message, message
-    if not value: # an empty variable counts as unset
+    if not value:  # in the environment that is no value
         return
     name = "SMOLLM_" + option[2:].upper().replace("-", "_")
     monkeypatch.setenv(name, value)
