@@ -191,6 +191,7 @@ test('a skip link leads past the list', () => withPage(async (page) => {
     await page.keyboard.press('Enter');
     await focusIs(page, 'Message');
     assert.equal(page.url(), url, 'the conversation stays');
+    assert.equal(await page.locator('.skip').evaluate((link) => document.querySelector(link.getAttribute('href')).ariaLabel), 'Message');
 }));
 
 test('on touch the composer is not focused unasked', () => withPage(async (page) => {
@@ -201,3 +202,46 @@ test('on touch the composer is not focused unasked', () => withPage(async (page)
     await page.locator('.answer').getByText('2/2').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.className), 'thread');
 }, { viewport: { width: 360, height: 640 }, isMobile: true, hasTouch: true }));
+
+test('Esc that ends a composition stops no answer', () => withPage(async (page) => {
+    await send(page, 'slow');
+    await page.locator('.answer').getByText('word2').waitFor();
+    for (const init of confirmations) await press(page.getByPlaceholder('Message'), 'Escape', init);
+    await page.locator('.answer').getByText('word20').waitFor();
+    assert.equal(await page.locator('.answer').getAttribute('aria-busy'), 'true');
+    await page.keyboard.press('Escape');
+    await ended(page);
+}));
+
+test('buttons that go away when pressed leave the focus somewhere', () => withPage(async (page) => {
+    await page.getByPlaceholder('Message').fill('slow');
+    await page.getByRole('button', { name: 'Send' }).focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.answer').getByText('word2').waitFor();
+    await focusIs(page, 'Message');
+    await page.getByRole('button', { name: 'Stop' }).focus();
+    await page.keyboard.press('Enter');
+    await ended(page);
+    await focusIs(page, 'Message');
+    await ask(page, 'long');
+    await page.locator('.thread').evaluate((thread) => (thread.scrollTop = 0));
+    await page.getByRole('button', { name: 'Go to the latest message' }).focus();
+    await page.keyboard.press('Enter');
+    await until(() => page.evaluate(() => document.activeElement.className === 'thread'), 'the focus in the thread');
+    await send(page, 'busy for focus');
+    await page.getByRole('button', { name: 'Cancel' }).focus();
+    await page.keyboard.press('Enter');
+    await focusIs(page, 'Message');
+}, { expected: /Failed to load resource/ }));
+
+test('a drawer that closes gives the focus back', () => withPage(async (page) => {
+    const menu = page.getByRole('button', { name: 'Show conversations' });
+    await menu.focus();
+    await page.keyboard.press('Enter');
+    await focusIs(page, 'Hide conversations');
+    await page.keyboard.press('Escape');
+    await focusIs(page, 'Show conversations');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Hide conversations' }).press('Enter');
+    await focusIs(page, 'Show conversations');
+}, { viewport: { width: 500, height: 700 } }));

@@ -70,7 +70,7 @@ test('bold beside Chinese, Japanese and Korean punctuation', () => {
 });
 
 test('headings come below the page’s own', () => {
-    assert.match(render('# One\n\n###### Six'), /<h1 aria-level="2">[^]*<h6 aria-level="6">/);
+    assert.match(render('# One\n\n## Two\n\n###### Six'), /<h1 aria-level="2">[^]*<h2 aria-level="2">[^]*<h6 aria-level="6">/);
 });
 
 test('control characters are shown, reversing ones are not obeyed', () => {

@@ -130,7 +130,7 @@ test('headings are nearer to what follows than to what comes before', () => with
         const box = (element) => element.getBoundingClientRect();
         return [box(heading).top - box(block.previousElementSibling).bottom, box(block.nextElementSibling).top - box(heading).bottom];
     });
-    assert.ok(above > 2 * below && below >= 4, `${above} above, ${below} below`);
+    assert.ok(above > 3 * below && below >= 4, `${above} above, ${below} below`);
 }));
 
 test('text fades at the edges of the thread', () => withPage(async (page) => {

@@ -71,27 +71,55 @@ test('a message sent in the moment before the other tab is heard of is not lost'
     }
 }));
 
-test('both tabs sending one after the other, neither told of the other: all turns are stored', async () => {
+/** Two tabs that hear nothing of each other, as when the word of a tab comes too late. */
+async function deafTabs(use) {
     const opened = await openPage(browser, server.url);
     const { page } = opened;
     await page.context().addInitScript(() => { BroadcastChannel.prototype.postMessage = () => {}; });
     await page.reload();
     await ask(page, 'short first');
     const other = await page.context().newPage();
+    other.setDefaultTimeout(15_000);
     await other.goto(page.url());
     await other.getByText('You said: short first').waitFor();
+    await use(page, other);
+    await opened.close();
+}
+
+test('tabs that hear nothing of each other: all turns are stored, whichever tab writes last', () => deafTabs(async (page, other) => {
     await ask(page, 'from tab A');
     await page.waitForTimeout(200);
     await ask(other, 'from tab B');
+    await other.waitForTimeout(200);
+    // A change that asks nothing: what is stored is put together with it.
+    await page.locator('.entry-title').focus();
+    await page.keyboard.press('F2');
+    await page.keyboard.type('Renamed');
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(300);
+    assert.ok((await stored(page)).includes('You said: from tab B'), 'after a new name in the other tab');
     await ask(page, 'again from tab A');
-    await page.waitForTimeout(200);
+    await page.waitForTimeout(300);
     const texts = await stored(page);
     for (const text of ['short first', 'from tab A', 'from tab B', 'again from tab A']) assert.ok(texts.includes(`You said: ${text}`), text);
     // The second tab read what the first had kept before it asked.
-    const messages = server.requests.findLast((request) => request.body.messages.at(-1).content === 'from tab B').body.messages;
+    const { messages } = server.requests.findLast((request) => request.body.messages.at(-1).content === 'from tab B').body;
     assert.ok(messages.some((message) => message.content === 'from tab A'));
-    await opened.close();
-});
+}));
+
+test('tabs that hear nothing of each other: the lock alone keeps a second answer from beginning', () => deafTabs(async (page, other) => {
+    await send(page, 'slow from tab A');
+    await page.locator('.answer').last().getByText('word2').waitFor();
+    const count = server.requests.length;
+    await send(other, 'from tab B');
+    await other.locator('.composer-note').getByText('Answering in another tab').waitFor();
+    assert.equal(await other.getByPlaceholder('Message').inputValue(), 'from tab B');
+    assert.equal(server.requests.length, count);
+    await page.keyboard.press('Escape');
+    await other.locator('.composer-note', { hasText: /^$/ }).waitFor({ state: 'attached' });
+    await other.getByPlaceholder('Message').press('Enter');
+    await other.getByText('You said: from tab B').waitFor();
+}));
 
 test('a tab that is closed in mid-answer lets the other go on, with what had arrived', () => twoTabs(async (a, b) => {
     await send(a, 'slow and closed');
@@ -137,4 +165,18 @@ test('a new name given in one tab is not undone by the answer in the other', () 
     await b.waitForTimeout(300);
     assert.deepEqual(await b.locator('.entry-title').allInnerTexts(), ['Bread']);
     assert.ok((await stored(b)).includes('slow while renamed'));
+}));
+
+test('a setting made in one tab is not undone by one made in the other', () => twoTabs(async (a, b) => {
+    await a.getByRole('button', { name: 'Settings' }).click();
+    await a.getByLabel('Temperature').fill('0.3');
+    await a.keyboard.press('Escape');
+    await b.waitForTimeout(200);
+    await b.getByRole('button', { name: 'Settings' }).click();
+    await b.getByRole('radio', { name: 'Dark' }).check();
+    await b.keyboard.press('Escape');
+    await until(() => a.evaluate(() => document.documentElement.dataset.theme === 'dark'), 'the other tab to follow');
+    await b.reload();
+    await ask(b, 'hello');
+    assert.equal(server.requests.at(-1).body.temperature, 0.3);
 }));

@@ -8,7 +8,7 @@ import { downloadConversations } from './export_file';
 import type { Problem } from './problem';
 import { askServer, type ServerState } from './server_info';
 import { ServerWatch } from './server_watch';
-import { applyTheme, loadKey, loadSettings, saveKey, saveSettings, type Settings } from './settings';
+import { applyTheme, loadKey, loadSettings, onSettingsElsewhere, saveKey, saveSettings, type Settings } from './settings';
 import { Store } from './store';
 
 export class Chat {
@@ -40,6 +40,10 @@ export class Chat {
         await this.conversations.start();
         const id = location.hash.slice(1);
         this.store.set({ loaded: true, current: this.conversations.find(id) ?? this.state.current });
+        onSettingsElsewhere((settings) => {
+            applyTheme(settings.theme);
+            this.store.set({ settings });
+        });
         window.addEventListener('hashchange', () => this.open(location.hash.slice(1)));
     }
 

@@ -55,7 +55,7 @@ markdown.renderer.rules.code_block = (tokens, index) => codeBlock(tokens[index]!
 /** The page's own heading is the conversation's title: what an answer calls its first level comes below it. */
 markdown.renderer.rules.heading_open = (tokens, index, options, _environment, renderer) => {
     const token = tokens[index]!;
-    token.attrSet('aria-level', String(Math.min(6, Number(token.tag.slice(1)) + 1)));
+    token.attrSet('aria-level', String(Math.max(2, Number(token.tag.slice(1)))));
     return renderer.renderToken(tokens, index, options);
 };
 markdown.renderer.rules.table_open = () => '<div class="table" tabindex="0"><table>\n';

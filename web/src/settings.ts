@@ -32,6 +32,11 @@ export function saveSettings(settings: Settings): boolean {
     }
 }
 
+/** Another tab has changed them: this one follows, and does not write the former ones over them. */
+export function onSettingsElsewhere(listener: (settings: Settings) => void): void {
+    window.addEventListener('storage', (event) => { if (event.key === SETTINGS) listener(loadSettings()); });
+}
+
 export function applyTheme(theme: Theme): void {
     if (theme === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;

@@ -1,8 +1,9 @@
-import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { titleOf } from '../conversation';
+import { isComposing } from '../keys';
 import { useStore } from '../store';
-import { focusComposer } from '../focus';
+import { focusComposer, focusMenu } from '../focus';
 import { KeepingBanner, LoadingBanner } from './banner';
 import { Composer } from './composer';
 import { Header } from './header';
@@ -14,6 +15,7 @@ import { Toast } from './toast';
 
 export function App({ chat }: { chat: Chat }) {
     const [drawer, setDrawer] = useState(false);
+    const wasOpen = useRef(false);
     const [settings, setSettings] = useState(false);
     const title = useStore(chat.store, (state) => titleOf(state.current));
     const announcement = useStore(chat.store, (state) => state.announcement);
@@ -22,10 +24,16 @@ export function App({ chat }: { chat: Chat }) {
         document.title = `${title} · smollm`;
     }, [title]);
 
+    // The focus was in the drawer, where nothing can be seen any more.
+    useLayoutEffect(() => {
+        if (wasOpen.current && !drawer) focusMenu();
+        wasOpen.current = drawer;
+    }, [drawer]);
+
     // Before the next key: an Esc right after the drawer opened is meant for the drawer.
     useLayoutEffect(() => {
         const pressed = (event: KeyboardEvent) => {
-            if (event.defaultPrevented || document.querySelector('dialog[open]')) return;
+            if (event.defaultPrevented || isComposing(event) || document.querySelector('dialog[open]')) return;
             if (event.key === 'Escape') {
                 if (drawer) setDrawer(false);
                 else chat.stop();

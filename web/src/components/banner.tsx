@@ -2,6 +2,7 @@
 import { useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import type { Keeping } from '../chat_state';
+import { focusComposer } from '../focus';
 import { useStore } from '../store';
 
 export function percent(progress: number): string {
@@ -43,7 +44,7 @@ export function KeepingBanner({ chat }: { chat: Chat }) {
             </div>
             <div class="banner-actions">
                 {conversations !== 'kept' && <button type="button" class="button" onClick={() => chat.export()}>Export</button>}
-                {mayClose && <button type="button" class="button" onClick={() => setClosed(now)}>Close</button>}
+                {mayClose && <button type="button" class="button" onClick={() => { setClosed(now); focusComposer(); }}>Close</button>}
             </div>
         </div>
     );

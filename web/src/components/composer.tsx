@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import type { Chat } from '../chat';
 import { useDraft } from '../drafts';
-import { touch } from '../focus';
+import { focusComposer, touch } from '../focus';
 import { isComposing } from '../keys';
 import { useStore } from '../store';
 import { readTextFile } from '../text_files';
@@ -70,7 +70,11 @@ export function Composer({ chat }: { chat: Chat }) {
 
     const mayNot = isBusy || isElsewhere || !draft.text.trim();
     const send = () => {
-        if (!mayNot) void chat.send(draft.text).then((sent) => { if (sent) draft.sent(draft.text); });
+        if (!mayNot) void chat.send(draft.text).then((sent) => {
+            if (!sent) return;
+            draft.sent(draft.text);
+            focusComposer();
+        });
     };
 
     useFiles((text) => {
@@ -93,7 +97,7 @@ export function Composer({ chat }: { chat: Chat }) {
                 {isElsewhere && !isBusy && 'Answering in another tab. What you write here is kept until then.'}
             </p>
             <div class="composer-box">
-                <textarea ref={field} rows={1} dir="auto" value={draft.text} aria-label="Message" placeholder="Message"
+                <textarea ref={field} id="message" rows={1} dir="auto" value={draft.text} aria-label="Message" placeholder="Message"
                     enterkeyhint={touch.matches ? 'enter' : 'send'}
                     onInput={(event) => draft.change(event.currentTarget.value)}
                     onKeyDown={(event) => {
@@ -106,7 +110,7 @@ export function Composer({ chat }: { chat: Chat }) {
                     <ThinkingToggle chat={chat} />
                     <ContextUse chat={chat} />
                     {isBusy
-                        ? <button key="stop" type="button" class="round" aria-label="Stop (Esc)" title="Stop (Esc)" onClick={() => chat.stop()}><StopIcon /></button>
+                        ? <button key="stop" type="button" class="round" aria-label="Stop (Esc)" title="Stop (Esc)" onClick={() => { chat.stop(); focusComposer(); }}><StopIcon /></button>
                         : <button key="send" type="submit" class="round" aria-label="Send" title="Send" disabled={mayNot}><SendIcon /></button>}
                 </div>
             </div>

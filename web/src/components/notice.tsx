@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Chat } from '../chat';
 import type { Phase } from '../chat_state';
 import type { AssistantTurn } from '../conversation';
+import { focusComposer } from '../focus';
 import { problemTitle, type Problem } from '../problem';
 import { useStore } from '../store';
 
@@ -37,8 +38,8 @@ export function WaitingNotice({ chat, phase }: { chat: Chat; phase: Extract<Phas
                 <p>{text}{!isLoading && <span class="countdown">Trying again in {seconds} s.</span>}</p>
             </div>
             <div class="notice-actions">
-                {!isLoading && <button type="button" class="button" onClick={() => chat.tryNow()}>Try now</button>}
-                <button type="button" class="button" onClick={() => chat.stop()}>Cancel</button>
+                {!isLoading && <button type="button" class="button" onClick={() => { chat.tryNow(); focusComposer(); }}>Try now</button>}
+                <button type="button" class="button" onClick={() => { chat.stop(); focusComposer(); }}>Cancel</button>
             </div>
         </div>
     );

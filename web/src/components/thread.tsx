@@ -40,7 +40,7 @@ export function Thread({ chat }: { chat: Chat }) {
                 </div>
             </div>
             {isAway && (
-                <button type="button" class="to-end" aria-label="Go to the latest message" title="Latest" onClick={toEnd}>
+                <button type="button" class="to-end" aria-label="Go to the latest message" title="Latest" onClick={() => { toEnd(); scroller.current?.focus(); }}>
                     <DownIcon />
                 </button>
             )}
