@@ -29,13 +29,6 @@ void answer_free(struct answer *answer)
     buffer_free(&answer->reasoning);
 }
 
-void answer_set_empty(struct answer *answer, uint64_t seed)
-{
-    answer->reason = SMOLLM_FINISH_LENGTH;
-    answer->usage = (struct smollm_usage){0};
-    answer->seed = seed;
-}
-
 static void show_thinking(struct following *f, struct smollm_text text)
 {
     buffer_append_text(&f->answer->reasoning, text);

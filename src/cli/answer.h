@@ -29,7 +29,4 @@ void answer_free(struct answer *answer);
 int answer_follow(struct smollm_request *request, const struct answer_view *view, struct answer *answer,
                   struct smollm_error *error);
 
-/* What remains to be said of an answer of no tokens, which nobody has to compute. */
-void answer_set_empty(struct answer *answer, uint64_t seed);
-
 #endif

@@ -91,7 +91,6 @@ static int ask(struct chat *chat, struct answer *answer, struct smollm_error *er
                                             .want_progress = chat->on_terminal,
                                             .max_tokens = chat->options->predict};
     const struct answer_view view = {.text = stdout, .thinking = stdout, .attend = attend, .user = chat->editor};
-    answer_set_empty(answer, sampling.seed);
     int status = smollm_submit(chat->engine, &wanted, &request, error);
     if (status == 0)
         status = answer_follow(request, &view, answer, error);

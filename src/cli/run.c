@@ -131,7 +131,6 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
     const struct answer_view view = {.text = options->json ? NULL : stdout,
                                      .thinking = !options->json && isatty(STDERR_FILENO) ? stderr : NULL};
     struct smollm_request *request;
-    answer_set_empty(answer, sampling.seed);
     int status = smollm_submit(engine, &wanted, &request, error);
     if (status < 0)
         return status;

@@ -1,10 +1,12 @@
 #include "engine/page_cache.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* ---- Free pages ---- */
 
@@ -45,18 +47,26 @@ static uint32_t free_find(const struct page_cache *cache, uint32_t after)
 
 int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error)
 {
+    uint32_t roots = 1;
+    while (roots < 2 * total)
+        roots *= 2;
     *cache = (struct page_cache){.pages = array_allocate(total, sizeof *cache->pages),
                                  .free = array_allocate(total, sizeof *cache->free),
+                                 .roots = array_allocate(roots, sizeof *cache->roots),
+                                 .root_mask = roots - 1,
                                  .total = total,
-                                 .first_root = NO_PAGE,
                                  .oldest = NO_PAGE,
                                  .newest = NO_PAGE};
-    if (!cache->pages || !cache->free) {
+    if (!cache->pages || !cache->free || !cache->roots) {
         page_cache_destroy(cache);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for %u pages", total);
     }
     for (uint32_t i = 0; i < total; i++)
         free_append(cache, total - 1 - i);
+    for (uint32_t i = 0; i < roots; i++)
+        cache->roots[i] = NO_PAGE;
+    if (getrandom(&cache->seed, sizeof cache->seed, 0) != sizeof cache->seed)
+        cache->seed = hash_mix((uint64_t)(uintptr_t)cache->pages);
     return 0;
 }
 
@@ -64,6 +74,7 @@ void page_cache_destroy(struct page_cache *cache)
 {
     free(cache->pages);
     free(cache->free);
+    free(cache->roots);
     *cache = (struct page_cache){0};
 }
 
@@ -89,14 +100,21 @@ static void use_remove(struct page_cache *cache, uint32_t page)
 
 /* ---- Tree ---- */
 
-static uint32_t first_child(const struct page_cache *cache, uint32_t parent)
+/* Where the roots of an owner's trees begin. The table is at most half full and its hash has a secret seed, so the time
+ * of a search depends on the owner's own trees, not on how many others have. */
+static uint32_t *roots_of(const struct page_cache *cache, uint64_t owner)
 {
-    return parent == NO_PAGE ? cache->first_root : cache->pages[parent].first_child;
+    return &cache->roots[hash_mix(owner ^ cache->seed) & cache->root_mask];
 }
 
-static void set_first_child(struct page_cache *cache, uint32_t parent, uint32_t child)
+static uint32_t first_child(const struct page_cache *cache, uint64_t owner, uint32_t parent)
 {
-    *(parent == NO_PAGE ? &cache->first_root : &cache->pages[parent].first_child) = child;
+    return parent == NO_PAGE ? *roots_of(cache, owner) : cache->pages[parent].first_child;
+}
+
+static void set_first_child(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t child)
+{
+    *(parent == NO_PAGE ? roots_of(cache, owner) : &cache->pages[parent].first_child) = child;
 }
 
 static void forget(struct page_cache *cache, uint32_t page)
@@ -104,7 +122,7 @@ static void forget(struct page_cache *cache, uint32_t page)
     struct cached_page *p = &cache->pages[page];
     assert(p->is_known && p->first_child == NO_PAGE);
     if (p->previous_sibling == NO_PAGE)
-        set_first_child(cache, p->parent, p->next_sibling);
+        set_first_child(cache, p->owner, p->parent, p->next_sibling);
     else
         cache->pages[p->previous_sibling].next_sibling = p->next_sibling;
     if (p->next_sibling != NO_PAGE)
@@ -170,7 +188,7 @@ uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_
 {
     uint32_t best = NO_PAGE;
     *common = 0;
-    for (uint32_t page = first_child(cache, parent); page != NO_PAGE; page = cache->pages[page].next_sibling) {
+    for (uint32_t page = first_child(cache, owner, parent); page != NO_PAGE; page = cache->pages[page].next_sibling) {
         const struct cached_page *p = &cache->pages[page];
         const uint32_t most = p->token_count < count ? p->token_count : count;
         uint32_t same = 0;
@@ -197,10 +215,10 @@ uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t par
     p->owner = owner;
     p->parent = parent;
     p->first_child = p->previous_sibling = NO_PAGE;
-    p->next_sibling = first_child(cache, parent);
+    p->next_sibling = first_child(cache, owner, parent);
     if (p->next_sibling != NO_PAGE)
         cache->pages[p->next_sibling].previous_sibling = page;
-    set_first_child(cache, parent, page);
+    set_first_child(cache, owner, parent, page);
     p->token_count = count;
     memcpy(p->tokens, tokens, count * sizeof *tokens);
     return page;
@@ -249,7 +267,7 @@ static bool node_is_valid(const struct page_cache *cache, uint32_t page)
     }
     bool is_child = false;
     uint32_t before = NO_PAGE, steps = 0;
-    for (uint32_t i = first_child(cache, p->parent); i != NO_PAGE && steps <= cache->total; steps++) {
+    for (uint32_t i = first_child(cache, p->owner, p->parent); i != NO_PAGE && steps <= cache->total; steps++) {
         if (cache->pages[i].previous_sibling != before)
             return false;
         is_child |= i == page;

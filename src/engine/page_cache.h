@@ -36,7 +36,9 @@ struct page_cache {
     uint32_t reached; /* pages before this one have been held, or others behind them */
     uint32_t *free;   /* page numbers */
     uint32_t free_count;
-    uint32_t first_root; /* pages that begin sequences, of all owners */
+    uint32_t *roots; /* [root_mask + 1], by a hash of the owner: the first page that begins a sequence */
+    uint32_t root_mask;
+    uint64_t seed;
     uint32_t oldest, newest;
     uint32_t unheld;    /* known pages that nobody holds */
     uint64_t forgotten; /* known pages whose memory was wanted, since the start */

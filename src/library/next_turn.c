@@ -32,6 +32,7 @@ struct next_turns {
     pthread_cond_t changed;
     /* Under the mutex. */
     struct turn *first, *last;
+    uint32_t count, max_count; /* of turns that wait */
     bool stopping;
 };
 
@@ -131,12 +132,28 @@ void turn_add(struct turn *turn, int32_t token)
         turn->answer[turn->count++] = token;
 }
 
+/* Under the mutex, with a turn waiting. */
+static void take_first(struct next_turns *turns)
+{
+    turns->first = turns->first->next;
+    if (!turns->first)
+        turns->last = NULL;
+    turns->count--;
+}
+
 void turn_finish(struct turn *turn)
 {
     struct next_turns *turns = turn->turns;
     pthread_mutex_lock(&turns->mutex);
     const bool taken = !turns->stopping;
+    struct turn *dropped = NULL;
+    if (taken && turns->count == turns->max_count) {
+        /* Answers end faster than their turns are prepared: the oldest is the least likely to be of use still. */
+        dropped = turns->first;
+        take_first(turns);
+    }
     if (taken) {
+        turns->count++;
         if (turns->last)
             turns->last->next = turn;
         else
@@ -145,6 +162,7 @@ void turn_finish(struct turn *turn)
         pthread_cond_signal(&turns->changed);
     }
     pthread_mutex_unlock(&turns->mutex);
+    turn_destroy(dropped);
     if (!taken)
         turn_destroy(turn);
 }
@@ -263,9 +281,7 @@ static void *turns_main(void *user)
         struct turn *turn = turns->first;
         if (turns->stopping)
             break;
-        turns->first = turn->next;
-        if (!turns->first)
-            turns->last = NULL;
+        take_first(turns);
         pthread_mutex_unlock(&turns->mutex);
         read_ahead(turns, turn);
         turn_destroy(turn);
@@ -275,13 +291,14 @@ static void *turns_main(void *user)
     return NULL;
 }
 
-int next_turns_start(const struct smollm_model *model, struct engine *engine, struct next_turns **result,
-                     struct smollm_error *error)
+int next_turns_start(const struct smollm_model *model, struct engine *engine, uint32_t max_count,
+                     struct next_turns **result, struct smollm_error *error)
 {
     struct next_turns *turns = calloc(1, sizeof *turns);
     RETURN_ERROR_IF(!turns, error, SMOLLM_ENOMEM, "out of memory");
     turns->model = model;
     turns->engine = engine;
+    turns->max_count = max_count;
     pthread_mutex_init(&turns->mutex, NULL);
     pthread_cond_init(&turns->changed, NULL);
     const int failed = pthread_create(&turns->thread, NULL, turns_main, turns);

@@ -11,8 +11,9 @@
 
 /* The thread, and the answers that it has still to look at. */
 struct next_turns;
-int next_turns_start(const struct smollm_model *model, struct engine *engine, struct next_turns **turns,
-                     struct smollm_error *error);
+/* max_count: turns that may wait for the thread, at least 1; beyond it the oldest is dropped. */
+int next_turns_start(const struct smollm_model *model, struct engine *engine, uint32_t max_count,
+                     struct next_turns **turns, struct smollm_error *error);
 /* Stops the thread; before the engine is destroyed. Accepts NULL, as does next_turns_destroy, for afterwards. */
 void next_turns_stop(struct next_turns *turns);
 void next_turns_destroy(struct next_turns *turns);

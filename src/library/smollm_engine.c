@@ -1,7 +1,7 @@
 /* smollm_engine_*: defaults, and what the engine says of itself. */
 #include "base/error.h"
-#include "base/thread_pool.h"
 #include "base/system_limits.h"
+#include "base/thread_pool.h"
 #include "library/handles.h"
 #include "library/next_turn.h"
 #include "library/sized.h"
@@ -53,7 +53,7 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     engine->model = model;
     status = engine_create(&model->weights, &wanted, &engine->engine, error);
     if (status == 0 && !options->no_read_ahead)
-        status = next_turns_start(model, engine->engine, &engine->next_turns, error);
+        status = next_turns_start(model, engine->engine, wanted.parallel, &engine->next_turns, error);
     if (status < 0) {
         smollm_engine_close(engine);
         return status;

@@ -84,7 +84,8 @@ static int load(struct smollm_model *model, const struct gguf_file *file, const 
         return read_tokens(model, file, error);
     int status = model_config_read(&config, file, &changes, error);
     if (status == 0)
-        status = thread_pool_create(options->threads > 0 ? options->threads : system_processors_available(""), &pool, error);
+        status =
+            thread_pool_create(options->threads > 0 ? options->threads : system_processors_available(""), &pool, error);
     if (status == 0)
         status = weights_load(&model->weights, file, &config, pool, options->progress, options->progress_user, error);
     thread_pool_destroy(pool);

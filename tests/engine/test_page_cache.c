@@ -204,13 +204,46 @@ static void storms_leave_it_valid(void **state)
     page_cache_destroy(&cache);
 }
 
+/* What one owner looks at does not grow with the trees of others. */
+static void owners_have_roots_of_their_own(void **state)
+{
+    enum { OWNERS = 2000 };
+    struct page_cache cache;
+    uint32_t page, common, longest = 0;
+    assert_int_equal(page_cache_create(&cache, OWNERS, NULL), 0);
+    for (uint64_t owner = 0; owner < OWNERS; owner++) {
+        int32_t tokens[2] = {7, (int32_t)owner};
+        assert_true(page_cache_take(&cache, NO_PAGE, &page));
+        assert_int_equal(page_cache_learn(&cache, owner, NO_PAGE, page, tokens, 2), page);
+        page_cache_release(&cache, page);
+    }
+    assert_true(page_cache_is_valid(&cache));
+    for (uint32_t i = 0; i <= cache.root_mask; i++) {
+        uint32_t length = 0;
+        for (page = cache.roots[i]; page != NO_PAGE; page = cache.pages[page].next_sibling)
+            length++;
+        longest = length > longest ? length : longest;
+    }
+    assert_in_range(longest, 1, 12);
+    for (uint64_t owner = 0; owner < OWNERS; owner += 37) {
+        int32_t tokens[2] = {7, (int32_t)owner};
+        page = page_cache_find(&cache, owner, NO_PAGE, tokens, 2, &common);
+        assert_true(page != NO_PAGE && common == 2 && cache.pages[page].owner == owner);
+        tokens[1] = (int32_t)owner + 1; /* another owner's */
+        page_cache_find(&cache, owner, NO_PAGE, tokens, 2, &common);
+        assert_int_equal(common, 1);
+    }
+    page_cache_destroy(&cache);
+}
+
 int main(void)
 {
     random_state = 20261124;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_are_given_once),          cmocka_unit_test(neighbours_follow_each_other),
-        cmocka_unit_test(known_pages_are_found),         cmocka_unit_test(the_oldest_leaf_is_forgotten_first),
-        cmocka_unit_test(room_for_many_is_made_at_once), cmocka_unit_test(storms_leave_it_valid),
+        cmocka_unit_test(pages_are_given_once),           cmocka_unit_test(neighbours_follow_each_other),
+        cmocka_unit_test(known_pages_are_found),          cmocka_unit_test(the_oldest_leaf_is_forgotten_first),
+        cmocka_unit_test(room_for_many_is_made_at_once),  cmocka_unit_test(storms_leave_it_valid),
+        cmocka_unit_test(owners_have_roots_of_their_own),
     };
     return cmocka_run_group_tests_name("page_cache", tests, NULL, NULL);
 }

@@ -1063,7 +1063,8 @@ static void loading_can_be_canceled(void **state)
 {
     for (int calls = 1; calls <= 3; calls++) {
         int left = calls;
-        struct smollm_model_options options = {.threads = 2, .progress = count_until, .progress_user = &left};
+        struct smollm_model_options options = {
+            .size = sizeof options, .threads = 2, .progress = count_until, .progress_user = &left};
         struct smollm_model *opened = NULL;
         struct smollm_error failure = {0};
         assert_int_equal(smollm_model_open(path, &options, &opened, &failure), SMOLLM_ECANCELED);
@@ -1081,8 +1082,11 @@ static void a_vocabulary_alone_has_no_engine(void **state)
     size_t count;
     assert_int_equal(smollm_check_file(path, &failure), 0);
     assert_int_equal(smollm_check_file("/dev/null", &failure), SMOLLM_EFORMAT);
-    assert_int_equal(
-        smollm_model_open(path, &(struct smollm_model_options){.vocabulary_only = true}, &opened, &failure), 0);
+    assert_int_equal(smollm_model_open(path,
+                                       &(struct smollm_model_options){.size = sizeof(struct smollm_model_options),
+                                                                      .vocabulary_only = true},
+                                       &opened, &failure),
+                     0);
     assert_int_equal(smollm_tokenize(opened, (struct smollm_text){"abc", 3}, NULL, &tokens, &count, &failure), 0);
     assert_true(count > 0 && count <= 3);
     assert_int_equal(smollm_engine_start(opened, NULL, &started, &failure), SMOLLM_EINVAL);
