@@ -203,6 +203,27 @@ SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smol
  * engine's. Requests must still be closed, before or after; other threads may be in functions on them meanwhile, but
  * not in functions on the engine. Accepts NULL. */
 SMOLLM_API void smollm_engine_close(struct smollm_engine *engine);
+
+/* Memory in bytes. */
+struct smollm_memory {
+    uint64_t weights;
+    uint64_t kv_cache;
+    uint64_t work;      /* activations, logits and what else a pass needs */
+    uint64_t available; /* what the system and the limits of containers leave; UINT64_MAX: not known */
+};
+/* What a model and an engine on it would take, from the header of the file alone: so that a model that is too large for
+ * the machine is refused before its weights are read. SMOLLM_ENOMEM when it is more than what is available: *memory is
+ * written then too. NULL options: defaults. */
+SMOLLM_API int smollm_measure_sized(const char *path, const struct smollm_model_options *model_options,
+                                    const struct smollm_engine_options *engine_options, struct smollm_memory *memory,
+                                    size_t size, struct smollm_error *error);
+static inline int smollm_measure(const char *path, const struct smollm_model_options *model_options,
+                                 const struct smollm_engine_options *engine_options, struct smollm_memory *memory,
+                                 struct smollm_error *error)
+{
+    return smollm_measure_sized(path, model_options, engine_options, memory, sizeof *memory, error);
+}
+
 /* No new requests (SMOLLM_ECLOSED); those that are open go on. */
 SMOLLM_API void smollm_engine_drain(struct smollm_engine *engine);
 

@@ -1,5 +1,7 @@
 #include "base/system_limits.h"
 
+#include "base/error.h"
+
 #include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -41,8 +43,8 @@ static uint64_t number_in(const char *folder, const char *file, const char *name
 /* What one cgroup, whose files are in `folder`, leaves of something; UINT64_MAX: it has no limit. */
 typedef uint64_t cgroup_limit(const char *folder);
 
-/* The smallest limit of the cgroup at this path below the mount and of those that it is in. A container may see its own as
- * the mount itself and still be told the path that the host knows: what is not there is passed over. */
+/* The smallest limit of the cgroup at this path below the mount and of those that it is in. A container may see its own
+ * as the mount itself and still be told the path that the host knows: what is not there is passed over. */
 static uint64_t smallest_in(const char *root, const char *mount, const char *path, cgroup_limit *limit)
 {
     char folder[PATH_MOST];
@@ -134,6 +136,20 @@ uint64_t system_memory_available(const char *root)
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
     const uint64_t kib = read_number(path, "MemAvailable");
     return smaller(kib > 0 ? kib * 1024 : UINT64_MAX, smallest_of_all(root, &memory));
+}
+
+int memory_need_check(const struct memory_need *need, struct smollm_error *error)
+{
+    const double gib = 1073741824.0;
+    const uint64_t available = system_memory_available("");
+    const double all = (double)need->weights + (double)need->kv_cache + (double)need->work;
+    RETURN_ERROR_IF(
+        all > (double)available, error, SMOLLM_ENOMEM,
+        "%.1f GiB of memory are needed (weights %.1f, keys and values %.1f, activations and logits %.1f), and "
+        "%.1f GiB are free",
+        all / gib, (double)need->weights / gib, (double)need->kv_cache / gib, (double)need->work / gib,
+        (double)available / gib);
+    return 0;
 }
 
 /* ---- Processors ---- */

@@ -230,7 +230,8 @@ int command_chat(int argc, char **argv)
     struct smollm_error error = {0};
     struct smollm_model *model = NULL;
     struct chat chat = {.options = &options, .on_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
-    int status = open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, NULL, &model, &error);
+    int status =
+        open_model(&options, options.argument_count > 0 ? options.arguments[0] : NULL, 1, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, true, model, &chat.engine, &error);
     if (status == 0) {

@@ -21,8 +21,33 @@ static bool show_progress(void *user, double fraction)
     return watching->watch ? watching->watch->progress(watching->watch->user, fraction) : !interrupt_pending();
 }
 
-int open_model(const struct options *options, const char *argument, const struct opening_watch *watch,
-               struct smollm_model **model, struct smollm_error *error)
+/* What a user can change, which the library does not know. */
+static void add_hint(int status, bool is_server, struct smollm_error *error)
+{
+    if (status == SMOLLM_ENOMEM && is_server)
+        error_append(error, " (use a smaller --ctx-size, --parallel or --kv-memory, or --cache-type q8_0)");
+    else if (status == SMOLLM_ENOMEM)
+        error_append(error, " (use a smaller --ctx-size, or --cache-type q8_0)");
+    else if (status == SMOLLM_EINVAL)
+        error_append(error, " (--ctx-size sets the context; --rope-scaling yarn extends it for a model made for that)");
+}
+
+static struct smollm_engine_options engine_options_of(const struct options *options, uint32_t parallel, bool has_turns)
+{
+    return (struct smollm_engine_options){.size = sizeof(struct smollm_engine_options),
+                                          .context = options->ctx_size,
+                                          .parallel = parallel,
+                                          .threads = options->threads,
+                                          .batch = options->ubatch_size,
+                                          .cache_type = options->cache_type,
+                                          .precise = options->precise,
+                                          .no_speculation = strcmp(options->spec, "off") == 0,
+                                          .no_read_ahead = !has_turns,
+                                          .kv_bytes = (uint64_t)options->kv_memory};
+}
+
+int open_model(const struct options *options, const char *argument, uint32_t parallel,
+               const struct opening_watch *watch, struct smollm_model **model, struct smollm_error *error)
 {
     char *path;
     int status = model_path_find(argument ? argument : options->model, &path, error);
@@ -39,6 +64,14 @@ int open_model(const struct options *options, const char *argument, const struct
                                           .yarn_original_context = options->yarn_orig_ctx,
                                           .progress = show_progress,
                                           .progress_user = &watching};
+    const struct smollm_engine_options engine = engine_options_of(options, parallel, true);
+    struct smollm_memory memory;
+    status = smollm_measure(path, &wanted, &engine, &memory, error);
+    if (status < 0) {
+        add_hint(status, parallel > 1, error);
+        free(path);
+        return status;
+    }
     /* A disk that does not answer is left with a second Ctrl-C. */
     const enum interrupt_mode before = watch ? INTERRUPT_ASKS : interrupt_set(INTERRUPT_ASKS_ONCE);
     status = smollm_model_open(path, &wanted, model, error);
@@ -53,32 +86,12 @@ int open_model(const struct options *options, const char *argument, const struct
     return status;
 }
 
-/* What a user can change, which the library does not know. */
-static void add_hint(int status, bool is_server, struct smollm_error *error)
-{
-    if (status == SMOLLM_ENOMEM && is_server)
-        error_append(error, " (use a smaller --ctx-size, --parallel or --kv-memory, or --cache-type q8_0)");
-    else if (status == SMOLLM_ENOMEM)
-        error_append(error, " (use a smaller --ctx-size, or --cache-type q8_0)");
-    else if (status == SMOLLM_EINVAL)
-        error_append(error, " (--ctx-size sets the context; --rope-scaling yarn extends it for a model made for that)");
-}
-
 int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error)
 {
-    struct smollm_engine_options wanted = {.size = sizeof(struct smollm_engine_options),
-                                           .context = options->ctx_size,
-                                           .parallel = parallel,
-                                           .threads = options->threads,
-                                           .batch = options->ubatch_size,
-                                           .cache_type = options->cache_type,
-                                           .precise = options->precise,
-                                           .no_speculation = strcmp(options->spec, "off") == 0,
-                                           .no_read_ahead = !has_turns,
-                                           .kv_bytes = (uint64_t)options->kv_memory};
+    const struct smollm_engine_options wanted = engine_options_of(options, parallel, has_turns);
     const int status = smollm_engine_start(model, &wanted, engine, error);
-    add_hint(status, has_turns && parallel > 1, error);
+    add_hint(status, parallel > 1, error);
     return status;
 }
 

@@ -11,9 +11,10 @@ struct opening_watch {
     void *user;
 };
 
-/* Finds and opens the model, with a progress bar on a terminal. watch NULL: Ctrl-C and SIGTERM cancel. */
-int open_model(const struct options *options, const char *argument, const struct opening_watch *watch,
-               struct smollm_model **model, struct smollm_error *error);
+/* Finds and opens the model, with a progress bar on a terminal, if there is memory for it and an engine with so many
+ * conversations. watch NULL: Ctrl-C and SIGTERM cancel. */
+int open_model(const struct options *options, const char *argument, uint32_t parallel,
+               const struct opening_watch *watch, struct smollm_model **model, struct smollm_error *error);
 /* has_turns: conversations go on, so what comes next may be read ahead. */
 int start_engine(const struct options *options, uint32_t parallel, bool has_turns, struct smollm_model *model,
                  struct smollm_engine **engine, struct smollm_error *error);

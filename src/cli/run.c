@@ -163,7 +163,7 @@ int command_run(int argc, char **argv)
     struct smollm_engine *engine = NULL;
     int status = read_prompt(text, &prompt, &error);
     if (status == 0)
-        status = open_model(&options, model_name, NULL, &model, &error);
+        status = open_model(&options, model_name, 1, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, false, model, &engine, &error);
     if (status == 0)

@@ -131,8 +131,8 @@ static int load(struct loader *loader)
     const struct options *options = loader->options;
     const struct opening_watch watch = {on_progress, loader};
     struct smollm_error *error = &loader->error;
-    int status =
-        open_model(options, options->argument_count > 0 ? options->arguments[0] : NULL, &watch, &loader->model, error);
+    int status = open_model(options, options->argument_count > 0 ? options->arguments[0] : NULL, options->parallel,
+                            &watch, &loader->model, error);
     if (status == 0)
         status = start_engine(options, options->parallel, true, loader->model, &loader->engine, error);
     if (status == 0)

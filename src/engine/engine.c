@@ -195,24 +195,61 @@ void engine_get_slot(const struct engine *engine, size_t index, struct smollm_sl
 
 /* ---- Beginning and end ---- */
 
+static uint64_t page_bytes(const struct model_config *config, const struct engine_options *options)
+{
+    return KV_PAGE_POSITIONS * kv_cache_bytes_per_position(config, options->cache_type);
+}
+
+/* Pages of one conversation that fills its context. */
+static uint64_t pages_of_one(const struct engine_options *options)
+{
+    return ((uint64_t)options->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS;
+}
+
+static uint64_t pages_of_all(const struct model_config *config, const struct engine_options *options)
+{
+    return options->kv_bytes > 0 ? options->kv_bytes / page_bytes(config, options)
+                                 : pages_of_one(options) * options->parallel;
+}
+
+static uint32_t max_tokens_of_pass(const struct engine_options *options)
+{
+    return options->batch + options->parallel + DRAFT_ROWS;
+}
+
+struct memory_need engine_need(const struct model_config *config, const struct engine_options *options)
+{
+    const uint64_t vocabulary = config->vocabulary, rows = options->parallel + DRAFT_ROWS,
+                   pages = pages_of_all(config, options);
+    /* Logits; two numbers per token of the vocabulary in each slot, six in the sampler's scratch. */
+    const uint64_t logits = sizeof(float) * vocabulary * (rows + 2 * ((uint64_t)options->parallel + 1) + 6);
+    const uint64_t lists = pages * (sizeof(struct cached_page) + 3 * sizeof(uint32_t)) +
+                           ((uint64_t)options->parallel + 1) * pages_of_one(options) * sizeof(uint32_t);
+    return (struct memory_need){
+        .kv_cache = pages * page_bytes(config, options),
+        .work = logits + lists + forward_bytes(config, options->threads, options->planes, max_tokens_of_pass(options))};
+}
+
 static int allocate(struct engine *engine, struct smollm_error *error)
 {
     const struct engine_options *o = &engine->options;
     const struct model_config *c = &engine->weights->config;
-    const uint64_t page_bytes = KV_PAGE_POSITIONS * kv_cache_bytes_per_position(c, o->cache_type),
-                   one = ((uint64_t)o->context + KV_PAGE_POSITIONS - 1) / KV_PAGE_POSITIONS,
-                   pages = o->kv_bytes > 0 ? o->kv_bytes / page_bytes : one * o->parallel, need = pages * page_bytes,
-                   have = system_memory_available("");
+    const uint64_t one = pages_of_one(o), pages = pages_of_all(c, o);
+    const struct memory_need need = engine_need(c, o);
     RETURN_ERROR_IF(pages < one, error, SMOLLM_ENOMEM,
                     "a conversation of %u tokens needs %.2f MiB of keys and values, %.2f MiB are allowed", o->context,
-                    (double)(one * page_bytes) / 1048576.0, (double)o->kv_bytes / 1048576.0);
-    RETURN_ERROR_IF(pages > UINT32_MAX / 2 || need > have, error, SMOLLM_ENOMEM,
-                    "the KV cache of %u conversations of %u tokens needs %.1f GiB, %.1f GiB are free", o->parallel,
-                    o->context, (double)need / 1073741824.0, (double)have / 1073741824.0);
-    uint32_t most = o->batch + o->parallel + DRAFT_ROWS;
+                    (double)(one * page_bytes(c, o)) / 1048576.0, (double)o->kv_bytes / 1048576.0);
+    RETURN_ERROR_IF(pages > UINT32_MAX / 2, error, SMOLLM_ELIMIT, "%u conversations of %u tokens are too many",
+                    o->parallel, o->context);
+    int status = memory_need_check(&need, error);
+    if (status < 0) {
+        error_prefix(error, "%u conversations of %u tokens", o->parallel, o->context);
+        return status;
+    }
+    const uint32_t most = max_tokens_of_pass(o);
     pacer_begin(&engine->pacer);
     engine_meter_begin(&engine->meter);
-    int status = thread_pool_create(o->threads, &engine->pool, error);
+    status = thread_pool_create(o->threads, &engine->pool, error);
     if (status == 0)
         status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);
     if (status == 0)
@@ -243,24 +280,31 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     return status;
 }
 
-int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **result,
-                  struct smollm_error *error)
+int engine_options_check(const struct engine_options *options, const struct model_config *config,
+                         struct smollm_error *error)
 {
-    *result = NULL;
     const struct {
         const char *name;
         uint32_t value, min, max;
     } ranges[] = {
-        {"context", options->context, 2, weights->config.context},
-        {"parallel", options->parallel, 1, ENGINE_PARALLEL_MAX},
-        {"queue", options->queue, 1, ENGINE_QUEUE_MAX},
-        {"batch", options->batch, 1, ENGINE_BATCH_MAX},
+        {"context", options->context, 2, config->context},    {"parallel", options->parallel, 1, ENGINE_PARALLEL_MAX},
+        {"queue", options->queue, 1, ENGINE_QUEUE_MAX},       {"batch", options->batch, 1, ENGINE_BATCH_MAX},
         {"threads", options->threads, 1, ENGINE_THREADS_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         RETURN_ERROR_IF(ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max, error, SMOLLM_EINVAL,
                         "%s is %u; it must be from %u to %u", ranges[i].name, ranges[i].value, ranges[i].min,
                         ranges[i].max);
+    return 0;
+}
+
+int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **result,
+                  struct smollm_error *error)
+{
+    *result = NULL;
+    int status = engine_options_check(options, &weights->config, error);
+    if (status < 0)
+        return status;
     struct engine *engine = array_allocate(1, sizeof *engine);
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->options = *options;
@@ -272,7 +316,7 @@ int engine_create(const struct weights *weights, const struct engine_options *op
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->changed, &attributes);
     pthread_condattr_destroy(&attributes);
-    int status = allocate(engine, error);
+    status = allocate(engine, error);
     if (status == 0) {
         int failed = pthread_create(&engine->thread, NULL, engine_main, engine);
         engine->thread_started = failed == 0;

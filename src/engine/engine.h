@@ -12,6 +12,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/system_limits.h"
 #include "engine/account.h"
 #include "kernel/attention.h"
 #include "kernel/cpu.h"
@@ -33,6 +34,7 @@ struct engine_options {
     enum kv_type cache_type;
     uint32_t planes;   /* of int8 activations */
     bool speculates;   /* guesses tokens where a sequence repeats itself */
+    bool reads_ahead;  /* for who calls engine_read_ahead */
     uint64_t kv_bytes; /* budget of all pages; 0: enough for `parallel` sequences of `context` positions */
     unsigned stress;   /* for tests: a set of enum engine_stress */
 };
@@ -100,6 +102,13 @@ struct engine_request {
     uint32_t replay_count;           /* what follows them is drawn */
     struct engine_client client;
 };
+
+/* Whether every number is in its range: SMOLLM_EINVAL names the one that is not. engine_create checks too. */
+int engine_options_check(const struct engine_options *options, const struct model_config *config,
+                         struct smollm_error *error);
+
+/* What engine_create will take, weights left out; options are complete and in range. */
+struct memory_need engine_need(const struct model_config *config, const struct engine_options *options);
 
 /* weights are borrowed until engine_destroy. SMOLLM_ENOMEM names the sizes when memory does not suffice. */
 int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **engine,

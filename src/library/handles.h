@@ -27,6 +27,10 @@ struct smollm_engine {
     struct next_turns *next_turns; /* NULL: with no_read_ahead */
 };
 
+/* The engine's options from those of a program (NULL: all defaults), complete and in range but for the tier. */
+int engine_options_resolve(const struct smollm_engine_options *options, const struct model_config *config,
+                           uint64_t parameters, struct engine_options *wanted, struct smollm_error *error);
+
 /* The prompt of a request as tokens; what the parser of the answer needs to know. */
 struct prompt_tokens {
     struct token_buffer ids;

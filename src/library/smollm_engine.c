@@ -20,39 +20,45 @@ static uint32_t standard_context(const struct model_config *config, const struct
     return most > 2 ? (uint32_t)most : 2;
 }
 
-int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *given,
-                        struct smollm_engine **result, struct smollm_error *error)
+int engine_options_resolve(const struct smollm_engine_options *given, const struct model_config *config,
+                           uint64_t parameters, struct engine_options *wanted, struct smollm_error *error)
 {
-    *result = NULL;
     struct smollm_engine_options copy = SMOLLM_ENGINE_OPTIONS_INIT;
     const struct smollm_engine_options *options = &copy;
     int status = given ? sized_read(&copy, sizeof copy, given, given->size, "smollm_engine_options", error) : 0;
     if (status < 0)
         return status;
-    uint32_t most = model->weights.config.context;
-    RETURN_ERROR_IF(!model->weights.block, error, SMOLLM_EINVAL, "the model was opened for its vocabulary only");
-    RETURN_ERROR_IF(options->context > most, error, SMOLLM_EINVAL, "context is %u; the model reads up to %u positions",
-                    options->context, most);
-    struct engine_options wanted = {.context = options->context,
-                                    .parallel = options->parallel ? options->parallel : 4,
-                                    .queue = options->queue ? options->queue : 64,
-                                    .threads = options->threads ? options->threads : system_processors_available(""),
-                                    .batch = options->batch ? options->batch : 256,
-                                    .tier = model->tier,
-                                    .speculates = !options->no_speculation,
-                                    .kv_bytes = options->kv_bytes};
-    status = kv_type_parse(options->cache_type, &wanted.cache_type, error);
+    *wanted = (struct engine_options){.context = options->context,
+                                      .parallel = options->parallel ? options->parallel : 4,
+                                      .queue = options->queue ? options->queue : 64,
+                                      .threads = options->threads ? options->threads : system_processors_available(""),
+                                      .batch = options->batch ? options->batch : 256,
+                                      .speculates = !options->no_speculation,
+                                      .reads_ahead = !options->no_read_ahead,
+                                      .kv_bytes = options->kv_bytes};
+    status = kv_type_parse(options->cache_type, &wanted->cache_type, error);
     if (status == 0)
-        status = precise_parse(options->precise, model->weights.parameters, &wanted.planes, error);
+        status = precise_parse(options->precise, parameters, &wanted->planes, error);
+    if (status == 0 && wanted->context == 0)
+        wanted->context = standard_context(config, wanted);
+    return status < 0 ? status : engine_options_check(wanted, config, error);
+}
+
+int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
+                        struct smollm_engine **result, struct smollm_error *error)
+{
+    *result = NULL;
+    struct engine_options wanted;
+    RETURN_ERROR_IF(!model->weights.block, error, SMOLLM_EINVAL, "the model was opened for its vocabulary only");
+    int status = engine_options_resolve(options, &model->weights.config, model->weights.parameters, &wanted, error);
     if (status < 0)
         return status;
-    if (wanted.context == 0)
-        wanted.context = standard_context(&model->weights.config, &wanted);
+    wanted.tier = model->tier;
     struct smollm_engine *engine = calloc(1, sizeof *engine);
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->model = model;
     status = engine_create(&model->weights, &wanted, &engine->engine, error);
-    if (status == 0 && !options->no_read_ahead)
+    if (status == 0 && wanted.reads_ahead)
         status = next_turns_start(model, engine->engine, wanted.parallel, &engine->next_turns, error);
     if (status < 0) {
         smollm_engine_close(engine);

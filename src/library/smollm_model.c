@@ -73,6 +73,54 @@ static int read_tokens(struct smollm_model *model, const struct gguf_file *file,
     return 0;
 }
 
+/* From the header alone. */
+static int measure(const struct gguf_file *file, const struct model_config *config, uint64_t *weights,
+                   uint64_t *parameters, struct smollm_error *error)
+{
+    *parameters = 0;
+    for (size_t i = 0; i < gguf_tensor_count(file); i++)
+        *parameters += gguf_tensor_at(file, i)->elements;
+    return weights_measure(file, config, weights, error);
+}
+
+int smollm_measure_sized(const char *path, const struct smollm_model_options *model_options,
+                         const struct smollm_engine_options *engine_options, struct smollm_memory *memory, size_t size,
+                         struct smollm_error *error)
+{
+    struct smollm_model_options options = SMOLLM_MODEL_OPTIONS_INIT;
+    struct gguf_file *file = NULL;
+    struct model_config config;
+    struct engine_options wanted;
+    uint64_t weights = 0, parameters = 0;
+    int status = model_options ? sized_read(&options, sizeof options, model_options, model_options->size,
+                                            "smollm_model_options", error)
+                               : 0;
+    const struct model_config_options changes = {options.rope_scaling, options.rope_scale,
+                                                 options.yarn_original_context};
+    if (status == 0)
+        status = gguf_open(path, &file, error);
+    if (status == 0)
+        status = model_config_read(&config, file, &changes, error);
+    if (status == 0)
+        status = measure(file, &config, &weights, &parameters, error);
+    gguf_close(file);
+    if (status < 0) {
+        error_prefix(error, "%s", path);
+        return status;
+    }
+    status = engine_options_resolve(engine_options, &config, parameters, &wanted, error);
+    if (status < 0)
+        return status;
+    struct memory_need need = engine_need(&config, &wanted);
+    need.weights = weights;
+    const struct smollm_memory now = {need.weights, need.kv_cache, need.work, system_memory_available("")};
+    sized_write(memory, size, &now, sizeof now);
+    status = memory_need_check(&need, error);
+    if (status < 0)
+        error_prefix(error, "%s with %u conversations of %u tokens", path, wanted.parallel, wanted.context);
+    return status;
+}
+
 static int load(struct smollm_model *model, const struct gguf_file *file, const struct smollm_model_options *options,
                 struct smollm_error *error)
 {
@@ -82,7 +130,13 @@ static int load(struct smollm_model *model, const struct gguf_file *file, const 
     struct thread_pool *pool = NULL;
     if (options->vocabulary_only)
         return read_tokens(model, file, error);
+    struct memory_need need = {0};
+    uint64_t parameters;
     int status = model_config_read(&config, file, &changes, error);
+    if (status == 0)
+        status = measure(file, &config, &need.weights, &parameters, error);
+    if (status == 0)
+        status = memory_need_check(&need, error);
     if (status == 0)
         status =
             thread_pool_create(options->threads > 0 ? options->threads : system_processors_available(""), &pool, error);

@@ -6,6 +6,19 @@
 
 #include <stdlib.h>
 
+/* Before anything is read. */
+static int check_memory(const struct gguf_file *file, const struct model_config *config, const struct options *options,
+                        enum kv_type cache_type, uint32_t page_count, uint32_t logit_rows, struct smollm_error *error)
+{
+    const unsigned threads = options->threads ? options->threads : system_processors_available("");
+    struct memory_need need = {.kv_cache = (uint64_t)page_count * KV_PAGE_POSITIONS *
+                                           kv_cache_bytes_per_position(config, cache_type),
+                               .work = forward_bytes(config, threads, 2, options->ubatch_size) +
+                                       (uint64_t)logit_rows * config->vocabulary * sizeof(float)};
+    int status = weights_measure(file, config, &need.weights, error);
+    return status < 0 ? status : memory_need_check(&need, error);
+}
+
 int pass_create(struct pass *p, const struct gguf_file *file, const struct model_config *config,
                 const struct options *options, uint32_t positions, uint32_t logit_rows, struct smollm_error *error)
 {
@@ -17,7 +30,10 @@ int pass_create(struct pass *p, const struct gguf_file *file, const struct model
     if (status == 0)
         status = kv_type_parse(options->cache_type, &cache_type, error);
     if (status == 0)
-        status = thread_pool_create(options->threads ? options->threads : system_processors_available(""), &p->pool, error);
+        status = check_memory(file, config, options, cache_type, page_count, logit_rows, error);
+    if (status == 0)
+        status =
+            thread_pool_create(options->threads ? options->threads : system_processors_available(""), &p->pool, error);
     if (status == 0)
         status = weights_load(&p->weights, file, config, p->pool, NULL, NULL, error);
     if (status == 0)
