@@ -1,5 +1,7 @@
 #include "cli/option_table.h"
 
+#include "smollm.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -9,6 +11,15 @@ enum {
 };
 
 #define AT(member) offsetof(struct options, member)
+
+/* In place of a range of its own: that of a member of struct smollm_sampling, which smollm.h has. */
+enum {
+#define SAMPLING_INDEX(member, min, max) SAMPLING_##member,
+    SMOLLM_SAMPLING_RANGES(SAMPLING_INDEX)
+#undef SAMPLING_INDEX
+};
+#define LIBRARY_RANGE (-1e300)
+#define RANGE_OF(member) LIBRARY_RANGE, SAMPLING_##member
 
 const struct option option_table[] = {
     {"host", NULL, STRING, COMMAND_SERVE, AT(host), "ADDRESS", 0, 0, "127.0.0.1",
@@ -60,21 +71,21 @@ const struct option option_table[] = {
 
     {"predict", "-n", INTEGER, WITH_ENGINE, AT(predict), "N", -1, 1 << 24, "-1",
      "maximum number of tokens to generate (-1 = until the context is full, 0 = none)"},
-    {"temp", NULL, REAL, WITH_ENGINE, AT(temp), "X", 0, 100, "0.6",
+    {"temp", NULL, REAL, WITH_ENGINE, AT(temp), "X", RANGE_OF(temperature), "0.6",
      "sampling temperature (0 = always the most likely token)"},
-    {"top-k", NULL, INTEGER, WITH_ENGINE, AT(top_k), "N", 0, 1 << 24, "0",
+    {"top-k", NULL, INTEGER, WITH_ENGINE, AT(top_k), "N", RANGE_OF(top_k), "0",
      "sample from the N most likely tokens (0 = off)"},
-    {"top-p", NULL, REAL, WITH_ENGINE, AT(top_p), "X", 0, 1, "0.95",
+    {"top-p", NULL, REAL, WITH_ENGINE, AT(top_p), "X", RANGE_OF(top_p), "0.95",
      "sample from the most likely tokens whose probabilities add up to X (1 = off)"},
-    {"min-p", NULL, REAL, WITH_ENGINE, AT(min_p), "X", 0, 1, "0",
+    {"min-p", NULL, REAL, WITH_ENGINE, AT(min_p), "X", RANGE_OF(min_p), "0",
      "drop tokens less likely than X times the most likely one (0 = off)"},
-    {"repeat-penalty", NULL, REAL, WITH_ENGINE, AT(repeat_penalty), "X", 0.01, 100, "1",
+    {"repeat-penalty", NULL, REAL, WITH_ENGINE, AT(repeat_penalty), "X", RANGE_OF(repetition_penalty), "1",
      "divide the logits of recent tokens by X (1 = off)"},
-    {"repeat-last-n", NULL, INTEGER, WITH_ENGINE, AT(repeat_last_n), "N", -1, 1 << 24, "64",
+    {"repeat-last-n", NULL, INTEGER, WITH_ENGINE, AT(repeat_last_n), "N", RANGE_OF(repetition_window), "64",
      "number of tokens that count as recent (-1 = all)"},
-    {"presence-penalty", NULL, REAL, WITH_ENGINE, AT(presence_penalty), "X", -2, 2, "0",
+    {"presence-penalty", NULL, REAL, WITH_ENGINE, AT(presence_penalty), "X", RANGE_OF(presence_penalty), "0",
      "subtract X from the logits of tokens already generated"},
-    {"frequency-penalty", NULL, REAL, WITH_ENGINE, AT(frequency_penalty), "X", -2, 2, "0",
+    {"frequency-penalty", NULL, REAL, WITH_ENGINE, AT(frequency_penalty), "X", RANGE_OF(frequency_penalty), "0",
      "subtract X for each time a token was generated"},
     {"seed", "-s", LARGE, WITH_ENGINE, AT(seed), "N", 0, 0, "-1", "seed for sampling (-1 = a random one)"},
     {"stop", NULL, STRINGS, COMMAND_RUN, AT(stops), "TEXT", 0, 0, NULL,
@@ -117,6 +128,18 @@ const struct option option_table[] = {
 };
 const unsigned option_count = sizeof option_table / sizeof *option_table;
 _Static_assert(sizeof option_table / sizeof *option_table <= OPTIONS_MAX, "raise OPTIONS_MAX");
+
+void option_range(const struct option *option, double *min, double *max)
+{
+    static const double ranges[][2] = {
+#define SAMPLING_RANGE(member, min, max) {min, max},
+        SMOLLM_SAMPLING_RANGES(SAMPLING_RANGE)
+#undef SAMPLING_RANGE
+    };
+    const bool is_of_library = option->least == LIBRARY_RANGE;
+    *min = is_of_library ? ranges[(int)option->most][0] : option->least;
+    *max = is_of_library ? ranges[(int)option->most][1] : option->most;
+}
 
 void option_environment_name(const struct option *option, char name[64])
 {

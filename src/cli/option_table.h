@@ -16,10 +16,14 @@ struct option {
     unsigned commands;
     size_t offset;        /* in struct options */
     const char *argument; /* for --help; a choice list "{a,b}" is also checked */
-    double least, most;   /* not of LARGE, which takes all of int64_t */
+    double least, most;   /* for option_range; not of LARGE, which takes all of int64_t */
     const char *standard; /* the default, as text */
     const char *help;
 };
+
+/* What a numeric option may be, both ends included. */
+void option_range(const struct option *option, double *min, double *max);
+
 /* Beside the commands: an option of the environment and the config file, not of the command line. */
 enum { SETTING_ONLY = 1 << 30 };
 

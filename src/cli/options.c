@@ -113,10 +113,12 @@ static bool set_number(void *place, const struct option *option, const char *tex
                  INT64_MIN + 0LL, INT64_MAX + 0LL, text);
         return false;
     }
+    double min, max;
+    option_range(option, &min, &max);
     const double value = option->kind == REAL ? strtod(text, &end) : (double)strtoll(text, &end, 10);
-    if (end == text || *end || errno || !(value >= option->least && value <= option->most)) {
+    if (end == text || *end || errno || !(value >= min && value <= max)) {
         snprintf(message, MESSAGE, "--%s takes %s from %.10g to %.10g, not '%s'", option->name,
-                 option->kind == REAL ? "a number" : "a whole number", option->least, option->most, text);
+                 option->kind == REAL ? "a number" : "a whole number", min, max, text);
         return false;
     }
     if (option->kind == REAL)

@@ -1,0 +1,270 @@
+/* Writing: heads, whole answers, streams as they come, and what asks whether a client is still there. */
+#include "base/clock.h"
+#include "server/connection_parts.h"
+#include "server/response.h"
+
+#include <stdint.h>
+
+/* ---- Writing ---- */
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct connection *c = write->data;
+    c->is_writing = false;
+    if (c->state == CONNECTION_CLOSING)
+        return;
+    if (status < 0) {
+        connection_close(c, "client left");
+        return;
+    }
+    c->written += c->output.size;
+    buffer_clear(&c->output);
+    connection_proceed(c);
+}
+
+void connection_look_at_queue(struct connection *c)
+{
+    size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&c->tcp);
+    if (queued != c->queued)
+        c->looked_ns = clock_nanoseconds();
+    c->queued = queued;
+}
+
+/* Writes what is in output; connection_proceed goes on afterwards. */
+void connection_write(struct connection *c)
+{
+    if (c->output.failed) {
+        connection_close(c, "out of memory");
+        return;
+    }
+    c->is_writing = true;
+    c->write.data = c;
+    uv_buf_t piece = uv_buf_init(c->output.data, (unsigned)c->output.size);
+    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &piece, 1, on_written) < 0) {
+        c->is_writing = false;
+        connection_close(c, "client left");
+        return;
+    }
+    c->queued = 0;
+    connection_look_at_queue(c);
+    c->looked_ns = clock_nanoseconds();
+    connection_enter(c, CONNECTION_ANSWERING, 1000);
+}
+
+static bool is_head_request(const struct connection *c)
+{
+    return text_is(c->parser.head.method, "HEAD");
+}
+
+static void write_head(struct connection *c, struct response_head head)
+{
+    head.minor_version = c->parser.head.minor_version;
+    if (head.is_stream && head.minor_version == 0)
+        c->keep_alive = false;
+    head.keep_alive = c->keep_alive && !c->server->is_draining;
+    head.request_id = c->request_id[0] ? c->request_id : NULL;
+    head.origin = c->origin;
+    head.has_origins = c->server->rules.origins != NULL;
+    c->keep_alive = head.keep_alive;
+    c->status = head.status;
+    api_count_answer(c->server->api, head.status);
+    c->head_is_sent = true;
+    c->answer_is_stream = head.is_stream;
+    response_write_head(&head, &c->output);
+}
+
+/* A whole answer made here. */
+void connection_respond(struct connection *c, struct response_head head, struct smollm_text body)
+{
+    head.length = body.size;
+    write_head(c, head);
+    if (!is_head_request(c))
+        buffer_append_text(&c->output, body);
+    c->answer_is_done = true;
+    connection_write(c);
+}
+
+/* `allow` goes with 405. */
+void connection_respond_error(struct connection *c, int status, const char *message, const char *allow)
+{
+    struct api_error error;
+    struct buffer body = {0};
+    api_error_make(&error, status, NULL, message);
+    api_error_write(&error, &body);
+    connection_respond(
+        c,
+        (struct response_head){
+            .status = status, .content_type = "application/json", .retry_after = error.retry_after, .allow = allow},
+        buffer_text(&body));
+    buffer_free(&body);
+}
+
+/* An error that ends the connection, because what follows in it cannot be told. */
+void connection_refuse(struct connection *c, int status, const char *message, const char *allow)
+{
+    c->keep_alive = false;
+    connection_respond_error(c, status, message, allow);
+}
+
+/* ---- Answering ---- */
+
+static void request_ended(struct connection *c);
+
+static void append_chunk(struct connection *c, size_t begin)
+{
+    if (c->answer_is_stream && c->parser.head.minor_version == 1)
+        response_frame_chunk(&c->output, begin);
+}
+
+static void begin_chunk(struct connection *c)
+{
+    if (c->answer_is_stream && c->parser.head.minor_version == 1)
+        buffer_append(&c->output, "          ", RESPONSE_CHUNK_HEAD);
+}
+
+static void end_stream(struct connection *c)
+{
+    c->answer_is_done = true;
+    if (c->parser.head.minor_version == 1)
+        response_end_chunks(&c->output);
+}
+
+static void pull_more(struct connection *c)
+{
+    size_t begin = c->output.size;
+    begin_chunk(c);
+    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MOST);
+    append_chunk(c, begin);
+    if (state == API_DONE)
+        end_stream(c);
+}
+
+/* The head and what goes with it: all of an answer, or the beginning of a stream. Nothing while there is nothing yet.
+ */
+static void pull_first(struct connection *c)
+{
+    struct buffer body = {0};
+    struct api_head head;
+    const size_t most = api_answer_is_stream(c->answer) ? WRITE_MOST : SIZE_MAX;
+    const enum api_state state = api_answer_pull(c->answer, &body, most);
+    if (!api_answer_head(c->answer, &head)) {
+        c->output.failed |= body.failed || state == API_DONE;
+        buffer_free(&body);
+        return;
+    }
+    c->output.failed |= body.failed;
+    write_head(c, (struct response_head){.status = head.status,
+                                         .content_type = head.content_type,
+                                         .retry_after = head.retry_after,
+                                         .is_stream = head.is_stream,
+                                         .length = body.size});
+    size_t begin = c->output.size;
+    begin_chunk(c);
+    if (!is_head_request(c))
+        buffer_append_text(&c->output, buffer_text(&body));
+    append_chunk(c, begin);
+    buffer_free(&body);
+    if (head.is_stream && state == API_DONE)
+        end_stream(c);
+    c->answer_is_done |= !head.is_stream;
+}
+
+/* Bytes of a stream that mean nothing. */
+void connection_keep_alive(struct connection *c)
+{
+    size_t begin = c->output.size;
+    begin_chunk(c);
+    if (c->answer)
+        api_answer_keep_alive(c->answer, &c->output);
+    append_chunk(c, begin);
+    if (c->output.size > 0)
+        connection_write(c);
+}
+
+/* How long a stream may say nothing before something is written. */
+uint64_t connection_patience(const struct connection *c)
+{
+    return !c->has_ended ? KEEP_ALIVE_MS : c->probes < 2 ? PROBE_SOON_MS : PROBE_MS;
+}
+
+/* Writes something that means nothing to a client that has sent its last byte: where it has left, the second such write
+ * fails. A whole answer to HTTP/1.0 has nothing of the kind, so there the client counts as gone. */
+void connection_probe(struct connection *c)
+{
+    static char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
+    uv_buf_t piece = uv_buf_init(interim, sizeof interim - 1);
+    c->probes++;
+    c->probed_ns = clock_nanoseconds();
+    if (c->is_writing || c->answer_is_done)
+        return;
+    if (c->head_is_sent) {
+        connection_keep_alive(c);
+        return;
+    }
+    int written = c->parser.head.minor_version == 1 ? uv_try_write((uv_stream_t *)&c->tcp, &piece, 1) : UV_EPIPE;
+    if (written < 0 && written != UV_EAGAIN)
+        connection_close(c, "client left");
+}
+
+/* Tokens may come faster than the timer: whatever wakes the connection asks whether the client is due to be probed. */
+void connection_probe_if_due(struct connection *c)
+{
+    if (c->has_ended && clock_nanoseconds() - c->probed_ns >= connection_patience(c) * 1000000u)
+        connection_probe(c);
+}
+
+void connection_proceed(struct connection *c)
+{
+    if (c->state != CONNECTION_ANSWERING || c->is_writing)
+        return;
+    if (c->answer_is_done) {
+        request_ended(c);
+        return;
+    }
+    if (!c->head_is_sent)
+        pull_first(c);
+    else
+        pull_more(c);
+    if (c->output.size > 0 || c->output.failed)
+        connection_write(c);
+    else
+        connection_probe_if_due(c);
+    if (c->state == CONNECTION_ANSWERING && !c->is_writing)
+        connection_enter(c, CONNECTION_ANSWERING, connection_patience(c));
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    struct connection *c = request->data;
+    if (c->state == CONNECTION_CLOSING)
+        return;
+    if (status < 0 || c->has_ended)
+        connection_close(c, "done");
+}
+
+/* The answer has been handed to the kernel. */
+static void request_ended(struct connection *c)
+{
+    connection_log(c, "done");
+    api_answer_close(c->answer);
+    c->answer = NULL;
+    connection_release_body(c);
+    c->probes = 0;
+    const bool is_last = c->has_ended && c->input.size == 0;
+    if (!c->keep_alive || c->server->is_draining || is_last) {
+        connection_enter(c, CONNECTION_LINGERING, LINGER_MS);
+        c->shutdown.data = c;
+        if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
+            connection_close(c, "done");
+        return;
+    }
+    http_parser_reset(&c->parser);
+    c->route = NULL;
+    c->status = 0;
+    c->written = 0;
+    c->request_id[0] = '\0';
+    c->origin = (struct smollm_text){0};
+    c->head_is_sent = c->answer_is_done = c->answer_is_stream = false;
+    connection_enter(c, CONNECTION_IDLE, IDLE_MS);
+    connection_take_input(c);
+}

@@ -1,0 +1,223 @@
+/* A request whose head has arrived: what is refused before its body is read, and what answers the rest. */
+#include "server/connection_parts.h"
+#include "server/page.h"
+#include "server/response.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- The head ---- */
+
+static bool is_json(struct smollm_text type)
+{
+    const char *semicolon = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
+    size_t size = semicolon ? (size_t)(semicolon - type.data) : type.size;
+    while (size > 0 && (type.data[size - 1] == ' ' || type.data[size - 1] == '\t'))
+        size--;
+    return http_text_is((struct smollm_text){type.data, size}, "application/json");
+}
+
+/* Letters, digits and some marks: what can stand in a log line and a header as it is. */
+static bool is_request_id(struct smollm_text id)
+{
+    for (size_t i = 0; i < id.size; i++)
+        if (!isalnum((unsigned char)id.data[i]) && !memchr("-_.:/+=", id.data[i], 7))
+            return false;
+    return id.size > 0 && id.size < REQUEST_ID_BYTES;
+}
+
+static void take_request_id(struct connection *c)
+{
+    const struct smollm_text sent = http_head_field(&c->parser.head, "x-request-id");
+    if (is_request_id(sent))
+        snprintf(c->request_id, sizeof c->request_id, "%.*s", (int)sent.size, sent.data);
+    else
+        snprintf(c->request_id, sizeof c->request_id, "req-%016llx",
+                 (unsigned long long)(c->server->first_request_id + c->server->request_count));
+    c->server->request_count++;
+}
+
+/* A browser asks whether a page of an allowed origin may send its request. */
+static bool is_preflight(const struct connection *c)
+{
+    const struct http_head *head = &c->parser.head;
+    return c->origin.data && text_is(head->method, "OPTIONS") &&
+           http_head_field(head, "access-control-request-method").data;
+}
+
+/* What can be refused before the body is there; false when it was. */
+static bool check_head(struct connection *c)
+{
+    const struct http_head *head = &c->parser.head;
+    const struct server *server = c->server;
+    bool is_get = text_is(head->method, "GET") || text_is(head->method, "HEAD");
+    bool is_page = server->options.serves_page && text_is(head->path, "/");
+    char reason[ACCESS_REASON_BYTES];
+    take_request_id(c);
+    c->origin = access_allowed_origin(&server->rules, head);
+    c->route = is_page ? NULL : api_route_find(server->api, head->path);
+    c->keep_alive = head->keep_alive;
+    /* Where the body will not be read the connection cannot go on. */
+    if (head->has_body)
+        c->keep_alive = false;
+    const bool is_public = is_page || is_preflight(c) || (c->route && c->route->is_public);
+    int status = access_check(&server->rules, head, c->local, is_public, reason);
+    if (status != 0) {
+        connection_respond_error(c, status, reason, NULL);
+        return false;
+    }
+    c->caller = access_key_number(&server->rules, head);
+    if (!is_page && !c->route) {
+        connection_respond_error(c, 404, "there is nothing at this path", NULL);
+        return false;
+    }
+    if (is_preflight(c)) {
+        connection_respond(c, (struct response_head){.status = 204, .is_preflight = true}, (struct smollm_text){0});
+        return false;
+    }
+    bool wants_get = is_page || c->route->method == API_GET;
+    if (wants_get ? !is_get : !text_is(head->method, "POST")) {
+        connection_respond_error(c, 405, "this path does not answer to that method", wants_get ? "GET, HEAD" : "POST");
+        return false;
+    }
+    if (!wants_get && !is_json(http_head_field(head, "content-type"))) {
+        connection_respond_error(c, 415, "Content-Type must be application/json", NULL);
+        return false;
+    }
+    c->keep_alive = head->keep_alive;
+    return true;
+}
+
+/* Room for body bytes among those of all connections. */
+static bool reserve_body(struct connection *c, size_t size)
+{
+    struct server *server = c->server;
+    if (size <= c->reserved)
+        return true;
+    size_t more = size - c->reserved;
+    if (more > (size_t)BODIES_MOST - server->bodies)
+        return false;
+    server->bodies += more;
+    c->reserved = size;
+    return true;
+}
+
+void connection_take_head(struct connection *c)
+{
+    const struct http_head *head = &c->parser.head;
+    if (!check_head(c))
+        return;
+    if (!reserve_body(c, (size_t)head->content_length)) {
+        connection_refuse(c, 503, "too many large requests at once", NULL);
+        return;
+    }
+    buffer_reserve(&c->body, (size_t)head->content_length);
+    connection_enter(c, CONNECTION_BODY, BODY_MS);
+    if (!head->expects_continue)
+        return;
+    /* 25 bytes into an empty socket buffer: a client to which even these cannot be written goes without. */
+    static char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t piece = uv_buf_init(go_on, sizeof go_on - 1);
+    uv_try_write((uv_stream_t *)&c->tcp, &piece, 1);
+}
+
+void connection_take_body(struct connection *c, struct smollm_text piece)
+{
+    if (!reserve_body(c, c->body.size + piece.size)) {
+        connection_refuse(c, 503, "too many large requests at once", NULL);
+        return;
+    }
+    buffer_append_text(&c->body, piece);
+    if (c->body.failed)
+        connection_refuse(c, 503, "out of memory for the request", NULL);
+}
+
+/* Parses what has arrived, as long as the connection is in a state to take it. */
+/* ---- Working ---- */
+
+static void notify(void *user)
+{
+    struct connection *c = user;
+    atomic_store(&c->is_notified, true);
+    uv_async_send(&c->server->wake);
+}
+
+static void open_answer(struct connection *c)
+{
+    struct api_call call = {.route = c->route,
+                            .caller = c->caller,
+                            .path = c->parser.head.path,
+                            .body = buffer_text(&c->body),
+                            .notify = notify,
+                            .notify_user = c};
+    c->answer = api_answer_open(c->server->api, &call);
+}
+
+static void on_work(uv_work_t *work)
+{
+    open_answer(work->data);
+}
+
+static void begin_answer(struct connection *c)
+{
+    connection_release_body(c);
+    if (!c->answer) {
+        connection_refuse(c, 503, "out of memory for the request", NULL);
+        return;
+    }
+    if (c->server->is_aborting) {
+        connection_abort(c);
+        return;
+    }
+    connection_enter(c, CONNECTION_ANSWERING, connection_patience(c));
+    connection_proceed(c);
+}
+
+static void on_work_done(uv_work_t *work, int status)
+{
+    struct connection *c = work->data;
+    (void)status;
+    c->work_is_running = false;
+    if (c->state == CONNECTION_CLOSING)
+        connection_free_when_over(c);
+    else
+        begin_answer(c);
+}
+
+static void respond_page(struct connection *c)
+{
+    struct page page = page_for(&c->parser.head);
+    struct response_head head = {.status = page.is_known ? 304 : 200,
+                                 .content_type = "text/html; charset=utf-8",
+                                 .policy = page_policy(),
+                                 .may_be_cached = true,
+                                 .encoding = page.is_known ? NULL : page.encoding,
+                                 .etag = page.etag};
+    connection_respond(c, head, page.is_known ? (struct smollm_text){0} : page.html);
+}
+
+/* The request is complete. */
+void connection_answer(struct connection *c)
+{
+    if (c->server->is_draining && (!c->route || c->route->method == API_POST)) {
+        connection_refuse(c, 503, "the server is shutting down", NULL);
+        return;
+    }
+    if (!c->route) {
+        respond_page(c);
+        return;
+    }
+    connection_enter(c, CONNECTION_WORKING, 0);
+    if (c->route->method == API_GET) {
+        open_answer(c);
+        begin_answer(c);
+        return;
+    }
+    c->work.data = c;
+    c->work_is_running = true;
+    if (uv_queue_work(&c->server->loop, &c->work, on_work, on_work_done) < 0) {
+        c->work_is_running = false;
+        connection_refuse(c, 503, "out of memory for the request", NULL);
+    }
+}
