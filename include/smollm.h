@@ -77,6 +77,12 @@ struct smollm_model_options {
 
 SMOLLM_API int smollm_model_open(const char *path, const struct smollm_model_options *options,
                                  struct smollm_model **model, struct smollm_error *error);
+/* Models in several files are opened by the first, NAME-00001-of-00003.gguf, with the others beside it. How many files
+ * a name stands for: 1 for other names. *part: which of them it is, from 1; may be NULL. */
+SMOLLM_API uint32_t smollm_model_parts(const char *path, uint32_t *part);
+/* Turns the name of a part into that of another. */
+SMOLLM_API void smollm_model_part_rename(char *path, uint32_t part);
+
 /* After every engine on it has been closed. Accepts NULL. */
 SMOLLM_API void smollm_model_close(struct smollm_model *model);
 

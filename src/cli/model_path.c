@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "smollm.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -95,7 +96,9 @@ int cache_directory_create(const char *path, struct smollm_error *error)
 static bool is_model_name(const char *name)
 {
     size_t size = strlen(name);
-    return size > 5 && name[0] != '.' && strcmp(name + size - 5, ".gguf") == 0;
+    uint32_t part;
+    smollm_model_parts(name, &part); /* a model in several files is listed by its first */
+    return part == 1 && size > 5 && name[0] != '.' && strcmp(name + size - 5, ".gguf") == 0;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -139,12 +139,15 @@ static bool is_kept_for_another(const char *name, const struct known_model *know
     return owner && owner != known;
 }
 
-/* NAME.gguf becomes NAME-1f2e3d4c.gguf: the same for the same address. */
+/* NAME.gguf becomes NAME-1f2e3d4c.gguf, the same for the same address; what follows the name of a model in several
+ * files stays behind it. */
 static void name_tell_apart(struct buffer *name, const char *address)
 {
-    const uint32_t hash = (uint32_t)hash_bytes(address, strlen(address), 0);
-    name->size -= name->size >= 5 ? 5 : 0;
-    buffer_printf(name, "-%08" PRIx32 ".gguf", hash);
+    char ending[sizeof "-00001-of-00003.gguf"];
+    const size_t size = smollm_model_parts(name->data, NULL) > 1 ? sizeof ending - 1 : 5;
+    snprintf(ending, sizeof ending, "%s", name->data + name->size - size);
+    name->size -= size;
+    buffer_printf(name, "-%08" PRIx32 "%s", (uint32_t)hash_bytes(address, strlen(address), 0), ending);
 }
 
 struct target {
@@ -217,19 +220,13 @@ struct pull_options {
     uint32_t stall_seconds;
 };
 
-static int pull_run(const struct pull_options *options, struct target *target, struct smollm_error *error)
+static int pull_file(const struct pull_options *options, const char *url, const char *path, const char *address,
+                     struct smollm_error *error)
 {
-    int code = target_find(options->what, target, error);
-    if (code != 0 || target->is_there) /* complete: it only gets its name then */
-        return code;
-    RETURN_ERROR_IF(!target->url, error, SMOLLM_ENOTFOUND,
-                    "%s comes from the package index, not from an address: make run "
-                    "fetches it",
-                    options->what);
     struct pull pull = {.checking = false};
     struct download download = {
-        .url = target->url,
-        .path = target->path.data,
+        .url = url,
+        .path = path,
         .attempts = options->attempts,
         .pause_seconds = options->pause_seconds,
         .stall_seconds = options->stall_seconds,
@@ -239,9 +236,57 @@ static int pull_run(const struct pull_options *options, struct target *target, s
     };
     progress_begin(&pull.progress, "downloading");
     pull.progress.counts_bytes = true;
-    code = download_run(&download, error);
+    int code = download_run(&download, error);
     progress_end(&pull.progress);
-    return code == 0 ? origin_note(target->path.data, target->address.data, error) : code;
+    return code == 0 ? origin_note(path, address, error) : code;
+}
+
+/* Writes the number of a part into an address, which may have a query behind the name. */
+static void address_set_part(char *address, uint32_t part)
+{
+    char *end = strchr(address, '?');
+    const char kept = end ? *end : '\0';
+    if (end)
+        *end = '\0';
+    smollm_model_part_rename(address, part);
+    if (end)
+        *end = kept;
+}
+
+/* All files of a model, the first one last: a model whose first file is there is complete. */
+static int pull_parts(const struct pull_options *options, const struct target *target, uint32_t count,
+                      struct smollm_error *error)
+{
+    char *url = strdup(target->url), *path = strdup(target->path.data), *address = strdup(target->address.data);
+    int code = url && path && address ? 0 : error_set(error, SMOLLM_ENOMEM, "out of memory");
+    struct stat status;
+    for (uint32_t part = count; part >= 1 && code == 0; part--) {
+        address_set_part(url, part);
+        address_set_part(address, part);
+        smollm_model_part_rename(path, part);
+        if (stat(path, &status) != 0)
+            code = pull_file(options, url, path, address, error);
+    }
+    free(url);
+    free(path);
+    free(address);
+    return code;
+}
+
+static int pull_run(const struct pull_options *options, struct target *target, struct smollm_error *error)
+{
+    int code = target_find(options->what, target, error);
+    if (code != 0 || target->is_there) /* complete: it only gets its name then */
+        return code;
+    RETURN_ERROR_IF(!target->url, error, SMOLLM_ENOTFOUND,
+                    "%s comes from the package index, not from an address: make run "
+                    "fetches it",
+                    options->what);
+    uint32_t part;
+    const uint32_t count = smollm_model_parts(target->path.data, &part);
+    RETURN_ERROR_IF(part != 1, error, SMOLLM_EINVAL,
+                    "this address is that of part %u of %u of a model; give that of the first part", part, count);
+    return pull_parts(options, target, count, error);
 }
 
 int command_pull(int argc, char **argv)

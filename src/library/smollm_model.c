@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/system_limits.h"
+#include "gguf/gguf_split.h"
 #include "library/handles.h"
 #include "library/sized.h"
 #include "model/kv_cache.h"
@@ -188,6 +189,22 @@ int smollm_model_open(const char *path, const struct smollm_model_options *optio
     }
     *result = model;
     return 0;
+}
+
+uint32_t smollm_model_parts(const char *path, uint32_t *part)
+{
+    uint32_t its_part, count;
+    const bool is_part = gguf_split_name(path, &its_part, &count);
+    if (part)
+        *part = is_part ? its_part : 1;
+    return is_part ? count : 1;
+}
+
+void smollm_model_part_rename(char *path, uint32_t part)
+{
+    uint32_t its_part, count;
+    if (gguf_split_name(path, &its_part, &count))
+        gguf_split_rename(path, part, count);
 }
 
 int smollm_check_file(const char *path, struct smollm_error *error)

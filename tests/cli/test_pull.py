@@ -2,6 +2,7 @@
 import email.utils
 import hashlib
 import http.server
+import json
 import os
 import pathlib
 import re
@@ -524,3 +525,45 @@ def test_the_file_of_a_known_model_is_kept_for_it(smollm, site, content):
     result = smollm.run("pull", site.url + "/direct/SmolLM3-Q4_K_M.gguf")
     assert result.returncode == 0 and re.search(r"SmolLM3-Q4_K_M-[0-9a-f]{8}\.gguf\n$", result.stdout)
     assert not (smollm.models / "SmolLM3-Q4_K_M.gguf").exists()
+
+
+def test_models_in_several_files(smollm, tmp_path, content):
+    """The first part's address brings all of them; the model is there by its first name only when it is complete."""
+    import gguf_file
+
+    (tmp_path / "whole.gguf").write_bytes(content)
+    parts = gguf_file.split(tmp_path / "whole.gguf", 3)
+    asked = []
+
+    class Parts(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path)
+
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    server = Server(("127.0.0.1", 0), Parts)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/model-0000%d-of-00003.gguf?download=true"
+        second = smollm.run("pull", url % 2)
+        assert_one_line_error(second)
+        assert "first part" in second.stderr
+        parts[1].rename(tmp_path / "away")
+        assert_one_line_error(smollm.run("pull", url % 1, *FAST))
+        assert not (smollm.models / parts[0].name).exists()
+        (tmp_path / "away").rename(parts[1])
+        result = smollm.run("pull", url % 1, *FAST)
+        assert result.returncode == 0 and result.stdout == f"{smollm.models / parts[0].name}\n"
+        assert left_over(smollm) == [part.name for part in parts]
+        before = len(asked)
+        assert smollm.run("pull", url % 1).stdout == result.stdout and len(asked) == before
+        # One model, not three: it needs no name.
+        assert json.loads(smollm.run("inspect", "--json").stdout)["architecture"] == "llama"
+    finally:
+        server.shutdown()
+        server.server_close()

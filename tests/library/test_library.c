@@ -1073,6 +1073,24 @@ static void loading_can_be_canceled(void **state)
     }
 }
 
+/* Files of the same name and size differ by what they hold; copies do not. */
+static void content_has_a_hash(void **state)
+{
+    uint64_t hashes[3];
+    for (int i = 0; i < 3; i++) {
+        char *written = tiny_model_write(i == 2); /* one weight differs */
+        struct smollm_model *opened = NULL;
+        struct smollm_model_info info;
+        assert_int_equal(smollm_model_open(written, NULL, &opened, NULL), 0);
+        smollm_model_get_info(opened, &info);
+        hashes[i] = info.content_hash;
+        smollm_model_close(opened);
+        unlink(written);
+        free(written);
+    }
+    assert_true(hashes[0] == hashes[1] && hashes[0] != hashes[2] && hashes[0] != 0);
+}
+
 static void a_vocabulary_alone_has_no_engine(void **state)
 {
     struct smollm_model *opened = NULL;
@@ -1099,6 +1117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_can_be_canceled),
+        cmocka_unit_test(content_has_a_hash),
         cmocka_unit_test(a_vocabulary_alone_has_no_engine),
         cmocka_unit_test(events_add_up),
         cmocka_unit_test(company_changes_nothing),
