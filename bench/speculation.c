@@ -12,8 +12,8 @@
  * tokens a second behind the first one, and of the ratios within rounds with their range. */
 #include "base/error.h"
 #include "base/file.h"
-#include "base/thread_pool.h"
 #include "base/system_limits.h"
+#include "base/thread_pool.h"
 #include "library/handles.h"
 #include "model/forward.h"
 
@@ -80,8 +80,8 @@ static double run_task(const struct smollm_model *model, struct engine *engine, 
 {
     *run = (struct run){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     /* Another owner each time: nothing is guessed from the same answer in an earlier round. */
-    static uint64_t owner;
-    struct engine_request request = {.owner = ++owner,
+    static uint64_t key;
+    struct engine_request request = {.key = ++key,
                                      .prompt = task->prompt.data,
                                      .prompt_count = (uint32_t)task->prompt.count,
                                      .replay = task->target.data,

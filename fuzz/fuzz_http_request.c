@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size);
 
-enum { BODY_MOST = 4096 };
+enum { BODY_MAX = 4096 };
 
 #define REQUIRE(condition)                                                                                             \
     do {                                                                                                               \
@@ -27,7 +27,7 @@ static void check_head(const struct http_head *head)
     REQUIRE(head->path.data[0] == '/' || head->path.size == 1);
     REQUIRE(http_head_count(head, "host") == 1 && http_head_count(head, "content-length") <= 1);
     REQUIRE(!(head->is_chunked && http_head_count(head, "content-length") > 0));
-    REQUIRE(head->content_length <= BODY_MOST);
+    REQUIRE(head->content_length <= BODY_MAX);
     for (size_t i = 0; i < head->field_count; i++)
         for (size_t k = 0; k < head->fields[i].value.size; k++)
             REQUIRE(head->fields[i].value.data[k] != '\r' && head->fields[i].value.data[k] != '\n');
@@ -50,7 +50,7 @@ static bool feed(struct http_parser *parser, const char *data, size_t size, stru
         for (size_t i = 0; i < body.size; i++)
             outcome->hash = outcome->hash * 31 + (unsigned char)body.data[i] + 1;
         outcome->body += body.size;
-        REQUIRE(outcome->body <= BODY_MOST);
+        REQUIRE(outcome->body <= BODY_MAX);
         if (result == HTTP_HEAD)
             check_head(&parser->head);
         if (result == HTTP_END) {
@@ -73,9 +73,9 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         return 0;
     }
     struct outcome whole = {0}, pieces = {0};
-    http_parser_init(parser, BODY_MOST);
+    http_parser_init(parser, BODY_MAX);
     feed(parser, (const char *)data, size, &whole);
-    http_parser_init(parser, BODY_MOST);
+    http_parser_init(parser, BODY_MAX);
     for (size_t at = 0, step; at < size; at += step) {
         step = 1 + data[at] % 7;
         step = step < size - at ? step : size - at;

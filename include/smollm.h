@@ -263,8 +263,8 @@ struct smollm_engine_stats {
     uint64_t pauses;            /* how often a sequence lost its slot for a while */
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
-    uint32_t kv_pages_known;     /* beside these: nobody reads them, and what they hold spares the next who needs it */
-    uint64_t kv_pages_forgotten; /* known ones whose memory was wanted, since the start */
+    uint32_t kv_pages_cached;  /* beside these: nobody reads them, and what they hold spares the next who needs it */
+    uint64_t kv_pages_evicted; /* known ones whose memory was wanted, since the start */
 };
 SMOLLM_API void smollm_engine_get_stats_sized(const struct smollm_engine *engine, struct smollm_engine_stats *stats,
                                               size_t size);
@@ -288,12 +288,12 @@ enum smollm_measure {
     SMOLLM_MEASURES                 /* how many there are */
 };
 
-enum { SMOLLM_HISTOGRAM_BOUNDS_MOST = 20 };
+enum { SMOLLM_HISTOGRAM_BOUNDS_MAX = 20 };
 struct smollm_histogram {
     size_t bound_count;
-    double bounds[SMOLLM_HISTOGRAM_BOUNDS_MOST]; /* ascending */
+    double bounds[SMOLLM_HISTOGRAM_BOUNDS_MAX]; /* ascending */
     /* Of values above the bound before, up to this one; [bound_count]: above all. */
-    uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MOST + 1];
+    uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MAX + 1];
     double sum; /* of all values */
 };
 /* What has been measured since the start; reads atomics, never waits. */
@@ -391,7 +391,7 @@ struct smollm_request_options {
     bool want_progress;
     /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
      * other numbers neither use it nor can tell from their speed that it is there. Owners share the engine evenly. */
-    uint64_t cache_owner;
+    uint64_t key;
     /* Among the requests of one owner those with a lower number come first. */
     int32_t priority;
     uint32_t deadline_ms; /* after that the request ends with SMOLLM_ETIMEDOUT; 0: never */

@@ -230,7 +230,8 @@ static int refuse_while_loading(const struct api *api, struct api_error *error)
 static int open_answer(struct api *api, const struct api_call *call, struct api_answer *answer, struct api_error *error)
 {
     if (call->route->kind == HEALTH) {
-        answer->head = (struct api_head){.status = route_health(api, &answer->body), .content_type = "application/json"};
+        answer->head =
+            (struct api_head){.status = route_health(api, &answer->body), .content_type = "application/json"};
         answer->head_is_known = true;
         return 0;
     }
@@ -274,7 +275,7 @@ bool api_answer_head(const struct api_answer *answer, struct api_head *head)
     return answer->head_is_known;
 }
 
-enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t most)
+enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t max)
 {
     if (!answer->generation) {
         if (!answer->body_is_taken)
@@ -284,7 +285,7 @@ enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, si
         return API_DONE;
     }
     const size_t before = out->size;
-    enum api_state state = generation_pull(answer->generation, out, most);
+    enum api_state state = generation_pull(answer->generation, out, max);
     if (!answer->head_is_known && (state == API_DONE || out->size > before)) {
         const struct api_error *error = &answer->generation->error;
         answer->head_is_known = true;

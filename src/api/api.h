@@ -25,7 +25,8 @@ int api_create(const struct api_options *options, struct api **api, struct smoll
 void api_destroy(struct api *api); /* after all its answers have been closed; accepts NULL */
 /* How much of the model is loaded, 0 to 1. From any thread. */
 void api_set_loaded(struct api *api, double fraction);
-/* From now on requests are answered. Once; from any thread. model and engine are borrowed until api_destroy. SMOLLM_ENOMEM. */
+/* From now on requests are answered. Once; from any thread. model and engine are borrowed until api_destroy.
+ * SMOLLM_ENOMEM. */
 int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine *engine, struct smollm_error *error);
 /* No new conversations; /health says so, with 503. Those that are open go on. From any thread. */
 void api_drain(struct api *api);
@@ -55,7 +56,7 @@ struct api_call {
     const struct api_route *route;
     struct smollm_text path;
     struct smollm_text body; /* borrowed until api_answer_open has returned */
-    uint64_t caller;         /* whose key it is: what one has asked cannot be felt by another; 0: there are no keys */
+    uint64_t key;            /* whose key it is: what one has asked cannot be felt by another; 0: there are no keys */
     /* Called from another thread when the answer may have more bytes after it had none; must return at once. */
     void (*notify)(void *user);
     void *notify_user;
@@ -74,13 +75,13 @@ struct api_head {
     const char *content_type; /* constant */
     bool is_stream;           /* of unknown length, to be sent on as it comes */
 };
-/* false while the head is not known yet, which changes only in api_answer_pull: a stream has its head with its first bytes, so
- * that what goes wrong before is an error with its own status. */
+/* false while the head is not known yet, which changes only in api_answer_pull: a stream has its head with its first
+ * bytes, so that what goes wrong before is an error with its own status. */
 bool api_answer_head(const struct api_answer *answer, struct api_head *head);
 /* Whether it is meant to be one, also before the head is known. */
 bool api_answer_is_stream(const struct api_answer *answer);
-/* A stream that still waits is to begin, with the next api_answer_pull: whoever reads it will not wait any longer for its
- * head. */
+/* A stream that still waits is to begin, with the next api_answer_pull: whoever reads it will not wait any longer for
+ * its head. */
 void api_answer_begin(struct api_answer *answer);
 
 enum api_state {
@@ -90,7 +91,7 @@ enum api_state {
 };
 /* Appends what there is to out, and stops soon after out holds `most` bytes. An answer that is no stream is complete
  * before its head is known. When memory ran out, out->failed is set. */
-enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t most);
+enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t max);
 
 /* What has been generated for an answer, for a log; of several choices tokens add up, times are those of the slowest.
  */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGES_MOST = 16384, TOOLS_MOST = 512 };
+enum { MESSAGES_MAX = 16384, TOOLS_MAX = 512 };
 
 static int out_of_memory(struct api_error *error)
 {
@@ -203,8 +203,8 @@ static int read_messages(const json_t *json, struct arena *arena, struct smollm_
     if (!json_is_array(messages))
         return api_refuse(error, "messages", "messages is %s; it must be an array", json_input_kind(messages));
     size_t count = json_array_size(messages);
-    if (count == 0 || count > MESSAGES_MOST)
-        return api_refuse(error, "messages", "messages has %zu entries; it must have 1 to %d", count, MESSAGES_MOST);
+    if (count == 0 || count > MESSAGES_MAX)
+        return api_refuse(error, "messages", "messages has %zu entries; it must have 1 to %d", count, MESSAGES_MAX);
     struct smollm_message *read = arena_array(arena, count, sizeof *read);
     if (!read)
         return out_of_memory(error);
@@ -247,8 +247,8 @@ static int read_tool_list(const json_t *list, const char *param, bool may_be_tex
     if (!json_is_array(list))
         return api_refuse(error, param, "%s is %s; it must be an array", param, json_input_kind(list));
     size_t count = json_array_size(list);
-    if (count > TOOLS_MOST)
-        return api_refuse(error, param, "%s has %zu tools; up to %d are allowed", param, count, TOOLS_MOST);
+    if (count > TOOLS_MAX)
+        return api_refuse(error, param, "%s has %zu tools; up to %d are allowed", param, count, TOOLS_MAX);
     struct smollm_text *read = arena_array(arena, count + 1, sizeof *read);
     if (!read)
         return out_of_memory(error);

@@ -33,7 +33,7 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .logprobs = request->logprobs > 0 ? (int)request->logprobs : 0,
                                            .want_logprobs = request->logprobs >= 0 || request->return_tokens,
                                            .want_progress = request->return_progress && request->is_stream,
-                                           .cache_owner = call->caller,
+                                           .key = call->key,
                                            .priority = (int32_t)request->priority,
                                            .deadline_ms = (uint32_t)request->deadline_ms,
                                            .notify = call->notify,
@@ -298,12 +298,12 @@ static enum api_state end(struct generation *generation, struct buffer *out)
     return API_DONE;
 }
 
-enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t most)
+enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t max)
 {
     if (generation->must_begin)
         begin_stream(generation, out);
     while (generation->error.status == 0 && generation->done_count < generation->choice_count) {
-        if (out->size >= most)
+        if (out->size >= max)
             return API_READY;
         if (!take_events(generation, out))
             return API_WAITING;

@@ -57,7 +57,7 @@ struct generation {
     const struct api *api;
     const struct generation_format *format;
     struct generation_request request; /* its arena holds what is kept; json is gone after the start */
-    struct choice choices[CHOICES_MOST];
+    struct choice choices[CHOICES_MAX];
     uint32_t choice_count;
     uint32_t done_count;
     bool begun;      /* of a stream: something has been written */
@@ -74,7 +74,7 @@ int generation_open(struct api *api, struct generation_request *request, const s
 void generation_close(struct generation *generation); /* accepts NULL */
 
 /* As api_answer_pull. After API_DONE generation->error says whether it failed; a stream has said so itself. */
-enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t most);
+enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t max);
 /* Ends all choices; the next pull tells the error. */
 void generation_fail(struct generation *generation, const struct api_error *error);
 

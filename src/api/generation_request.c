@@ -18,13 +18,13 @@ struct numbers {
 enum { CHAT = 1 << GENERATION_CHAT, TEXT = 1 << GENERATION_COMPLETIONS, NATIVE = 1 << GENERATION_NATIVE };
 enum { ALL = CHAT | TEXT | NATIVE };
 
-#define NUMBER(name, member, least, most)                                                                              \
+#define NUMBER(name, member, min, max)                                                                                 \
     {                                                                                                                  \
-        name, FIELD_NUMBER, least, most, offsetof(struct numbers, member)                                              \
+        name, FIELD_NUMBER, min, max, offsetof(struct numbers, member)                                                 \
     }
-#define INTEGER(name, member, least, most)                                                                             \
+#define INTEGER(name, member, min, max)                                                                                \
     {                                                                                                                  \
-        name, FIELD_INTEGER, least, most, offsetof(struct numbers, member)                                             \
+        name, FIELD_INTEGER, min, max, offsetof(struct numbers, member)                                                \
     }
 #define TRUTH(name, member)                                                                                            \
     {                                                                                                                  \
@@ -74,12 +74,12 @@ static const struct {
     {CHAT, INTEGER("max_completion_tokens", max_completion_tokens, -1, 1 << 24), OWN_RANGE},
     {NATIVE, INTEGER("max_tokens", n_predict, -1, 1 << 24), OWN_RANGE},
     {NATIVE, INTEGER("n_predict", n_predict, -1, 1 << 24), OWN_RANGE},
-    {CHAT | TEXT, INTEGER("n", n, 1, ANSWERS_MOST), OWN_RANGE},
-    {CHAT, INTEGER("top_logprobs", top_logprobs, 0, LOGPROBS_MOST), OWN_RANGE},
-    {TEXT, INTEGER("logprobs", n_probs, 0, LOGPROBS_MOST), OWN_RANGE},
-    {TEXT, INTEGER("best_of", best_of, 1, ANSWERS_MOST), OWN_RANGE},
+    {CHAT | TEXT, INTEGER("n", n, 1, ANSWERS_MAX), OWN_RANGE},
+    {CHAT, INTEGER("top_logprobs", top_logprobs, 0, LOGPROBS_MAX), OWN_RANGE},
+    {TEXT, INTEGER("logprobs", n_probs, 0, LOGPROBS_MAX), OWN_RANGE},
+    {TEXT, INTEGER("best_of", best_of, 1, ANSWERS_MAX), OWN_RANGE},
     {TEXT, TRUTH("echo", echo), OWN_RANGE},
-    {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MOST), OWN_RANGE},
+    {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MAX), OWN_RANGE},
     {NATIVE, TRUTH("return_tokens", return_tokens), OWN_RANGE},
     {CHAT, TRUTH("parallel_tool_calls", parallel_tool_calls), OWN_RANGE},
 };
@@ -90,8 +90,8 @@ static int read_numbers(unsigned kind, const json_t *json, struct numbers *numbe
         struct json_field field = numbers_table[i].field;
         const int range = numbers_table[i].range;
         if (range != OWN_RANGE) {
-            field.least = sampling_ranges[range].min;
-            field.most = sampling_ranges[range].max;
+            field.min = sampling_ranges[range].min;
+            field.max = sampling_ranges[range].max;
         }
         if ((numbers_table[i].kinds & kind) && json_input_fields(json, &field, 1, numbers, error) < 0)
             return -1;
@@ -147,9 +147,8 @@ static int read_stop(const json_t *value, const char *param, struct generation_r
     if (!json_input_is_string(value))
         return api_refuse(error, param, "%s is %s; it must be a string", param, json_input_kind(value));
     struct smollm_text stop = json_input_string(value);
-    if (stop.size > STOP_BYTES_MOST_API)
-        return api_refuse(error, param, "%s has %zu bytes; up to %d are allowed", param, stop.size,
-                          STOP_BYTES_MOST_API);
+    if (stop.size > STOP_BYTES_MAX_API)
+        return api_refuse(error, param, "%s has %zu bytes; up to %d are allowed", param, stop.size, STOP_BYTES_MAX_API);
     /* An empty one stops nothing; clients send it for "none". */
     if (stop.size > 0)
         request->stops[request->stop_count++] = stop;
@@ -163,9 +162,9 @@ static int read_stops(const json_t *json, struct generation_request *request, st
         return 0;
     if (!json_is_array(value))
         return read_stop(value, "stop", request, error);
-    if (json_array_size(value) > STOPS_MOST)
+    if (json_array_size(value) > STOPS_MAX)
         return api_refuse(error, "stop", "stop has %zu strings; up to %d are allowed", json_array_size(value),
-                          STOPS_MOST);
+                          STOPS_MAX);
     for (size_t i = 0; i < json_array_size(value); i++) {
         char param[32];
         snprintf(param, sizeof param, "stop[%zu]", i);
@@ -182,7 +181,7 @@ struct bias_list {
     struct generation_request *request;
     const struct smollm_model *model;
     uint32_t vocabulary;
-    struct smollm_logit_bias *biases; /* [LOGIT_BIASES_MOST] */
+    struct smollm_logit_bias *biases; /* [LOGIT_BIASES_MAX] */
     size_t count;
 };
 
@@ -205,8 +204,8 @@ static int add_bias(struct bias_list *list, int64_t token, float bias, struct ap
     if (token < 0 || token >= list->vocabulary)
         return api_refuse(error, "logit_bias", "logit_bias names token %lld; it must be from 0 to %u", (long long)token,
                           list->vocabulary - 1);
-    if (list->count == LOGIT_BIASES_MOST)
-        return api_refuse(error, "logit_bias", "logit_bias has more than %d tokens", LOGIT_BIASES_MOST);
+    if (list->count == LOGIT_BIASES_MAX)
+        return api_refuse(error, "logit_bias", "logit_bias has more than %d tokens", LOGIT_BIASES_MAX);
     list->biases[list->count++] = (struct smollm_logit_bias){(int32_t)token, bias};
     return 0;
 }
@@ -256,7 +255,7 @@ static int read_biases(const struct smollm_model *model, const json_t *json, str
         return api_refuse(error, "logit_bias", "logit_bias is %s; it must be an object or an array",
                           json_input_kind(value));
     struct bias_list list = {.request = request, .model = model, .vocabulary = vocabulary};
-    list.biases = arena_array(&request->arena, LOGIT_BIASES_MOST, sizeof *list.biases);
+    list.biases = arena_array(&request->arena, LOGIT_BIASES_MAX, sizeof *list.biases);
     if (!list.biases) {
         api_error_make(error, 503, "out_of_memory", "out of memory for the request");
         return -1;

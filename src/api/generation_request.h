@@ -8,12 +8,12 @@
 #include "base/memory.h"
 
 enum {
-    CHOICES_MOST = 16, /* prompts times n */
-    ANSWERS_MOST = 8,  /* n */
-    STOPS_MOST = 16,
-    STOP_BYTES_MOST_API = 1024,
-    LOGPROBS_MOST = 20,
-    LOGIT_BIASES_MOST = 1024,
+    CHOICES_MAX = 16, /* prompts times n */
+    ANSWERS_MAX = 8,  /* n */
+    STOPS_MAX = 16,
+    STOP_BYTES_MAX_API = 1024,
+    LOGPROBS_MAX = 20,
+    LOGIT_BIASES_MAX = 1024,
 };
 
 enum generation_kind { GENERATION_CHAT, GENERATION_COMPLETIONS, GENERATION_NATIVE };
@@ -35,7 +35,7 @@ struct generation_request {
     size_t prompt_count;
 
     struct smollm_sampling sampling;
-    struct smollm_text stops[STOPS_MOST];
+    struct smollm_text stops[STOPS_MAX];
     size_t stop_count;
     int64_t max_tokens; /* -1: until the context is full */
     int64_t answers;    /* n */

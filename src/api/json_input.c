@@ -25,16 +25,16 @@ static int check_size(struct smollm_text body, struct api_error *error)
             in_string = true;
         } else if (c == '[' || c == '{') {
             nests++;
-            if (++depth > JSON_DEPTH_MOST)
-                return api_refuse(error, NULL, "the body is JSON nested deeper than %d levels", JSON_DEPTH_MOST);
+            if (++depth > JSON_DEPTH_MAX)
+                return api_refuse(error, NULL, "the body is JSON nested deeper than %d levels", JSON_DEPTH_MAX);
         } else if (c == ']' || c == '}') {
             depth -= depth > 0;
         } else if (c == ',') {
             values++;
         }
-        if (nests > JSON_NESTS_MOST || values > JSON_VALUES_MOST)
+        if (nests > JSON_NESTS_MAX || values > JSON_VALUES_MAX)
             return api_refuse(error, NULL, "the body has more than %d JSON values or %d arrays and objects",
-                              JSON_VALUES_MOST, JSON_NESTS_MOST);
+                              JSON_VALUES_MAX, JSON_NESTS_MAX);
     }
     return 0;
 }
@@ -206,27 +206,27 @@ static bool is_whole(double number)
 }
 
 /* Integers beyond 2^53 go through double here only to be compared with a range; their value is taken exactly. */
-static int check_range(const json_t *value, const char *param, bool whole, double least, double most,
+static int check_range(const json_t *value, const char *param, bool whole, double min, double max,
                        struct api_error *error)
 {
     double number = json_number_value(value);
     const char *kind = whole ? "a whole number" : "a number";
     if (is_marked(value))
         return api_refuse(error, param, "%s is %.40s; it must be %s from %.10g to %.10g", param,
-                          json_string_value(value) + sizeof NUMBER_MARK - 1, kind, least, most);
+                          json_string_value(value) + sizeof NUMBER_MARK - 1, kind, min, max);
     if (!json_is_number(value))
         return api_refuse(error, param, "%s is %s; it must be %s from %.10g to %.10g", param, json_input_kind(value),
-                          kind, least, most);
-    if (!(number >= least && number <= most) || (whole && !is_whole(number)))
-        return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, least,
-                          most);
+                          kind, min, max);
+    if (!(number >= min && number <= max) || (whole && !is_whole(number)))
+        return api_refuse(error, param, "%s is %.10g; it must be %s from %.10g to %.10g", param, number, kind, min,
+                          max);
     return 0;
 }
 
-int json_input_integer(const json_t *value, const char *param, int64_t least, int64_t most, int64_t *result,
+int json_input_integer(const json_t *value, const char *param, int64_t min, int64_t max, int64_t *result,
                        struct api_error *error)
 {
-    if (check_range(value, param, true, (double)least, (double)most, error) < 0)
+    if (check_range(value, param, true, (double)min, (double)max, error) < 0)
         return -1;
     if (json_is_integer(value)) {
         *result = json_integer_value(value);
@@ -235,7 +235,7 @@ int json_input_integer(const json_t *value, const char *param, int64_t least, in
         double number = json_real_value(value);
         *result = number >= 0x1p63 ? INT64_MAX : (int64_t)number;
     }
-    if (*result < least || *result > most)
+    if (*result < min || *result > max)
         return api_refuse(error, param, "%s is out of range", param);
     return 0;
 }
@@ -255,11 +255,11 @@ int json_input_fields(const json_t *object, const struct json_field *fields, siz
                                   json_input_kind(value));
             *(bool *)place = json_is_true(value);
         } else if (field->kind == FIELD_INTEGER) {
-            int64_t most = field->most >= 0x1p63 ? INT64_MAX : (int64_t)field->most;
-            if (json_input_integer(value, field->name, (int64_t)field->least, most, place, error) < 0)
+            int64_t max = field->max >= 0x1p63 ? INT64_MAX : (int64_t)field->max;
+            if (json_input_integer(value, field->name, (int64_t)field->min, max, place, error) < 0)
                 return -1;
         } else {
-            if (check_range(value, field->name, false, field->least, field->most, error) < 0)
+            if (check_range(value, field->name, false, field->min, field->max, error) < 0)
                 return -1;
             *(double *)place = json_number_value(value);
         }

@@ -7,9 +7,9 @@
 #include <jansson.h>
 
 enum {
-    JSON_DEPTH_MOST = 64,
-    JSON_NESTS_MOST = 1 << 16,  /* arrays and objects */
-    JSON_VALUES_MOST = 1 << 20, /* of all kinds: bounds the memory of what is parsed */
+    JSON_DEPTH_MAX = 64,
+    JSON_NESTS_MAX = 1 << 16,  /* arrays and objects */
+    JSON_VALUES_MAX = 1 << 20, /* of all kinds: bounds the memory of what is parsed */
 };
 
 /* An object. Refused as 400: what is not JSON (RFC 8259), not an object, deeper or larger than the limits, or not
@@ -27,8 +27,8 @@ enum field_kind { FIELD_INTEGER, FIELD_NUMBER, FIELD_TRUTH };
 struct json_field {
     const char *name;
     enum field_kind kind;
-    double least, most; /* both allowed; not used by FIELD_TRUTH */
-    size_t offset;      /* in the struct that is filled */
+    double min, max; /* both allowed; not used by FIELD_TRUTH */
+    size_t offset;   /* in the struct that is filled */
 };
 
 /* Reads each field of the table that the object has; null counts as absent. A wrong type or range is refused with the
@@ -42,7 +42,7 @@ json_t *json_input_value(const json_t *object, const char *key);
 int json_input_text(const json_t *object, const char *key, struct smollm_text *text, struct api_error *error);
 struct smollm_text json_input_string(const json_t *string);
 /* An integer in a range, refused with `param` as its name. */
-int json_input_integer(const json_t *value, const char *param, int64_t least, int64_t most, int64_t *result,
+int json_input_integer(const json_t *value, const char *param, int64_t min, int64_t max, int64_t *result,
                        struct api_error *error);
 /* "a string", "an array" */
 const char *json_input_kind(const json_t *value);

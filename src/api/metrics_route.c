@@ -86,10 +86,10 @@ static void write_pages(const struct smollm_engine_stats *s, struct buffer *out)
 {
     write_metric(out, "smollm_kv_pages", "gauge", "Pages of the KV cache.", s->kv_pages_total);
     write_metric(out, "smollm_kv_pages_used", "gauge", "Pages of the KV cache in use.", s->kv_pages_used);
-    write_metric(out, "smollm_kv_pages_known", "gauge", "Pages that nobody uses and whose content is still known.",
-                 s->kv_pages_known);
-    write_metric(out, "smollm_kv_pages_forgotten_total", "counter", "Known pages whose memory was wanted.",
-                 (double)s->kv_pages_forgotten);
+    write_metric(out, "smollm_kv_pages_cached", "gauge", "Pages that nobody uses and whose content is still known.",
+                 s->kv_pages_cached);
+    write_metric(out, "smollm_kv_pages_evicted_total", "counter", "Known pages whose memory was wanted.",
+                 (double)s->kv_pages_evicted);
     write_metric(out, "smollm_pauses_total", "counter", "Times that an answer lost its place to others for a while.",
                  (double)s->pauses);
     write_metric(out, "smollm_read_ahead_tokens_total", "counter",

@@ -163,10 +163,10 @@ static void explain(struct chat *chat, struct smollm_text line)
         size++;
     const struct smollm_text word = {line.data, size};
     struct smollm_text unused;
-    const bool is_known = chat_line_read(word, true, &unused) != CHAT_UNCLEAR;
-    fputs(is_known ? "" : "There is no command ", stdout);
+    const bool is_cached = chat_line_read(word, true, &unused) != CHAT_UNCLEAR;
+    fputs(is_cached ? "" : "There is no command ", stdout);
     print_foreign(stdout, word);
-    fputs(is_known ? " takes no text after it" : " (/help lists them)", stdout);
+    fputs(is_cached ? " takes no text after it" : " (/help lists them)", stdout);
     fputs(". To send this as text, begin with //\n", stdout);
     line_editor_put_back(chat->editor, line);
 }

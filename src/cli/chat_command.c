@@ -26,7 +26,7 @@ static const struct {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands, WORD_MAX = 16 };
 
-static size_t least(size_t a, size_t b)
+static size_t min(size_t a, size_t b)
 {
     return a < b ? a : b;
 }
@@ -43,7 +43,7 @@ static size_t distance(struct smollm_text word, const char *name)
         row[0] = i + 1;
         for (size_t k = 0; k < size; k++) {
             const size_t above = row[k + 1];
-            row[k + 1] = least(least(row[k], above) + 1, diagonal + (word.data[i] != name[k]));
+            row[k + 1] = min(min(row[k], above) + 1, diagonal + (word.data[i] != name[k]));
             diagonal = above;
         }
     }

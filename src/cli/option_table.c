@@ -136,9 +136,9 @@ void option_range(const struct option *option, double *min, double *max)
         SMOLLM_SAMPLING_RANGES(SAMPLING_RANGE)
 #undef SAMPLING_RANGE
     };
-    const bool is_of_library = option->least == LIBRARY_RANGE;
-    *min = is_of_library ? ranges[(int)option->most][0] : option->least;
-    *max = is_of_library ? ranges[(int)option->most][1] : option->most;
+    const bool is_of_library = option->min == LIBRARY_RANGE;
+    *min = is_of_library ? ranges[(int)option->max][0] : option->min;
+    *max = is_of_library ? ranges[(int)option->max][1] : option->max;
 }
 
 void option_environment_name(const struct option *option, char name[64])

@@ -16,7 +16,7 @@ struct option {
     unsigned commands;
     size_t offset;        /* in struct options */
     const char *argument; /* for --help; a choice list "{a,b}" is also checked */
-    double least, most;   /* for option_range; not of LARGE, which takes all of int64_t */
+    double min, max;      /* for option_range; not of LARGE, which takes all of int64_t */
     const char *standard; /* the default, as text */
     const char *help;
 };

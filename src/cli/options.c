@@ -56,7 +56,7 @@ static bool read_size(const struct option *option, const char *text, int64_t *by
     double mebibytes = number / 1024;
     for (const char *u = units; u < unit; u++)
         mebibytes *= 1024;
-    if (!(mebibytes >= option->least && mebibytes <= option->most))
+    if (!(mebibytes >= option->min && mebibytes <= option->max))
         return false;
     *bytes = (int64_t)(mebibytes * 1048576);
     return true;
@@ -91,8 +91,8 @@ static bool add_string(struct options *options, const struct option *option, con
     uint32_t *count = option->offset == offsetof(struct options, stops)         ? &options->stop_count
                       : option->offset == offsetof(struct options, allow_hosts) ? &options->allow_host_count
                                                                                 : &options->allow_origin_count;
-    if (*count == MOST_HOSTS) {
-        snprintf(message, MESSAGE, "--%s can be given at most %d times", option->name, MOST_HOSTS);
+    if (*count == HOSTS_MAX) {
+        snprintf(message, MESSAGE, "--%s can be given at most %d times", option->name, HOSTS_MAX);
         return false;
     }
     ((const char **)member(options, option))[(*count)++] = text;
@@ -157,7 +157,7 @@ static bool set_option(struct options *options, const struct option *option, con
         if (read_size(option, text, place))
             return true;
         snprintf(message, MESSAGE, "--%s takes a size such as 512M or 4G, up to %.0fT, not '%s'", option->name,
-                 option->most / 1048576, text);
+                 option->max / 1048576, text);
         return false;
     default:
         return set_number(place, option, text, message);
@@ -295,7 +295,7 @@ static bool read_arguments(struct reading *reading, int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         const char *text = argv[i], *value = NULL;
         if (only_arguments || text[0] != '-' || text[1] == '\0') {
-            if (options->argument_count >= command->most_arguments) {
+            if (options->argument_count >= command->max_arguments) {
                 print_usage_error(command->name, "'%s' is one argument too many (%s)", text,
                                   command->arguments[0] ? command->arguments : "it takes none");
                 return false;
@@ -327,7 +327,7 @@ static bool read_arguments(struct reading *reading, int argc, char **argv)
             return false;
         }
     }
-    if (options->argument_count < command->least_arguments) {
+    if (options->argument_count < command->min_arguments) {
         print_usage_error(command->name, "an argument is missing (%s)", command->arguments);
         return false;
     }
@@ -352,17 +352,17 @@ bool options_read(const struct command_help *command, int argc, char **argv, str
     return read_arguments(&reading, argc, argv) && read_environment(&reading) && read_config(&reading);
 }
 
-uint32_t options_list(const struct command_help *command, const char *name, const char *text, uint32_t least,
-                      uint32_t most, uint32_t *values, uint32_t room)
+uint32_t options_list(const struct command_help *command, const char *name, const char *text, uint32_t min,
+                      uint32_t max, uint32_t *values, uint32_t room)
 {
     uint32_t count = 0;
     for (const char *at = text;;) {
         char *end;
         errno = 0;
         long long value = strtoll(at, &end, 10);
-        if (end == at || errno || value < least || value > most || count == room || (*end && *end != ',')) {
+        if (end == at || errno || value < min || value > max || count == room || (*end && *end != ',')) {
             print_usage_error(command->name, "-%s takes up to %u whole numbers from %u to %u with commas, not '%s'",
-                              name, room, least, most, text);
+                              name, room, min, max, text);
             return 0;
         }
         values[count++] = (uint32_t)value;

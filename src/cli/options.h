@@ -26,7 +26,7 @@ enum command_bit {
     COMMAND_SELFTEST = 1 << 9
 };
 
-enum { MOST_ARGUMENTS = 64, MOST_HOSTS = 16 };
+enum { ARGUMENTS_MAX = 64, HOSTS_MAX = 16 };
 
 struct options {
     /* serving */
@@ -35,9 +35,9 @@ struct options {
     const char *api_key;
     const char *api_key_file;
     const char *alias;
-    const char *allow_hosts[MOST_HOSTS];
+    const char *allow_hosts[HOSTS_MAX];
     uint32_t allow_host_count;
-    const char *allow_origins[MOST_HOSTS + 1]; /* NULL-terminated */
+    const char *allow_origins[HOSTS_MAX + 1]; /* NULL-terminated */
     uint32_t allow_origin_count;
     uint32_t drain_timeout;
     bool metrics;
@@ -70,7 +70,7 @@ struct options {
     float presence_penalty;
     float frequency_penalty;
     int64_t seed; /* -1: a random one; else these 64 bits */
-    const char *stops[MOST_HOSTS];
+    const char *stops[HOSTS_MAX];
     uint32_t stop_count;
     /* conversation */
     const char *system;
@@ -96,7 +96,7 @@ struct options {
     uint32_t repetitions;
     bool profile;
     /* what is not an option */
-    const char *arguments[MOST_ARGUMENTS];
+    const char *arguments[ARGUMENTS_MAX];
     uint32_t argument_count;
 };
 
@@ -106,8 +106,8 @@ struct command_help {
     const char *arguments; /* "[MODEL] TEXT" */
     const char *summary;
     const char *description; /* further sentences, may be NULL */
-    uint32_t least_arguments;
-    uint32_t most_arguments;
+    uint32_t min_arguments;
+    uint32_t max_arguments;
 };
 
 /* Fills options from defaults, config file, environment and argv[1..]. Returns true to go on; otherwise *exit_code says
@@ -116,8 +116,8 @@ struct command_help {
 bool options_read(const struct command_help *command, int argc, char **argv, struct options *options, int *exit_code);
 
 /* A list of numbers such as "1,2,4"; returns how many, or 0 with a usage message printed. */
-uint32_t options_list(const struct command_help *command, const char *name, const char *text, uint32_t least,
-                      uint32_t most, uint32_t *values, uint32_t room);
+uint32_t options_list(const struct command_help *command, const char *name, const char *text, uint32_t min,
+                      uint32_t max, uint32_t *values, uint32_t room);
 
 /* The option part of --help, of the man page (roff) and of bash completion for one command. */
 void options_print_help(FILE *out, const struct command_help *command);

@@ -135,8 +135,8 @@ static int origin_note(const char *path, const char *address, struct smollm_erro
 /* The file of a known model is kept for that model. */
 static bool is_kept_for_another(const char *name, const struct known_model *known)
 {
-    const struct known_model *owner = known_model_of_file(name);
-    return owner && owner != known;
+    const struct known_model *key = known_model_of_file(name);
+    return key && key != known;
 }
 
 /* NAME.gguf becomes NAME-1f2e3d4c.gguf, the same for the same address; what follows the name of a model in several

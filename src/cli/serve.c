@@ -24,18 +24,18 @@ static const struct command_help help = {
     0,
     1};
 
-enum { MOST_KEYS = 1024 };
+enum { KEYS_MAX = 1024 };
 
 /* Keys from the option and the file, one a line; empty lines and what follows '#' at a line's beginning are not. */
 struct keys {
     struct buffer file;
-    const char *list[MOST_KEYS + 1];
+    const char *list[KEYS_MAX + 1];
     size_t count;
 };
 
 static int add_key(struct keys *keys, const char *key, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(keys->count == MOST_KEYS, error, SMOLLM_ELIMIT, "more than %d API keys", MOST_KEYS);
+    RETURN_ERROR_IF(keys->count == KEYS_MAX, error, SMOLLM_ELIMIT, "more than %d API keys", KEYS_MAX);
     for (const char *c = key; *c; c++)
         RETURN_ERROR_IF(*c <= 0x20 || *c >= 0x7f, error, SMOLLM_EINVAL,
                         "an API key holds a space or a character that is not ASCII: no client could send it");

@@ -17,7 +17,7 @@ static void tell_finished(struct engine *engine, struct engine_sequence *sequenc
         if (account->admitted_ns == 0)
             engine_meter_left_queue(&engine->meter, account->submitted_ns);
         if (engine->options.speculates)
-            history_add(&engine->history, sequence->request.owner, sequence->tokens + sequence->request.prompt_count,
+            history_add(&engine->history, sequence->request.key, sequence->tokens + sequence->request.prompt_count,
                         sequence_generated(sequence));
         sequence->request.client.finished(sequence->request.client.user, end, account, error);
     }
@@ -129,7 +129,7 @@ static struct shares *shares_in_slots(struct engine *engine)
     engine->shares.count = 0;
     for (uint32_t i = 0; i < engine->options.parallel; i++)
         if (engine->slots[i].sequence)
-            ++*shares_of(&engine->shares, engine->slots[i].sequence->request.owner);
+            ++*shares_of(&engine->shares, engine->slots[i].sequence->request.key);
     return &engine->shares;
 }
 
@@ -156,16 +156,16 @@ static struct slot *find_slow(struct engine *engine)
 static struct slot *find_place(struct engine *engine, uint32_t rank)
 {
     struct slot *unfair = NULL, *slow = find_slow(engine);
-    uint32_t most = rank + 1;
+    uint32_t max = rank + 1;
     struct shares *shares = shares_in_slots(engine);
     for (uint32_t i = 0; i < engine->options.parallel; i++) {
         struct slot *slot = &engine->slots[i];
         if (!slot->sequence)
             return slot;
-        const uint32_t its = *shares_of(shares, slot->sequence->request.owner);
-        if (its > most || (its == most && unfair && is_younger(slot, unfair))) {
+        const uint32_t its = *shares_of(shares, slot->sequence->request.key);
+        if (its > max || (its == max && unfair && is_younger(slot, unfair))) {
             unfair = slot;
-            most = its;
+            max = its;
         }
     }
     return slow ? slow : unfair;
@@ -177,8 +177,7 @@ static bool has_pages(const struct engine *engine, const struct engine_sequence 
 {
     const struct page_cache *cache = &engine->pages;
     const uint32_t need = sequence->token_count / KV_PAGE_POSITIONS + 1,
-                   shared =
-                       page_cache_find_held(cache, sequence->request.owner, sequence->tokens, sequence->token_count);
+                   shared = page_cache_find_held(cache, sequence->request.key, sequence->tokens, sequence->token_count);
     const uint32_t active = atomic_load(&engine->running);
     return active == 0 || page_cache_available(cache) + (leaver ? leaver->page_count : 0) + shared >= need + active;
 }
@@ -201,7 +200,7 @@ static bool admit_next(struct engine *engine)
     struct engine_sequence *next = queue_next(&engine->queue, shares_in_slots(engine), &rank);
     const uint32_t paused = engine->queue.size - engine->queue.new_ones;
     pthread_mutex_unlock(&engine->mutex);
-    if (!next || (next->account.admitted_ns == 0 && paused >= MOST_PAUSED))
+    if (!next || (next->account.admitted_ns == 0 && paused >= PAUSED_MAX))
         return false;
     if (ahead_slot(engine)->sequence)
         slot_pause(engine, ahead_slot(engine));

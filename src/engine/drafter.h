@@ -7,7 +7,7 @@
 
 #include "engine/history.h"
 
-enum { DRAFT_MOST = 16, DRAFT_MATCH = HISTORY_MATCH /* tokens that must have stood before */ };
+enum { DRAFT_MAX = 16, DRAFT_MATCH = HISTORY_MATCH /* tokens that must have stood before */ };
 
 struct drafter {
     uint32_t length;  /* of the next guess */
@@ -18,8 +18,8 @@ struct drafter {
 void drafter_begin(struct drafter *drafter);
 
 /* Up to `most` guesses for what follows tokens[0, count); returns how many. history may be NULL. */
-uint32_t drafter_guess(struct drafter *drafter, const struct history *history, uint64_t owner, const int32_t *tokens,
-                       uint32_t count, uint32_t most, int32_t guesses[DRAFT_MOST]);
+uint32_t drafter_guess(struct drafter *drafter, const struct history *history, uint64_t key, const int32_t *tokens,
+                       uint32_t count, uint32_t max, int32_t guesses[DRAFT_MAX]);
 
 /* How many of the guesses were right. */
 void drafter_note(struct drafter *drafter, uint32_t guessed, uint32_t right);

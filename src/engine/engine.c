@@ -64,8 +64,8 @@ static int check_request(const struct engine *engine, const struct engine_reques
     RETURN_ERROR_IF(request->prompt_count == 0, error, SMOLLM_EINVAL, "the prompt is empty");
     RETURN_ERROR_IF(request->prompt_count >= engine->options.context, error, SMOLLM_ECONTEXT,
                     "the prompt has %u tokens, the context is %u", request->prompt_count, engine->options.context);
-    RETURN_ERROR_IF(request->alternatives > ENGINE_MOST_ALTERNATIVES, error, SMOLLM_EINVAL,
-                    "%d alternatives wanted (0 to %d)", request->alternatives, ENGINE_MOST_ALTERNATIVES);
+    RETURN_ERROR_IF(request->alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
+                    "%d alternatives wanted (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
     for (uint32_t i = 0; i < request->prompt_count; i++)
         RETURN_ERROR_IF(request->prompt[i] < 0 || (uint32_t)request->prompt[i] >= vocabulary, error, SMOLLM_EINVAL,
                         "token %d at position %u is not in the vocabulary of %u", request->prompt[i], i, vocabulary);
@@ -115,9 +115,9 @@ void engine_release(struct engine_sequence *sequence)
     sequence_release(sequence);
 }
 
-void engine_read_ahead(struct engine *engine, uint64_t owner, const int32_t *tokens, uint32_t count)
+void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *tokens, uint32_t count)
 {
-    const struct engine_request request = {.owner = owner, .prompt = tokens, .prompt_count = count};
+    const struct engine_request request = {.key = key, .prompt = tokens, .prompt_count = count};
     if (count == 0 || count >= engine->options.context)
         return;
     struct engine_sequence *sequence = sequence_create(&request, engine->options.context), *dropped = NULL;
@@ -174,8 +174,8 @@ void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *s
                                           .pauses = atomic_load(&engine->pauses),
                                           .kv_pages_total = engine->pages.total,
                                           .kv_pages_used = atomic_load(&engine->pages_used),
-                                          .kv_pages_known = atomic_load(&engine->meter.pages_known),
-                                          .kv_pages_forgotten = atomic_load(&engine->meter.pages_forgotten)};
+                                          .kv_pages_cached = atomic_load(&engine->meter.pages_cached),
+                                          .kv_pages_evicted = atomic_load(&engine->meter.pages_evicted)};
 }
 
 void engine_get_histogram(const struct engine *engine, enum smollm_measure measure, struct smollm_histogram *histogram)
@@ -246,7 +246,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
         error_prefix(error, "%u conversations of %u tokens", o->parallel, o->context);
         return status;
     }
-    const uint32_t most = max_tokens_of_pass(o);
+    const uint32_t max = max_tokens_of_pass(o);
     pacer_begin(&engine->pacer);
     engine_meter_begin(&engine->meter);
     status = thread_pool_create(o->threads, &engine->pool, error);
@@ -256,23 +256,23 @@ static int allocate(struct engine *engine, struct smollm_error *error)
         status = page_cache_create(&engine->pages, (uint32_t)pages, error);
     if (status == 0)
         status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, o->planes,
-                                most, error);
+                                max, error);
     if (status == 0)
         status = sampler_scratch_create(&engine->scratch, c->vocabulary, &engine->forward.kernels, error);
     if (status == 0 && o->speculates)
         status = history_create(&engine->history, error);
     if (status < 0)
         return status;
-    engine->shares.capacity = 2 * o->parallel + o->queue + MOST_PAUSED;
-    engine->shares.owners = array_allocate(engine->shares.capacity, sizeof *engine->shares.owners);
+    engine->shares.capacity = 2 * o->parallel + o->queue + PAUSED_MAX;
+    engine->shares.keys = array_allocate(engine->shares.capacity, sizeof *engine->shares.keys);
     engine->places = array_allocate(engine->shares.capacity + 1, sizeof *engine->places);
     engine->slots = array_allocate(o->parallel + 1, sizeof *engine->slots);
     engine->order = array_allocate(o->parallel, sizeof(struct slot *));
-    engine->batch = array_allocate(most, sizeof *engine->batch);
+    engine->batch = array_allocate(max, sizeof *engine->batch);
     engine->logits = array_allocate((size_t)(o->parallel + DRAFT_ROWS) * c->vocabulary, sizeof *engine->logits);
     engine->peaks =
         array_allocate((size_t)(o->parallel + DRAFT_ROWS) * peak_count(c->vocabulary), sizeof *engine->peaks);
-    RETURN_ERROR_IF(!engine->shares.owners || !engine->places || !engine->slots || !engine->order || !engine->batch ||
+    RETURN_ERROR_IF(!engine->shares.keys || !engine->places || !engine->slots || !engine->order || !engine->batch ||
                         !engine->logits || !engine->peaks,
                     error, SMOLLM_ENOMEM, "out of memory for %u conversations", o->parallel);
     for (uint32_t i = 0; i <= o->parallel && status == 0; i++)
@@ -346,7 +346,7 @@ void engine_destroy(struct engine *engine)
         slot_destroy(&engine->slots[i]);
     free(engine->slots);
     free((void *)engine->order);
-    free(engine->shares.owners);
+    free(engine->shares.keys);
     free(engine->places);
     history_destroy(&engine->history);
     free(engine->batch);

@@ -41,7 +41,7 @@ struct engine_options {
 
 enum engine_stress {
     ENGINE_STRESS_PAUSES = 1,  /* pauses a sequence after every step */
-    ENGINE_STRESS_FORGETS = 2, /* forgets after every step what nobody holds */
+    ENGINE_STRESS_EVICTS = 2,  /* forgets after every step what nobody holds */
     ENGINE_STRESS_GUESSES = 4, /* guesses at every step, and wrong */
     ENGINE_STRESS_READERS = 8, /* pauses, after every second step, a sequence whose prompt is still being read */
 };
@@ -50,13 +50,13 @@ struct engine_logprob {
     int32_t id;
     float logprob;
 };
-enum { ENGINE_MOST_ALTERNATIVES = 20 };
+enum { ENGINE_ALTERNATIVES_MAX = 20 };
 
 struct engine_token {
     int32_t id;
     bool is_end;                  /* one of the sequence's end tokens: it ends here whatever the callback says */
     struct engine_logprob chosen; /* valid with alternatives >= 0 */
-    struct engine_logprob top[ENGINE_MOST_ALTERNATIVES];
+    struct engine_logprob top[ENGINE_ALTERNATIVES_MAX];
     int top_count;
 };
 
@@ -89,7 +89,7 @@ struct engine_client {
 #define ENGINE_UNLIMITED UINT32_MAX
 
 struct engine_request {
-    uint64_t owner;                  /* shares what is known with requests of the same number alone */
+    uint64_t key;                    /* shares what is known with requests of the same number alone */
     int32_t priority;                /* among those of its owner: the lower, the sooner */
     uint32_t deadline_ms;            /* after that it ends with SMOLLM_ETIMEDOUT; 0: never */
     const int32_t *prompt;           /* copied */
@@ -131,7 +131,7 @@ void engine_release(struct engine_sequence *sequence);
 
 /* Reads the prompt when nothing else is to do, so that a request of this owner which begins the same finds it known.
  * Best effort: forgotten when there is no room for it, or newer ones come. */
-void engine_read_ahead(struct engine *engine, uint64_t owner, const int32_t *tokens, uint32_t count);
+void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *tokens, uint32_t count);
 
 void engine_drain(struct engine *engine);
 

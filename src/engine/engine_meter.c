@@ -9,7 +9,7 @@ static const double rhythm[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.
 static const double waits[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300, 600, 1800};
 static const double batches[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192};
 static const double prefixes[] = {0, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072};
-static const double guesses[] = {0, 1, 2, 3, 4, 6, 8, 12, DRAFT_MOST};
+static const double guesses[] = {0, 1, 2, 3, 4, 6, 8, 12, DRAFT_MAX};
 
 #define BOUNDS(list)                                                                                                   \
     {                                                                                                                  \
@@ -88,6 +88,6 @@ void engine_meter_finished(struct engine_meter *meter, uint64_t submitted_ns)
 
 void engine_meter_pages(struct engine_meter *meter, const struct page_cache *cache)
 {
-    atomic_store_explicit(&meter->pages_known, cache->unheld, memory_order_relaxed);
-    atomic_store_explicit(&meter->pages_forgotten, cache->forgotten, memory_order_relaxed);
+    atomic_store_explicit(&meter->pages_cached, cache->unheld, memory_order_relaxed);
+    atomic_store_explicit(&meter->pages_evicted, cache->forgotten, memory_order_relaxed);
 }

@@ -9,8 +9,8 @@
 struct engine_meter {
     struct histogram histograms[SMOLLM_MEASURES];
     uint32_t drawn; /* tokens of the stream that draws at the moment; the engine's thread alone */
-    _Atomic uint32_t pages_known;
-    _Atomic uint64_t pages_forgotten;
+    _Atomic uint32_t pages_cached;
+    _Atomic uint64_t pages_evicted;
 };
 
 void engine_meter_begin(struct engine_meter *meter);

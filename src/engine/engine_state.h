@@ -16,9 +16,9 @@
 
 enum {
     DRAFTING_STREAMS = 2, /* with more, passes are full of tokens that are sure */
-    DRAFT_ROWS = DRAFTING_STREAMS * DRAFT_MOST,
-    MOST_PAUSED = 1024, /* no new sequence gets a slot while so many are paused */
-    AHEAD_TOKENS = 32,  /* read ahead in one pass: a request that comes meanwhile waits for no longer than that */
+    DRAFT_ROWS = DRAFTING_STREAMS * DRAFT_MAX,
+    PAUSED_MAX = 1024, /* no new sequence gets a slot while so many are paused */
+    AHEAD_TOKENS = 32, /* read ahead in one pass: a request that comes meanwhile waits for no longer than that */
 };
 
 struct engine {

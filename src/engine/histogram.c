@@ -4,7 +4,7 @@
 
 void histogram_begin(struct histogram *histogram, const double *bounds, uint32_t bound_count)
 {
-    assert(bound_count <= SMOLLM_HISTOGRAM_BOUNDS_MOST);
+    assert(bound_count <= SMOLLM_HISTOGRAM_BOUNDS_MAX);
     *histogram = (struct histogram){.bounds = bounds, .bound_count = bound_count};
 }
 

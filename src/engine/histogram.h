@@ -11,8 +11,8 @@
 
 struct histogram {
     const double *bounds; /* ascending; borrowed for good */
-    uint32_t bound_count; /* at most SMOLLM_HISTOGRAM_BOUNDS_MOST */
-    _Atomic uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MOST + 1];
+    uint32_t bound_count; /* at most SMOLLM_HISTOGRAM_BOUNDS_MAX */
+    _Atomic uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MAX + 1];
     _Atomic double sum;
 };
 

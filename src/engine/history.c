@@ -31,15 +31,15 @@ static int32_t *token_at(const struct history *history, uint64_t at)
 }
 
 /* The place for the HISTORY_MATCH tokens of an owner. */
-static struct history_place *place_of(const struct history *history, uint64_t owner, const int32_t *tokens)
+static struct history_place *place_of(const struct history *history, uint64_t key, const int32_t *tokens)
 {
-    uint64_t hash = hash_mix(owner + 1);
+    uint64_t hash = hash_mix(key + 1);
     for (int i = 0; i < HISTORY_MATCH; i++)
         hash = hash_mix(hash ^ (uint32_t)tokens[i]);
     return &history->places[hash % HISTORY_TOKENS];
 }
 
-void history_add(struct history *history, uint64_t owner, const int32_t *tokens, uint32_t count)
+void history_add(struct history *history, uint64_t key, const int32_t *tokens, uint32_t count)
 {
     if (count <= HISTORY_MATCH)
         return;
@@ -50,23 +50,22 @@ void history_add(struct history *history, uint64_t owner, const int32_t *tokens,
     for (uint32_t i = 0; i < count; i++) {
         *token_at(history, history->added++) = tokens[i];
         if (i + 1 >= HISTORY_MATCH)
-            *place_of(history, owner, tokens + i + 1 - HISTORY_MATCH) = (struct history_place){owner, history->added};
+            *place_of(history, key, tokens + i + 1 - HISTORY_MATCH) = (struct history_place){key, history->added};
     }
     *token_at(history, history->added++) = GAP;
 }
 
-uint32_t history_find(const struct history *history, uint64_t owner, const int32_t last[HISTORY_MATCH], uint32_t most,
+uint32_t history_find(const struct history *history, uint64_t key, const int32_t last[HISTORY_MATCH], uint32_t max,
                       int32_t *guesses)
 {
-    const struct history_place *place = place_of(history, owner, last);
-    if (place->owner != owner || place->end < HISTORY_MATCH ||
-        place->end - HISTORY_MATCH + HISTORY_TOKENS < history->added)
+    const struct history_place *place = place_of(history, key, last);
+    if (place->key != key || place->end < HISTORY_MATCH || place->end - HISTORY_MATCH + HISTORY_TOKENS < history->added)
         return 0;
     for (uint32_t i = 0; i < HISTORY_MATCH; i++)
         if (*token_at(history, place->end - HISTORY_MATCH + i) != last[i])
             return 0;
     uint32_t count = 0;
-    while (count < most && place->end + count < history->added && *token_at(history, place->end + count) != GAP) {
+    while (count < max && place->end + count < history->added && *token_at(history, place->end + count) != GAP) {
         guesses[count] = *token_at(history, place->end + count);
         count++;
     }

@@ -12,7 +12,7 @@
 enum { HISTORY_MATCH = 3, HISTORY_TOKENS = 1 << 16 };
 
 struct history_place {
-    uint64_t owner;
+    uint64_t key;
     uint64_t end; /* of the three tokens, counted from the first token ever added; 0: none */
 };
 struct history {
@@ -25,11 +25,11 @@ int history_create(struct history *history, struct smollm_error *error);
 void history_destroy(struct history *history); /* accepts a zeroed struct */
 
 /* Adds an answer. */
-void history_add(struct history *history, uint64_t owner, const int32_t *tokens, uint32_t count);
+void history_add(struct history *history, uint64_t key, const int32_t *tokens, uint32_t count);
 
 /* Copies at most `most` tokens that followed last[0, HISTORY_MATCH) when they last stood in an answer to this owner;
  * returns how many. */
-uint32_t history_find(const struct history *history, uint64_t owner, const int32_t last[HISTORY_MATCH], uint32_t most,
+uint32_t history_find(const struct history *history, uint64_t key, const int32_t last[HISTORY_MATCH], uint32_t max,
                       int32_t *guesses);
 
 #endif

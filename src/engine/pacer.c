@@ -5,9 +5,9 @@ void pacer_begin(struct pacer *pacer)
     *pacer = (struct pacer){.room = PACER_FIRST};
 }
 
-uint32_t pacer_room(const struct pacer *pacer, uint32_t streams, uint32_t most)
+uint32_t pacer_room(const struct pacer *pacer, uint32_t streams, uint32_t max)
 {
-    return streams == 0 || pacer->room >= most ? most : (uint32_t)pacer->room;
+    return streams == 0 || pacer->room >= max ? max : (uint32_t)pacer->room;
 }
 
 void pacer_note(struct pacer *pacer, uint32_t streams, uint32_t prompt_tokens, double seconds)

@@ -19,7 +19,7 @@ struct pacer {
 void pacer_begin(struct pacer *pacer);
 
 /* Prompt tokens for the next pass, 1 to most; streams: that generate in it. */
-uint32_t pacer_room(const struct pacer *pacer, uint32_t streams, uint32_t most);
+uint32_t pacer_room(const struct pacer *pacer, uint32_t streams, uint32_t max);
 
 /* A pass with these took `seconds`. */
 void pacer_note(struct pacer *pacer, uint32_t streams, uint32_t prompt_tokens, double seconds);

@@ -25,7 +25,7 @@ static void free_remove(struct page_cache *cache, uint32_t page)
 
 static bool is_free(const struct page_cache *cache, uint32_t page)
 {
-    return page < cache->total && cache->pages[page].holders == 0 && !cache->pages[page].is_known;
+    return page < cache->total && cache->pages[page].holders == 0 && !cache->pages[page].is_cached;
 }
 
 /* The free page that suits best behind `after`: its neighbour; or the first of the first half group that is free; or
@@ -102,32 +102,32 @@ static void use_remove(struct page_cache *cache, uint32_t page)
 
 /* Where the roots of an owner's trees begin. The table is at most half full and its hash has a secret seed, so the time
  * of a search depends on the owner's own trees, not on how many others have. */
-static uint32_t *roots_of(const struct page_cache *cache, uint64_t owner)
+static uint32_t *roots_of(const struct page_cache *cache, uint64_t key)
 {
-    return &cache->roots[hash_mix(owner ^ cache->seed) & cache->root_mask];
+    return &cache->roots[hash_mix(key ^ cache->seed) & cache->root_mask];
 }
 
-static uint32_t first_child(const struct page_cache *cache, uint64_t owner, uint32_t parent)
+static uint32_t first_child(const struct page_cache *cache, uint64_t key, uint32_t parent)
 {
-    return parent == NO_PAGE ? *roots_of(cache, owner) : cache->pages[parent].first_child;
+    return parent == NO_PAGE ? *roots_of(cache, key) : cache->pages[parent].first_child;
 }
 
-static void set_first_child(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t child)
+static void set_first_child(struct page_cache *cache, uint64_t key, uint32_t parent, uint32_t child)
 {
-    *(parent == NO_PAGE ? roots_of(cache, owner) : &cache->pages[parent].first_child) = child;
+    *(parent == NO_PAGE ? roots_of(cache, key) : &cache->pages[parent].first_child) = child;
 }
 
 static void forget(struct page_cache *cache, uint32_t page)
 {
     struct cached_page *p = &cache->pages[page];
-    assert(p->is_known && p->first_child == NO_PAGE);
+    assert(p->is_cached && p->first_child == NO_PAGE);
     if (p->previous_sibling == NO_PAGE)
-        set_first_child(cache, p->owner, p->parent, p->next_sibling);
+        set_first_child(cache, p->key, p->parent, p->next_sibling);
     else
         cache->pages[p->previous_sibling].next_sibling = p->next_sibling;
     if (p->next_sibling != NO_PAGE)
         cache->pages[p->next_sibling].previous_sibling = p->previous_sibling;
-    p->is_known = false;
+    p->is_cached = false;
     cache->forgotten++;
 }
 
@@ -166,7 +166,7 @@ void page_cache_free_up(struct page_cache *cache, uint32_t count)
 void page_cache_hold(struct page_cache *cache, uint32_t page)
 {
     struct cached_page *p = &cache->pages[page];
-    assert(p->holders > 0 || p->is_known);
+    assert(p->holders > 0 || p->is_cached);
     if (p->holders++ == 0)
         use_remove(cache, page);
 }
@@ -177,22 +177,22 @@ void page_cache_release(struct page_cache *cache, uint32_t page)
     assert(page < cache->total && p->holders > 0);
     if (--p->holders > 0)
         return;
-    if (p->is_known)
+    if (p->is_cached)
         use_append(cache, page);
     else
         free_append(cache, page);
 }
 
-uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_t parent, const int32_t *tokens,
+uint32_t page_cache_find(const struct page_cache *cache, uint64_t key, uint32_t parent, const int32_t *tokens,
                          uint32_t count, uint32_t *common)
 {
     uint32_t best = NO_PAGE;
     *common = 0;
-    for (uint32_t page = first_child(cache, owner, parent); page != NO_PAGE; page = cache->pages[page].next_sibling) {
+    for (uint32_t page = first_child(cache, key, parent); page != NO_PAGE; page = cache->pages[page].next_sibling) {
         const struct cached_page *p = &cache->pages[page];
-        const uint32_t most = p->token_count < count ? p->token_count : count;
+        const uint32_t max = p->token_count < count ? p->token_count : count;
         uint32_t same = 0;
-        while (p->owner == owner && same < most && p->tokens[same] == tokens[same])
+        while (p->key == key && same < max && p->tokens[same] == tokens[same])
             same++;
         if (same > *common) {
             best = page;
@@ -202,23 +202,23 @@ uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_
     return best;
 }
 
-uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t page,
-                          const int32_t *tokens, uint32_t count)
+uint32_t page_cache_insert(struct page_cache *cache, uint64_t key, uint32_t parent, uint32_t page,
+                           const int32_t *tokens, uint32_t count)
 {
     struct cached_page *p = &cache->pages[page];
-    assert(p->holders > 0 && !p->is_known && count > 0 && count <= KV_PAGE_POSITIONS);
-    assert(parent == NO_PAGE || (cache->pages[parent].is_known && cache->pages[parent].owner == owner));
-    uint32_t common, known = page_cache_find(cache, owner, parent, tokens, count, &common);
+    assert(p->holders > 0 && !p->is_cached && count > 0 && count <= KV_PAGE_POSITIONS);
+    assert(parent == NO_PAGE || (cache->pages[parent].is_cached && cache->pages[parent].key == key));
+    uint32_t common, known = page_cache_find(cache, key, parent, tokens, count, &common);
     if (known != NO_PAGE && common == count)
         return known;
-    p->is_known = true;
-    p->owner = owner;
+    p->is_cached = true;
+    p->key = key;
     p->parent = parent;
     p->first_child = p->previous_sibling = NO_PAGE;
-    p->next_sibling = first_child(cache, owner, parent);
+    p->next_sibling = first_child(cache, key, parent);
     if (p->next_sibling != NO_PAGE)
         cache->pages[p->next_sibling].previous_sibling = page;
-    set_first_child(cache, owner, parent, page);
+    set_first_child(cache, key, parent, page);
     p->token_count = count;
     memcpy(p->tokens, tokens, count * sizeof *tokens);
     return page;
@@ -234,19 +234,19 @@ uint32_t page_cache_available(const struct page_cache *cache)
     return cache->free_count + cache->unheld;
 }
 
-uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t owner, const int32_t *tokens, uint32_t count)
+uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t key, const int32_t *tokens, uint32_t count)
 {
     uint32_t held = 0, parent = NO_PAGE;
     for (uint32_t at = 0; at + KV_PAGE_POSITIONS <= count; at += KV_PAGE_POSITIONS, held++) {
         uint32_t common;
-        parent = page_cache_find(cache, owner, parent, tokens + at, KV_PAGE_POSITIONS, &common);
+        parent = page_cache_find(cache, key, parent, tokens + at, KV_PAGE_POSITIONS, &common);
         if (parent == NO_PAGE || common < KV_PAGE_POSITIONS || cache->pages[parent].holders == 0)
             break;
     }
     return held;
 }
 
-void page_cache_forget(struct page_cache *cache)
+void page_cache_evict_all(struct page_cache *cache)
 {
     while (cache->oldest != NO_PAGE)
         free_append(cache, evict(cache));
@@ -262,12 +262,12 @@ static bool node_is_valid(const struct page_cache *cache, uint32_t page)
         return false;
     if (p->parent != NO_PAGE) {
         const struct cached_page *parent = &cache->pages[p->parent];
-        if (!parent->is_known || parent->owner != p->owner || parent->token_count < KV_PAGE_POSITIONS)
+        if (!parent->is_cached || parent->key != p->key || parent->token_count < KV_PAGE_POSITIONS)
             return false;
     }
     bool is_child = false;
     uint32_t before = NO_PAGE, steps = 0;
-    for (uint32_t i = first_child(cache, p->owner, p->parent); i != NO_PAGE && steps <= cache->total; steps++) {
+    for (uint32_t i = first_child(cache, p->key, p->parent); i != NO_PAGE && steps <= cache->total; steps++) {
         if (cache->pages[i].previous_sibling != before)
             return false;
         is_child |= i == page;
@@ -283,21 +283,21 @@ bool page_cache_is_valid(const struct page_cache *cache)
     uint32_t before = NO_PAGE;
     for (uint32_t page = cache->oldest; page != NO_PAGE && in_order <= cache->total; page = cache->pages[page].newer) {
         const struct cached_page *p = &cache->pages[page];
-        if (p->older != before || !p->is_known || p->holders > 0)
+        if (p->older != before || !p->is_cached || p->holders > 0)
             return false;
         before = page;
         in_order++;
     }
     for (uint32_t page = 0; page < cache->total; page++) {
         const struct cached_page *p = &cache->pages[page];
-        if (p->is_known && !node_is_valid(cache, page))
+        if (p->is_cached && !node_is_valid(cache, page))
             return false;
-        unheld += p->is_known && p->holders == 0;
-        free_pages += !p->is_known && p->holders == 0;
+        unheld += p->is_cached && p->holders == 0;
+        free_pages += !p->is_cached && p->holders == 0;
     }
     for (uint32_t i = 0; i < cache->free_count; i++) {
         const struct cached_page *p = &cache->pages[cache->free[i]];
-        if (p->is_known || p->holders > 0 || p->free_at != i)
+        if (p->is_cached || p->holders > 0 || p->free_at != i)
             return false;
     }
     return before == cache->newest && in_order == unheld && unheld == cache->unheld && free_pages == cache->free_count;

@@ -20,8 +20,8 @@
 
 struct cached_page {
     uint32_t holders;
-    bool is_known;
-    uint64_t owner;
+    bool is_cached;
+    uint64_t key;
     uint32_t parent; /* NO_PAGE: the page begins a sequence */
     uint32_t first_child, previous_sibling, next_sibling;
     uint32_t older, newer; /* known pages that nobody holds, by their last use */
@@ -60,22 +60,22 @@ void page_cache_release(struct page_cache *cache, uint32_t page);
 
 /* The known page behind parent (NO_PAGE: that begins a sequence) which shares most of `count` tokens from its first on,
  * or NO_PAGE; *common: how many, 1 to KV_PAGE_POSITIONS. */
-uint32_t page_cache_find(const struct page_cache *cache, uint64_t owner, uint32_t parent, const int32_t *tokens,
+uint32_t page_cache_find(const struct page_cache *cache, uint64_t key, uint32_t parent, const int32_t *tokens,
                          uint32_t count, uint32_t *common);
 
 /* Makes a held page known behind a known parent. Returns it, or, when a page with these tokens was known before (of a
  * page that is not full: one that begins with them), that one. */
-uint32_t page_cache_learn(struct page_cache *cache, uint64_t owner, uint32_t parent, uint32_t page,
-                          const int32_t *tokens, uint32_t count);
+uint32_t page_cache_insert(struct page_cache *cache, uint64_t key, uint32_t parent, uint32_t page,
+                           const int32_t *tokens, uint32_t count);
 
 /* Pages that are held, and those that can be taken. */
 uint32_t page_cache_held(const struct page_cache *cache);
 uint32_t page_cache_available(const struct page_cache *cache);
 /* How many full pages with the first of these tokens are held by others. */
-uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t owner, const int32_t *tokens, uint32_t count);
+uint32_t page_cache_find_held(const struct page_cache *cache, uint64_t key, const int32_t *tokens, uint32_t count);
 
 /* Forgets all that nobody holds. */
-void page_cache_forget(struct page_cache *cache);
+void page_cache_evict_all(struct page_cache *cache);
 
 /* Whether every page is in exactly one state, the tree is a tree, and the order of use holds what it should. Slow: for
  * debug builds and tests. */

@@ -3,14 +3,14 @@
 #include <assert.h>
 #include <string.h>
 
-uint32_t *shares_of(struct shares *shares, uint64_t owner)
+uint32_t *shares_of(struct shares *shares, uint64_t key)
 {
     for (uint32_t i = 0; i < shares->count; i++)
-        if (shares->owners[i].owner == owner)
-            return &shares->owners[i].count;
+        if (shares->keys[i].key == key)
+            return &shares->keys[i].count;
     assert(shares->count < shares->capacity);
-    shares->owners[shares->count] = (struct share){.owner = owner};
-    return &shares->owners[shares->count++].count;
+    shares->keys[shares->count] = (struct share){.key = key};
+    return &shares->keys[shares->count++].count;
 }
 
 static bool is_before(const struct engine_sequence *a, const struct engine_sequence *b)
@@ -64,7 +64,7 @@ struct engine_sequence *queue_take_over(struct queue *queue, uint64_t now_ns)
 /* The rank of the next sequence in the queue's order. */
 static uint32_t take_rank(struct shares *shares, const struct engine_sequence *sequence)
 {
-    return (*shares_of(shares, sequence->request.owner))++;
+    return (*shares_of(shares, sequence->request.key))++;
 }
 
 struct engine_sequence *queue_next(const struct queue *queue, struct shares *shares, uint32_t *rank)

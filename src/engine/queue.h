@@ -18,15 +18,15 @@ struct queue {
 
 /* How many of an owner's sequences have slots, or stand before others. */
 struct share {
-    uint64_t owner;
+    uint64_t key;
     uint32_t count;
 };
 struct shares {
-    struct share *owners; /* [capacity] */
+    struct share *keys; /* [capacity] */
     uint32_t count, capacity;
 };
 /* The owner's share, which begins at 0. */
-uint32_t *shares_of(struct shares *shares, uint64_t owner);
+uint32_t *shares_of(struct shares *shares, uint64_t key);
 
 void queue_insert(struct queue *queue, struct engine_sequence *sequence);
 void queue_remove(struct queue *queue, struct engine_sequence *sequence);

@@ -9,10 +9,10 @@
 struct engine_sequence *sequence_create(const struct engine_request *request, uint32_t context)
 {
     const size_t bias_count = request->sampling.logit_bias_count;
-    size_t most = context - request->prompt_count, token_bytes, bias_bytes, total;
-    most = request->max_tokens < most ? request->max_tokens : most;
-    most += request->prompt_count + DRAFT_MOST;
-    if (!size_multiply(most, sizeof *request->prompt, &token_bytes) ||
+    size_t max = context - request->prompt_count, token_bytes, bias_bytes, total;
+    max = request->max_tokens < max ? request->max_tokens : max;
+    max += request->prompt_count + DRAFT_MAX;
+    if (!size_multiply(max, sizeof *request->prompt, &token_bytes) ||
         !size_multiply(bias_count, sizeof *request->sampling.logit_bias, &bias_bytes) ||
         !size_add(token_bytes + sizeof(struct engine_sequence), bias_bytes, &total))
         return NULL;

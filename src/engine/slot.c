@@ -23,7 +23,7 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
 {
     const uint32_t prompt = sequence->request.prompt_count;
     slot->sequence = sequence;
-    slot->computed = slot->planned = slot->drafted = slot->page_count = slot->known_pages = 0;
+    slot->computed = slot->planned = slot->drafted = slot->page_count = slot->cached_pages = 0;
     slot->parked = false;
     sampler_begin(&slot->sampler, &sequence->request.sampling);
     sampler_resume(&slot->sampler, sequence->tokens + prompt, sequence->token_count - prompt);
@@ -33,14 +33,14 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
 struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache)
 {
     struct engine_sequence *sequence = slot->sequence;
-    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, known = slot->known_pages;
+    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, known = slot->cached_pages;
     if (rest > 0 && known < slot->page_count)
-        page_cache_learn(cache, sequence->request.owner, known > 0 ? slot->pages[known - 1] : NO_PAGE,
-                         slot->pages[known], sequence->tokens + (size_t)known * KV_PAGE_POSITIONS, rest);
+        page_cache_insert(cache, sequence->request.key, known > 0 ? slot->pages[known - 1] : NO_PAGE,
+                          slot->pages[known], sequence->tokens + (size_t)known * KV_PAGE_POSITIONS, rest);
     while (slot->page_count > 0)
         page_cache_release(cache, slot->pages[--slot->page_count]);
     slot->sequence = NULL;
-    slot->computed = slot->planned = slot->drafted = slot->known_pages = 0;
+    slot->computed = slot->planned = slot->drafted = slot->cached_pages = 0;
     slot->parked = false;
     slot_publish(slot);
     return sequence;
@@ -66,17 +66,17 @@ void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cac
 {
     struct engine_sequence *sequence = slot->sequence;
     const uint32_t last = sequence->token_count - (sequence->reads_ahead ? 0 : 1);
-    while (slot->computed == slot->known_pages * KV_PAGE_POSITIONS && slot->page_count == slot->known_pages) {
+    while (slot->computed == slot->cached_pages * KV_PAGE_POSITIONS && slot->page_count == slot->cached_pages) {
         const uint32_t left = last - slot->computed, at = slot->page_count;
         uint32_t common,
-            page = page_cache_find(cache, sequence->request.owner, last_page(slot), sequence->tokens + slot->computed,
+            page = page_cache_find(cache, sequence->request.key, last_page(slot), sequence->tokens + slot->computed,
                                    left < KV_PAGE_POSITIONS ? left : KV_PAGE_POSITIONS, &common);
         if (page == NO_PAGE)
             return;
         page_cache_hold(cache, page);
         if (common == KV_PAGE_POSITIONS) {
             slot->pages[at] = page;
-            slot->known_pages++;
+            slot->cached_pages++;
         } else {
             bool taken = page_cache_take(cache, last_page(slot), &slot->pages[at]);
             if (taken)
@@ -91,13 +91,13 @@ void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cac
     }
 }
 
-void slot_learn(struct slot *slot, struct page_cache *cache)
+void slot_insert_pages(struct slot *slot, struct page_cache *cache)
 {
-    for (; (slot->known_pages + 1) * KV_PAGE_POSITIONS <= slot->computed; slot->known_pages++) {
-        const uint32_t at = slot->known_pages, parent = at > 0 ? slot->pages[at - 1] : NO_PAGE;
+    for (; (slot->cached_pages + 1) * KV_PAGE_POSITIONS <= slot->computed; slot->cached_pages++) {
+        const uint32_t at = slot->cached_pages, parent = at > 0 ? slot->pages[at - 1] : NO_PAGE;
         const uint32_t known =
-            page_cache_learn(cache, slot->sequence->request.owner, parent, slot->pages[at],
-                             slot->sequence->tokens + (size_t)at * KV_PAGE_POSITIONS, KV_PAGE_POSITIONS);
+            page_cache_insert(cache, slot->sequence->request.key, parent, slot->pages[at],
+                              slot->sequence->tokens + (size_t)at * KV_PAGE_POSITIONS, KV_PAGE_POSITIONS);
         if (known != slot->pages[at]) { /* computed twice, to the same bits */
             page_cache_hold(cache, known);
             page_cache_release(cache, slot->pages[at]);
@@ -112,7 +112,7 @@ bool slot_should_wait(const struct slot *slot, const struct slot *other)
     const uint32_t reach = slot->computed + KV_PAGE_POSITIONS;
     return other != slot && its && other->planned > 0 && other->computed < reach &&
            slot->computed % KV_PAGE_POSITIONS == 0 && mine->token_count > reach && its->token_count >= reach &&
-           its->request.owner == mine->request.owner &&
+           its->request.key == mine->request.key &&
            memcmp(mine->tokens, its->tokens, reach * sizeof *mine->tokens) == 0;
 }
 

@@ -10,13 +10,13 @@ struct slot {
     struct engine_sequence *sequence; /* NULL: free */
     uint32_t *pages;                  /* [pages of a context] */
     uint32_t page_count;
-    uint32_t known_pages; /* of these, from the first on: full and known to the page cache */
-    uint32_t computed;    /* tokens whose keys and values are in the cache */
-    uint32_t planned;     /* tokens of this slot in the pass under way */
-    uint32_t drafted;     /* of these, guesses: they stand in tokens behind token_count */
-    uint32_t first_row;   /* of its logits in the pass under way */
-    uint32_t turn;        /* how many older sequences of the same owner have slots */
-    bool parked;          /* its reader can take no token */
+    uint32_t cached_pages; /* of these, from the first on: full and known to the page cache */
+    uint32_t computed;     /* tokens whose keys and values are in the cache */
+    uint32_t planned;      /* tokens of this slot in the pass under way */
+    uint32_t drafted;      /* of these, guesses: they stand in tokens behind token_count */
+    uint32_t first_row;    /* of its logits in the pass under way */
+    uint32_t turn;         /* how many older sequences of the same owner have slots */
+    bool parked;           /* its reader can take no token */
     struct sampler sampler;
     /* Copies for other threads. */
     _Atomic int state; /* enum smollm_slot_state */
@@ -37,7 +37,7 @@ bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t position
  * is copied. */
 void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv);
 /* Makes pages known that have become full. */
-void slot_learn(struct slot *slot, struct page_cache *cache);
+void slot_insert_pages(struct slot *slot, struct page_cache *cache);
 /* Whether another slot, in the pass under way, computes a page that this one needs next. */
 bool slot_should_wait(const struct slot *slot, const struct slot *other);
 void slot_publish(struct slot *slot);

@@ -40,7 +40,7 @@ static void order_slots(struct engine *engine)
     }
     engine->shares.count = 0;
     for (uint32_t i = 0; i < engine->active; i++)
-        engine->order[i]->turn = (*shares_of(&engine->shares, engine->order[i]->sequence->request.owner))++;
+        engine->order[i]->turn = (*shares_of(&engine->shares, engine->order[i]->sequence->request.key))++;
 }
 
 /* Who gives up its pages for another: one whose reader is slow, otherwise the youngest that is younger. */
@@ -78,11 +78,11 @@ static void plan_guesses(struct engine *engine, struct slot *slot)
     const uint32_t left = s->request.max_tokens - sequence_generated(s);
     uint32_t room = engine->options.context - s->token_count - 1;
     room = left - 1 < room ? left - 1 : room;
-    int32_t guesses[DRAFT_MOST];
-    uint32_t count = drafter_guess(&s->drafter, &engine->history, s->request.owner, s->tokens, s->token_count,
-                                   room < DRAFT_MOST ? room : DRAFT_MOST, guesses);
+    int32_t guesses[DRAFT_MAX];
+    uint32_t count = drafter_guess(&s->drafter, &engine->history, s->request.key, s->tokens, s->token_count,
+                                   room < DRAFT_MAX ? room : DRAFT_MAX, guesses);
     if ((engine->options.stress & ENGINE_STRESS_GUESSES) && room > 0) {
-        count = room < DRAFT_MOST ? room : DRAFT_MOST;
+        count = room < DRAFT_MAX ? room : DRAFT_MAX;
         for (uint32_t i = 0; i < count; i++)
             guesses[i] = 0;
     }
@@ -210,7 +210,7 @@ static void fill_logprobs(struct engine *engine, const struct logits *logits, in
 {
     double log_sum = logits_log_sum(&engine->forward.kernels, logits);
     token->chosen = logprob_of(logits, token->id, log_sum);
-    int32_t ids[ENGINE_MOST_ALTERNATIVES];
+    int32_t ids[ENGINE_ALTERNATIVES_MAX];
     logits_top(logits, ids, (uint32_t)alternatives);
     for (int i = 0; i < alternatives && ids[i] >= 0; i++)
         token->top[token->top_count++] = logprob_of(logits, ids[i], log_sum);
@@ -274,7 +274,7 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
         right++;
         account_accept(&s->account, &engine->totals);
         slot->computed++;
-        slot_learn(slot, &engine->pages);
+        slot_insert_pages(slot, &engine->pages);
     }
     drafter_note(&s->drafter, drafted, right);
 }
@@ -288,7 +288,7 @@ static void note_computed(struct engine *engine, struct slot *slot)
     const struct engine_client *client = &s->request.client;
     slot->computed += slot->planned - slot->drafted;
     account_compute(&s->account, slot->computed);
-    slot_learn(slot, &engine->pages);
+    slot_insert_pages(slot, &engine->pages);
     slot_publish(slot);
     if (client->progress && sequence_generated(s) == 0)
         client->progress(client->user, &s->account);
@@ -313,8 +313,8 @@ static void stress(struct engine *engine, struct slot *drawn)
     struct slot *half_read = engine->options.stress & ENGINE_STRESS_READERS ? find_half_read(engine) : NULL;
     if (half_read && half_read->sequence->account.counted / engine->options.batch % 2 == 0)
         slot_pause(engine, half_read);
-    if (engine->options.stress & ENGINE_STRESS_FORGETS)
-        page_cache_forget(&engine->pages);
+    if (engine->options.stress & ENGINE_STRESS_EVICTS)
+        page_cache_evict_all(&engine->pages);
     assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
 }
 
@@ -380,7 +380,7 @@ bool engine_is_valid(struct engine *engine)
     for (uint32_t i = 0; i <= engine->options.parallel; i++) {
         const struct slot *slot = &engine->slots[i];
         running += slot->sequence && i < engine->options.parallel;
-        if ((!slot->sequence && slot->page_count > 0) || slot->known_pages > slot->page_count ||
+        if ((!slot->sequence && slot->page_count > 0) || slot->cached_pages > slot->page_count ||
             slot->computed > slot->page_count * KV_PAGE_POSITIONS ||
             (slot->sequence && (slot->computed > slot->sequence->token_count ||
                                 slot->sequence->account.counted > slot->sequence->account.prompt_tokens ||

@@ -18,7 +18,7 @@ struct turn {
     struct smollm_conversation conversation;
     struct smollm_message *messages; /* with room for the answer and what follows it */
     bool offers_tools, starts_in_thinking;
-    uint64_t owner;
+    uint64_t key;
     int32_t *answer; /* [room] */
     size_t count, room;
 };
@@ -97,7 +97,7 @@ static bool copy_conversation(struct turn *turn, const struct smollm_conversatio
 }
 
 struct turn *turn_create(struct next_turns *turns, const struct smollm_conversation *conversation,
-                         const struct prompt_tokens *prompt, uint64_t owner, size_t room)
+                         const struct prompt_tokens *prompt, uint64_t key, size_t room)
 {
     if (conversation->continue_last)
         return NULL;
@@ -105,7 +105,7 @@ struct turn *turn_create(struct next_turns *turns, const struct smollm_conversat
     if (!turn)
         return NULL;
     turn->turns = turns;
-    turn->owner = owner;
+    turn->key = key;
     turn->offers_tools = prompt->offers_tools;
     turn->starts_in_thinking = prompt->starts_in_thinking;
     turn->answer = calloc(room + 1, sizeof *turn->answer);
@@ -169,12 +169,12 @@ void turn_finish(struct turn *turn)
 
 /* ---- The answer as a client sends it back ---- */
 
-enum { CALLS_MOST = 32 };
+enum { CALLS_MAX = 32 };
 
 struct answer {
     struct buffer content;
-    struct buffer arguments[CALLS_MOST];
-    struct smollm_tool_call calls[CALLS_MOST];
+    struct buffer arguments[CALLS_MAX];
+    struct smollm_tool_call calls[CALLS_MAX];
     uint32_t call_count;
     struct copying copying;
 };
@@ -187,12 +187,12 @@ static void on_chat_event(void *user, const struct chat_event *event)
         buffer_append_text(&answer->content, event->text);
         break;
     case CHAT_EVENT_TOOL_BEGIN:
-        if (answer->call_count < CALLS_MOST)
+        if (answer->call_count < CALLS_MAX)
             answer->calls[answer->call_count].name = copy_text(&answer->copying, event->text);
         answer->call_count++;
         break;
     case CHAT_EVENT_TOOL_ARGUMENTS:
-        if (answer->call_count <= CALLS_MOST)
+        if (answer->call_count <= CALLS_MAX)
             buffer_append_text(&answer->arguments[answer->call_count - 1], event->text);
         break;
     case CHAT_EVENT_THINKING:
@@ -246,7 +246,7 @@ static void read_ahead(struct next_turns *turns, struct turn *turn)
     struct answer answer = {.copying.arena = &turn->arena};
     struct prompt_tokens prompts[2] = {{.ids = {0}}, {.ids = {0}}};
     read_answer(turns->model, turn, &answer);
-    bool failed = answer.copying.failed || answer.content.failed || answer.call_count > CALLS_MOST;
+    bool failed = answer.copying.failed || answer.content.failed || answer.call_count > CALLS_MAX;
     for (uint32_t i = 0; !failed && i < answer.call_count; i++) {
         answer.calls[i].arguments = buffer_text(&answer.arguments[i]);
         failed = answer.arguments[i].failed;
@@ -260,11 +260,11 @@ static void read_ahead(struct next_turns *turns, struct turn *turn)
         turn->conversation.message_count = count + 2;
         const size_t common = common_tokens(turns->model, turn, count + 1, answer.call_count > 0, prompts);
         if (common > 0 && common <= UINT32_MAX)
-            engine_read_ahead(turns->engine, turn->owner, prompts[0].ids.data, (uint32_t)common);
+            engine_read_ahead(turns->engine, turn->key, prompts[0].ids.data, (uint32_t)common);
     }
     for (int i = 0; i < 2; i++)
         token_buffer_free(&prompts[i].ids);
-    for (int i = 0; i < CALLS_MOST; i++)
+    for (int i = 0; i < CALLS_MAX; i++)
         buffer_free(&answer.arguments[i]);
     buffer_free(&answer.content);
 }

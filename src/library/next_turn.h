@@ -23,7 +23,7 @@ struct turn;
 /* room: tokens that the answer may have. NULL without memory, or for a conversation whose next turn cannot be told
  * (continue_last). */
 struct turn *turn_create(struct next_turns *turns, const struct smollm_conversation *conversation,
-                         const struct prompt_tokens *prompt, uint64_t owner, size_t room);
+                         const struct prompt_tokens *prompt, uint64_t key, size_t room);
 void turn_destroy(struct turn *turn); /* accepts NULL */
 /* A token of the answer, its end token not among them. Allocates nothing. */
 void turn_add(struct turn *turn, int32_t token);

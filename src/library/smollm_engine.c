@@ -12,12 +12,12 @@
 /* Positions of a conversation where none are asked for: as many as the model and the memory allow, up to 8192. */
 static uint32_t standard_context(const struct model_config *config, const struct engine_options *wanted)
 {
-    uint64_t most = config->context < 8192 ? config->context : 8192;
+    uint64_t max = config->context < 8192 ? config->context : 8192;
     if (wanted->kv_bytes > 0) {
         const uint64_t fit = wanted->kv_bytes / kv_cache_bytes_per_position(config, wanted->cache_type);
-        most = fit < most ? fit / KV_PAGE_POSITIONS * KV_PAGE_POSITIONS : most;
+        max = fit < max ? fit / KV_PAGE_POSITIONS * KV_PAGE_POSITIONS : max;
     }
-    return most > 2 ? (uint32_t)most : 2;
+    return max > 2 ? (uint32_t)max : 2;
 }
 
 int engine_options_resolve(const struct smollm_engine_options *given, const struct model_config *config,

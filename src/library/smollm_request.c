@@ -91,9 +91,9 @@ static int check_options(const struct smollm_request_options *options, struct sm
     const int prompts = (options->conversation != NULL) + (options->prompt.data != NULL) + (options->tokens != NULL);
     RETURN_ERROR_IF(prompts != 1, error, SMOLLM_EINVAL,
                     "the request has %d prompts; set exactly one of conversation, prompt and tokens", prompts);
-    RETURN_ERROR_IF(options->want_logprobs && (options->logprobs < 0 || options->logprobs > ENGINE_MOST_ALTERNATIVES),
+    RETURN_ERROR_IF(options->want_logprobs && (options->logprobs < 0 || options->logprobs > ENGINE_ALTERNATIVES_MAX),
                     error, SMOLLM_EINVAL, "logprobs is %d; it must be from 0 to %d", options->logprobs,
-                    ENGINE_MOST_ALTERNATIVES);
+                    ENGINE_ALTERNATIVES_MAX);
     RETURN_ERROR_IF(options->max_tokens < -1, error, SMOLLM_EINVAL,
                     "max_tokens is %d; it must be at least 0, or -1 for no limit", options->max_tokens);
     return 0;
@@ -127,7 +127,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
-    struct engine_request wanted = {.owner = options->cache_owner,
+    struct engine_request wanted = {.key = options->key,
                                     .priority = options->priority,
                                     .deadline_ms = options->deadline_ms,
                                     .prompt = prompt->ids.data,
@@ -140,7 +140,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
                                     .client = answer_client(request)};
     request->seed = sampling.seed;
     if (options->conversation && engine->next_turns)
-        request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->cache_owner,
+        request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->key,
                                     answer_room(engine, request, options));
     atomic_store(&request->holders, 2);
     /* The engine may finish the request before engine_submit returns: its id is needed by then. */

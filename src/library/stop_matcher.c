@@ -9,14 +9,14 @@ int stop_matcher_create(struct stop_matcher *m, const struct smollm_text *stops,
                         struct smollm_error *error)
 {
     *m = (struct stop_matcher){0};
-    RETURN_ERROR_IF(count > STOP_MOST, error, SMOLLM_EINVAL, "%zu stop strings (at most %d)", count, STOP_MOST);
+    RETURN_ERROR_IF(count > STOP_MAX, error, SMOLLM_EINVAL, "%zu stop strings (at most %d)", count, STOP_MAX);
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
-        RETURN_ERROR_IF(stops[i].size == 0 || stops[i].size > STOP_BYTES_MOST, error, SMOLLM_EINVAL,
-                        "stop string %zu has %zu bytes (1 to %d)", i, stops[i].size, STOP_BYTES_MOST);
+        RETURN_ERROR_IF(stops[i].size == 0 || stops[i].size > STOP_BYTES_MAX, error, SMOLLM_EINVAL,
+                        "stop string %zu has %zu bytes (1 to %d)", i, stops[i].size, STOP_BYTES_MAX);
         bytes += stops[i].size;
     }
-    m->block = malloc(bytes + STOP_BYTES_MOST);
+    m->block = malloc(bytes + STOP_BYTES_MAX);
     RETURN_ERROR_IF(!m->block, error, SMOLLM_ENOMEM, "out of memory for stop strings");
     char *at = m->block;
     for (size_t i = 0; i < count; i++, at += stops[i - 1].size) {
@@ -86,7 +86,7 @@ void stop_matcher_feed(struct stop_matcher *m, const char *data, size_t size, st
     }
     /* What settle leaves is shorter than the longest stop string, so there is always room for more. */
     while (size > 0 && !m->matched) {
-        size_t room = STOP_BYTES_MOST - m->held_size, part = size < room ? size : room;
+        size_t room = STOP_BYTES_MAX - m->held_size, part = size < room ? size : room;
         memcpy(m->held + m->held_size, data, part);
         m->held_size += part;
         data += part;

@@ -5,11 +5,11 @@
 #include "base/text.h"
 #include "smollm_error.h"
 
-enum { STOP_MOST = 16, STOP_BYTES_MOST = 1024 };
+enum { STOP_MAX = 16, STOP_BYTES_MAX = 1024 };
 
 struct stop_matcher {
     char *block; /* the strings, then the text held back */
-    struct smollm_text stops[STOP_MOST];
+    struct smollm_text stops[STOP_MAX];
     size_t count;
     size_t longest;
     char *held;

@@ -165,7 +165,7 @@ static bool on_token(void *user, const struct engine_token *drawn, const struct 
         return false;
     if (request->turn)
         turn_add(request->turn, drawn->id);
-    struct smollm_token_logprob top[ENGINE_MOST_ALTERNATIVES];
+    struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
     struct smollm_token token = {.top = top, .top_count = (size_t)drawn->top_count};
     if (request->want_logprobs) {
         token.chosen = describe(request, drawn->chosen);

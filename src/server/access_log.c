@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { FIGURES_MOST = 320 };
+enum { FIGURES_MAX = 320 };
 
 /* Tokens and times of what was generated, as they follow the rest of the line. */
-static void format_figures(enum log_format format, const struct api_figures *f, char text[FIGURES_MOST])
+static void format_figures(enum log_format format, const struct api_figures *f, char text[FIGURES_MAX])
 {
     const bool is_json = format == LOG_JSON;
     char first[32] = "null";
@@ -17,7 +17,7 @@ static void format_figures(enum log_format format, const struct api_figures *f, 
         snprintf(first, sizeof first, is_json ? "%.1f" : "%.1fms", f->first_token_ms);
     else if (!is_json)
         snprintf(first, sizeof first, "-");
-    snprintf(text, FIGURES_MOST,
+    snprintf(text, FIGURES_MAX,
              is_json ? ",\"prompt_tokens\":%" PRIu64 ",\"cached_tokens\":%" PRIu64 ",\"completion_tokens\":%" PRIu64
                        ",\"queue_ms\":%.1f,\"ttft_ms\":%s,\"finish\":\"%s\""
                      : " prompt=%" PRIu64 " cached=%" PRIu64 " completion=%" PRIu64 " queue=%.1fms ttft=%s finish=%s",
@@ -34,14 +34,14 @@ void access_log_write(enum log_format format, const struct log_entry *entry)
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &t);
     struct smollm_text method = entry->method.size > 0 ? entry->method : text_of("-");
     struct smollm_text path = entry->path.size > 0 ? entry->path : text_of("-");
-    int most = path.size < 256 ? (int)path.size : 256;
-    char figures[FIGURES_MOST] = "";
+    int max = path.size < 256 ? (int)path.size : 256;
+    char figures[FIGURES_MAX] = "";
     if (entry->figures)
         format_figures(format, entry->figures, figures);
     const char *pattern = format == LOG_JSON
                               ? "{\"time\":\"%s\",\"client\":\"%s\",\"method\":\"%.*s\",\"path\":\"%.*s\","
                                 "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s,\"id\":\"%s\"}\n"
                               : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s id=%s\n";
-    fprintf(stderr, pattern, stamp, entry->client, (int)method.size, method.data, most, path.data, entry->status,
+    fprintf(stderr, pattern, stamp, entry->client, (int)method.size, method.data, max, path.data, entry->status,
             entry->milliseconds, entry->bytes, entry->ending, figures, entry->request_id[0] ? entry->request_id : "-");
 }

@@ -165,7 +165,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
     if (c->state == CONNECTION_LINGERING)
         return;
     if ((c->state == CONNECTION_WORKING || c->state == CONNECTION_ANSWERING) &&
-        c->input.size + (size_t)size > PIPELINE_MOST) {
+        c->input.size + (size_t)size > PIPELINE_MAX) {
         if (!c->keep_alive && c->answer_is_done)
             return;
         connection_close(c, "too much sent ahead");
@@ -257,7 +257,7 @@ void connection_accept(struct server *server)
     }
     /* The parser's bytes need no zeros. */
     memset(c, 0, offsetof(struct connection, parser));
-    http_parser_init(&c->parser, BODY_MOST);
+    http_parser_init(&c->parser, BODY_MAX);
     c->server = server;
     uv_tcp_init(&server->loop, &c->tcp);
     uv_timer_init(&server->loop, &c->timer);

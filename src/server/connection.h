@@ -20,11 +20,11 @@
 #include <uv.h>
 
 enum {
-    BODY_MOST = 8 << 20,
-    BODIES_MOST = 64 << 20,    /* of all connections together */
-    PIPELINE_MOST = 64 * 1024, /* bytes that may wait while a request is answered */
-    WRITE_MOST = 8 * 1024,     /* a write of a stream ends soon after it */
-    SEND_BUFFER = 32 * 1024,   /* SO_SNDBUF: what a slow reader can make the kernel keep */
+    BODY_MAX = 8 << 20,
+    BODIES_MAX = 64 << 20,    /* of all connections together */
+    PIPELINE_MAX = 64 * 1024, /* bytes that may wait while a request is answered */
+    WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after it */
+    SEND_BUFFER = 32 * 1024,  /* SO_SNDBUF: what a slow reader can make the kernel keep */
     HEAD_MS = 10 * 1000,
     BODY_MS = 60 * 1000,
     IDLE_MS = 75 * 1000,
@@ -77,7 +77,7 @@ struct connection {
     uint64_t looked_ns;
 
     const struct api_route *route;
-    uint32_t caller;                   /* number of its key */
+    uint32_t key;                      /* number of its key */
     char request_id[REQUEST_ID_BYTES]; /* the client's X-Request-Id, or one made here */
     struct smollm_text origin;         /* of a page that may use the API */
     struct api_answer *answer;

@@ -133,7 +133,7 @@ static void pull_more(struct connection *c)
 {
     size_t begin = c->output.size;
     begin_chunk(c);
-    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MOST);
+    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MAX);
     append_chunk(c, begin);
     if (state == API_DONE)
         end_stream(c);
@@ -145,8 +145,8 @@ static void pull_first(struct connection *c)
 {
     struct buffer body = {0};
     struct api_head head;
-    const size_t most = api_answer_is_stream(c->answer) ? WRITE_MOST : SIZE_MAX;
-    const enum api_state state = api_answer_pull(c->answer, &body, most);
+    const size_t max = api_answer_is_stream(c->answer) ? WRITE_MAX : SIZE_MAX;
+    const enum api_state state = api_answer_pull(c->answer, &body, max);
     if (!api_answer_head(c->answer, &head)) {
         c->output.failed |= body.failed || state == API_DONE;
         buffer_free(&body);

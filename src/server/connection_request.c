@@ -67,7 +67,7 @@ static bool check_head(struct connection *c)
         connection_respond_error(c, status, reason, NULL);
         return false;
     }
-    c->caller = access_key_number(&server->rules, head);
+    c->key = access_key_number(&server->rules, head);
     if (!is_page && !c->route) {
         connection_respond_error(c, 404, "there is nothing at this path", NULL);
         return false;
@@ -96,7 +96,7 @@ static bool reserve_body(struct connection *c, size_t size)
     if (size <= c->reserved)
         return true;
     size_t more = size - c->reserved;
-    if (more > (size_t)BODIES_MOST - server->bodies)
+    if (more > (size_t)BODIES_MAX - server->bodies)
         return false;
     server->bodies += more;
     c->reserved = size;
@@ -146,7 +146,7 @@ static void notify(void *user)
 static void open_answer(struct connection *c)
 {
     struct api_call call = {.route = c->route,
-                            .caller = c->caller,
+                            .key = c->key,
                             .path = c->parser.head.path,
                             .body = buffer_text(&c->body),
                             .notify = notify,
@@ -188,13 +188,13 @@ static void on_work_done(uv_work_t *work, int status)
 static void respond_page(struct connection *c)
 {
     struct page page = page_for(&c->parser.head);
-    struct response_head head = {.status = page.is_known ? 304 : 200,
+    struct response_head head = {.status = page.is_cached ? 304 : 200,
                                  .content_type = "text/html; charset=utf-8",
                                  .policy = page_policy(),
                                  .may_be_cached = true,
-                                 .encoding = page.is_known ? NULL : page.encoding,
+                                 .encoding = page.is_cached ? NULL : page.encoding,
                                  .etag = page.etag};
-    connection_respond(c, head, page.is_known ? (struct smollm_text){0} : page.html);
+    connection_respond(c, head, page.is_cached ? (struct smollm_text){0} : page.html);
 }
 
 /* The request is complete. */

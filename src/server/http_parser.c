@@ -28,15 +28,15 @@ static enum http_result broken(struct http_parser *parser, int status, const cha
     return HTTP_BROKEN;
 }
 
-void http_parser_init(struct http_parser *parser, uint64_t body_most)
+void http_parser_init(struct http_parser *parser, uint64_t max_body)
 {
     memset(parser, 0, offsetof(struct http_parser, bytes));
-    parser->body_most = body_most;
+    parser->max_body = max_body;
 }
 
 void http_parser_reset(struct http_parser *parser)
 {
-    http_parser_init(parser, parser->body_most);
+    http_parser_init(parser, parser->max_body);
 }
 
 bool http_parser_has_begun(const struct http_parser *parser)
@@ -222,7 +222,7 @@ static enum http_result parse_field(struct http_parser *parser, struct smollm_te
     for (size_t i = 0; i < field.value.size; i++)
         if (!is_value_char(field.value.data[i]))
             return broken(parser, 400, "a header field holds a control character");
-    if (head->field_count == HTTP_FIELDS_MOST)
+    if (head->field_count == HTTP_FIELDS_MAX)
         return broken(parser, 431, "the request has more than 100 header fields");
     head->fields[head->field_count++] = field;
     return HTTP_MORE;
@@ -241,7 +241,7 @@ static enum http_result parse_content_length(struct http_parser *parser)
         return broken(parser, 413, "the body is too large");
     for (size_t i = 0; i < value.size; i++)
         head->content_length = head->content_length * 10 + (uint64_t)(value.data[i] - '0');
-    if (head->content_length > parser->body_most)
+    if (head->content_length > parser->max_body)
         return broken(parser, 413, "the body is too large");
     head->has_body = head->content_length > 0;
     return HTTP_MORE;
@@ -377,7 +377,7 @@ static enum http_result chunk_size_ends(struct http_parser *parser)
 {
     if (parser->digits == 0)
         return broken(parser, 400, "a chunk has no size");
-    if (parser->left > parser->body_most - parser->total)
+    if (parser->left > parser->max_body - parser->total)
         return broken(parser, 413, "the body is too large");
     parser->total += parser->left;
     return HTTP_MORE;

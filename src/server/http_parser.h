@@ -15,7 +15,7 @@
 enum {
     HTTP_HEAD_BYTES = 16 * 1024,   /* request line and header fields; more is 431 */
     HTTP_TARGET_BYTES = 8 * 1024,  /* more is 414 */
-    HTTP_FIELDS_MOST = 100,        /* more is 431 */
+    HTTP_FIELDS_MAX = 100,         /* more is 431 */
     HTTP_TRAILER_BYTES = 4 * 1024, /* after a chunked body; more is 431 */
     HTTP_EXTENSION_BYTES = 256,    /* of one chunk; more is 400 */
 };
@@ -36,7 +36,7 @@ struct http_head {
     bool has_body;            /* a Content-Length above 0, or chunked */
     bool is_chunked;
     uint64_t content_length; /* of a body that is not chunked */
-    struct http_field fields[HTTP_FIELDS_MOST];
+    struct http_field fields[HTTP_FIELDS_MAX];
     size_t field_count;
 };
 
@@ -54,7 +54,7 @@ struct http_parser {
     const char *reason; /* a sentence for a person */
 
     /* Internal. */
-    uint64_t body_most;
+    uint64_t max_body;
     int state;
     uint64_t left;   /* bytes of the body or the chunk that are to come */
     uint64_t total;  /* of a chunked body so far */
@@ -66,8 +66,8 @@ struct http_parser {
     char bytes[HTTP_HEAD_BYTES];
 };
 
-/* body_most: a longer body is 413, from its Content-Length before a byte of it was taken. */
-void http_parser_init(struct http_parser *parser, uint64_t body_most);
+/* max_body: a longer body is 413, from its Content-Length before a byte of it was taken. */
+void http_parser_init(struct http_parser *parser, uint64_t max_body);
 /* Ready for the next request on the same connection. */
 void http_parser_reset(struct http_parser *parser);
 

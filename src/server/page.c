@@ -113,7 +113,7 @@ struct page page_for(const struct http_head *head)
     if (page_accepts_gzip(head))
         page = (struct page){
             .html = {packed, (size_t)(smollm_packed_page_end - packed)}, .encoding = "gzip", .etag = PAGE_GZIP_ETAG};
-    page.is_known = page_is_known(head, page.etag);
+    page.is_cached = page_is_known(head, page.etag);
     return page;
 }
 

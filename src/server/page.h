@@ -9,7 +9,7 @@ struct page {
     struct smollm_text html;
     const char *encoding; /* Content-Encoding; NULL: plain */
     const char *etag;     /* of this form, with its quotes */
-    bool is_known;        /* the client has this form already: 304 */
+    bool is_cached;       /* the client has this form already: 304 */
 };
 
 /* Compressed for clients that say they can read gzip, plain for all others. */

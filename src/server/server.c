@@ -76,9 +76,9 @@ static int find_address(struct server *server, int *descriptor, struct smollm_er
 
 static int take_hosts(struct server *server, struct smollm_error *error)
 {
-    size_t count = 0, most = sizeof server->hosts / sizeof *server->hosts - 3;
-    RETURN_ERROR_IF(server->options.allowed_host_count > most, error, SMOLLM_EINVAL, "more than %zu allowed host names",
-                    most);
+    size_t count = 0, max = sizeof server->hosts / sizeof *server->hosts - 3;
+    RETURN_ERROR_IF(server->options.allowed_host_count > max, error, SMOLLM_EINVAL, "more than %zu allowed host names",
+                    max);
     for (; count < server->options.allowed_host_count; count++)
         server->hosts[count] = server->options.allowed_hosts[count];
     server->hosts[count++] = server->options.host;
@@ -104,7 +104,7 @@ static void on_connection(uv_stream_t *stream, int status)
     if (status < 0)
         return;
     /* A connection that is not accepted keeps libuv from calling again until it is. */
-    if (server->connection_count >= server->options.most_connections)
+    if (server->connection_count >= server->options.max_connections)
         server->listener_waits = true;
     else
         connection_accept(server);
@@ -268,8 +268,8 @@ int server_open(const struct server_options *options, struct server **result, st
     struct server *server = calloc(1, sizeof *server);
     RETURN_ERROR_IF(!server, error, SMOLLM_ENOMEM, "out of memory");
     server->options = *options;
-    if (server->options.most_connections == 0)
-        server->options.most_connections = 512;
+    if (server->options.max_connections == 0)
+        server->options.max_connections = 512;
     if (server->options.stall_seconds == 0)
         server->options.stall_seconds = 600;
     if (getrandom(&server->first_request_id, sizeof server->first_request_id, 0) < 0)

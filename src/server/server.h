@@ -18,7 +18,7 @@ struct server_options {
     uint32_t allowed_host_count;
     bool serves_page;
     enum log_format log_format;
-    uint32_t most_connections;          /* more wait in the kernel's queue; 0: 512 */
+    uint32_t max_connections;           /* more wait in the kernel's queue; 0: 512 */
     uint32_t stall_seconds;             /* a reader that takes nothing for so long is dropped; 0: 600 */
     uint32_t drain_seconds;             /* what is being answered may take so long after SIGTERM */
     const char *const *allowed_origins; /* borrowed, NULL-terminated: access_rules.origins */

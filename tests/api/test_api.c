@@ -59,13 +59,13 @@ static struct api_answer *open_answer(struct fixture *f, const char *path, const
 }
 
 /* All of an answer, in pieces of at least `most` bytes. */
-static struct api_head finish(struct api_answer *answer, size_t most, struct buffer *out)
+static struct api_head finish(struct api_answer *answer, size_t max, struct buffer *out)
 {
     struct api_head head = {0};
     enum api_state state;
     struct buffer piece = {0};
     int waits = 0;
-    while ((state = api_answer_pull(answer, &piece, most)) != API_DONE) {
+    while ((state = api_answer_pull(answer, &piece, max)) != API_DONE) {
         if (state == API_WAITING) {
             assert_true(waits++ < 20000);
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -127,13 +127,13 @@ static void test_whole_and_stream_agree(void **state)
     assert_string_equal(json_string_value(json_object_get(choice, "finish_reason")), "length");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "usage"), "completion_tokens")), 8);
     /* The stream, pulled in the smallest steps, says the same. */
-    for (size_t most = 1; most < 100000; most *= 300) {
+    for (size_t max = 1; max < 100000; max *= 300) {
         atomic_int notified = 0;
         struct buffer out = {0}, content = {0};
         struct api_answer *answer = open_answer(
             f, "/chat/completions", "{" MESSAGES ",\"temperature\":0,\"ignore_eos\":true,\"stream\":true}", &notified);
         assert_true(api_answer_is_stream(answer));
-        struct api_head head = finish(answer, most, &out);
+        struct api_head head = finish(answer, max, &out);
         assert_true(head.is_stream);
         assert_string_equal(head.content_type, "text/event-stream");
         api_answer_close(answer);

@@ -55,11 +55,11 @@ static void on_finished(void *user, enum engine_end end, const struct engine_acc
     pthread_mutex_unlock(&mutex);
 }
 
-static void submit(struct engine *engine, struct reader *reader, uint64_t owner, const int32_t *prompt, uint32_t count,
+static void submit(struct engine *engine, struct reader *reader, uint64_t key, const int32_t *prompt, uint32_t count,
                    uint32_t max_tokens)
 {
     const struct engine_request request = {
-        .owner = owner,
+        .key = key,
         .prompt = prompt,
         .prompt_count = count,
         .max_tokens = max_tokens,

@@ -6,18 +6,18 @@
 static void what_followed_is_guessed(void **state)
 {
     struct drafter d;
-    int32_t guesses[DRAFT_MOST];
+    int32_t guesses[DRAFT_MAX];
     const int32_t tokens[] = {1, 2, 3, 4, 5, 6, 7, 9, 1, 2, 3};
     drafter_begin(&d);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, DRAFT_MOST, guesses), 3);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, DRAFT_MAX, guesses), 3);
     assert_true(guesses[0] == 4 && guesses[1] == 5 && guesses[2] == 6);
     assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, 2, guesses), 2);
     assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 11, 0, guesses), 0);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 10, DRAFT_MOST, guesses), 0); /* 9 1 2 is new */
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 3, DRAFT_MOST, guesses), 0);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 10, DRAFT_MAX, guesses), 0); /* 9 1 2 is new */
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 3, DRAFT_MAX, guesses), 0);
     /* A loop: what follows the match reaches into the match itself. */
     const int32_t loop[] = {7, 7, 7, 7};
-    assert_int_equal(drafter_guess(&d, NULL, 0, loop, 4, DRAFT_MOST, guesses), 1);
+    assert_int_equal(drafter_guess(&d, NULL, 0, loop, 4, DRAFT_MAX, guesses), 1);
     assert_int_equal(guesses[0], 7);
 }
 
@@ -25,7 +25,7 @@ static void what_followed_is_guessed(void **state)
 static void the_latest_is_taken(void **state)
 {
     struct drafter d;
-    int32_t guesses[DRAFT_MOST];
+    int32_t guesses[DRAFT_MAX];
     const int32_t tokens[] = {1, 2, 3, 4, 1, 2, 3, 5, 1, 2, 3};
     drafter_begin(&d);
     assert_true(drafter_guess(&d, NULL, 0, tokens, 11, 1, guesses) == 1 && guesses[0] == 5);
@@ -36,14 +36,14 @@ static void answers_of_the_owner_are_guessed(void **state)
 {
     struct drafter d;
     struct history history;
-    int32_t guesses[DRAFT_MOST];
+    int32_t guesses[DRAFT_MAX];
     const int32_t answer[] = {1, 2, 3, 4, 5}, tokens[] = {9, 1, 2, 3}, both[] = {1, 2, 3, 7, 1, 2, 3};
     assert_int_equal(history_create(&history, NULL), 0);
     history_add(&history, 6, answer, 5);
     drafter_begin(&d);
-    assert_int_equal(drafter_guess(&d, &history, 6, tokens, 4, DRAFT_MOST, guesses), 2);
+    assert_int_equal(drafter_guess(&d, &history, 6, tokens, 4, DRAFT_MAX, guesses), 2);
     assert_true(guesses[0] == 4 && guesses[1] == 5);
-    assert_int_equal(drafter_guess(&d, &history, 5, tokens, 4, DRAFT_MOST, guesses), 0);
+    assert_int_equal(drafter_guess(&d, &history, 5, tokens, 4, DRAFT_MAX, guesses), 0);
     assert_int_equal(drafter_guess(&d, &history, 6, both, 7, 1, guesses), 1);
     assert_int_equal(guesses[0], 7);
     history_destroy(&history);
@@ -52,21 +52,21 @@ static void answers_of_the_owner_are_guessed(void **state)
 static void success_makes_it_bolder_and_failure_quiet(void **state)
 {
     struct drafter d;
-    int32_t guesses[DRAFT_MOST], tokens[64];
+    int32_t guesses[DRAFT_MAX], tokens[64];
     for (int i = 0; i < 64; i++)
         tokens[i] = i % 20;
     drafter_begin(&d);
     drafter_note(&d, 3, 3);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 6);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MAX, guesses), 6);
     drafter_note(&d, 6, 6);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 12);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MAX, guesses), 12);
     drafter_note(&d, 12, 12);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), DRAFT_MOST);
-    drafter_note(&d, DRAFT_MOST, 2);
-    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses), 3);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MAX, guesses), DRAFT_MAX);
+    drafter_note(&d, DRAFT_MAX, 2);
+    assert_int_equal(drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MAX, guesses), 3);
     uint32_t guessed = 0;
     for (int step = 0; step < 1000; step++) {
-        uint32_t n = drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MOST, guesses);
+        uint32_t n = drafter_guess(&d, NULL, 0, tokens, 63, DRAFT_MAX, guesses);
         drafter_note(&d, n, 0);
         guessed += n;
     }

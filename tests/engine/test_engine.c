@@ -120,9 +120,9 @@ static struct engine *start(const struct engine_options *changes)
 }
 
 struct wish {
-    uint64_t owner;
+    uint64_t key;
     int32_t priority;
-    uint32_t deadline_ms, prompt, most;
+    uint32_t deadline_ms, prompt, max;
 };
 
 /* A prompt that depends on its seed; equal seeds begin equally. */
@@ -136,12 +136,12 @@ static void submit(struct engine *engine, struct reader *reader, uint32_t seed, 
 {
     int32_t prompt[256];
     write_prompt(prompt, wish->prompt, seed);
-    struct engine_request request = {.owner = wish->owner,
+    struct engine_request request = {.key = wish->key,
                                      .priority = wish->priority,
                                      .deadline_ms = wish->deadline_ms,
                                      .prompt = prompt,
                                      .prompt_count = wish->prompt,
-                                     .max_tokens = wish->most,
+                                     .max_tokens = wish->max,
                                      .sampling = smollm_sampling_default(),
                                      .alternatives = 0,
                                      .client = {.user = reader, .ready = ready, .token = token, .finished = finished}};
@@ -160,7 +160,7 @@ static void submit(struct engine *engine, struct reader *reader, uint32_t seed, 
 static void stand_still(struct engine *engine, struct reader *blocker)
 {
     *blocker = (struct reader){.holds_at = 1};
-    submit(engine, blocker, 99, &(struct wish){.prompt = 1, .most = 1});
+    submit(engine, blocker, 99, &(struct wish){.prompt = 1, .max = 1});
     wait_for_tokens(blocker, 1);
 }
 
@@ -187,17 +187,17 @@ static void pauses_change_nothing(void **state)
 {
     enum { COUNT = 6 };
     static struct reader want[COUNT];
-    const unsigned all = ENGINE_STRESS_PAUSES | ENGINE_STRESS_FORGETS | ENGINE_STRESS_GUESSES;
+    const unsigned all = ENGINE_STRESS_PAUSES | ENGINE_STRESS_EVICTS | ENGINE_STRESS_GUESSES;
     const struct engine_options ways[] = {
         {.parallel = 1},
         {.parallel = 4, .stress = ENGINE_STRESS_PAUSES},
-        {.parallel = 3, .stress = ENGINE_STRESS_PAUSES | ENGINE_STRESS_FORGETS},
+        {.parallel = 3, .stress = ENGINE_STRESS_PAUSES | ENGINE_STRESS_EVICTS},
         {.parallel = 3, .stress = ENGINE_STRESS_PAUSES, .batch = 7},
         {.parallel = 2, .stress = ENGINE_STRESS_GUESSES, .speculates = true},
         {.parallel = 2, .stress = ENGINE_STRESS_PAUSES | ENGINE_STRESS_GUESSES, .speculates = true, .batch = 1},
         {.parallel = 1, .stress = all, .speculates = true},
         {.parallel = 6, .kv_bytes = 8 * page_bytes()},
-        {.parallel = 6, .kv_bytes = 9 * page_bytes(), .stress = ENGINE_STRESS_FORGETS, .speculates = true},
+        {.parallel = 6, .kv_bytes = 9 * page_bytes(), .stress = ENGINE_STRESS_EVICTS, .speculates = true},
     };
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         struct engine *engine = start(&ways[way]);
@@ -206,7 +206,7 @@ static void pauses_change_nothing(void **state)
         struct reader blocker;
         stand_still(engine, &blocker);
         for (uint32_t i = 0; i < COUNT; i++)
-            submit(engine, &readers[i], i / 2, &(struct wish){.owner = i % 2, .prompt = 70 + 5 * i, .most = TOKENS});
+            submit(engine, &readers[i], i / 2, &(struct wish){.key = i % 2, .prompt = 70 + 5 * i, .max = TOKENS});
         let_go(&blocker);
         for (int i = 0; i < COUNT; i++)
             wait_for_end(&readers[i]);
@@ -238,8 +238,8 @@ static void the_youngest_gives_up_its_pages(void **state)
     memset(&younger, 0, sizeof younger);
     struct reader blocker;
     stand_still(engine, &blocker);
-    submit(engine, &older, 1, &(struct wish){.prompt = 110, .most = TOKENS});
-    submit(engine, &younger, 2, &(struct wish){.prompt = 110, .most = TOKENS - 5});
+    submit(engine, &older, 1, &(struct wish){.prompt = 110, .max = TOKENS});
+    submit(engine, &younger, 2, &(struct wish){.prompt = 110, .max = TOKENS - 5});
     let_go(&blocker);
     wait_for_end(&older);
     wait_for_end(&younger);
@@ -276,9 +276,9 @@ static void the_same_beginning_is_no_reason_to_wait(void **state)
     memset(&first, 0, sizeof first);
     memset(&second, 0, sizeof second);
     first.holds_at = 1;
-    submit(engine, &first, 1, &(struct wish){.prompt = 110, .most = TOKENS});
+    submit(engine, &first, 1, &(struct wish){.prompt = 110, .max = TOKENS});
     wait_for_tokens(&first, 1);
-    submit(engine, &second, 1, &(struct wish){.prompt = 110, .most = 3});
+    submit(engine, &second, 1, &(struct wish){.prompt = 110, .max = 3});
     hold(false);
     wait_for_end(&second);
     wait_for_end(&first);
@@ -298,11 +298,11 @@ static void owners_are_served_evenly(void **state)
     many[1].holds_at = 5;
     for (uint32_t i = 0; i < 8; i++) {
         many[i].delay_us = 1000;
-        submit(engine, &many[i], i, &(struct wish){.owner = 1, .prompt = 20, .most = TOKENS});
+        submit(engine, &many[i], i, &(struct wish){.key = 1, .prompt = 20, .max = TOKENS});
     }
     wait_for_tokens(&many[1], 5);
     const int before = ended;
-    submit(engine, &single, 99, &(struct wish){.owner = 2, .prompt = 20, .most = 10});
+    submit(engine, &single, 99, &(struct wish){.key = 2, .prompt = 20, .max = 10});
     hold(false);
     wait_for_end(&single);
     for (int i = 0; i < 8; i++)
@@ -323,10 +323,10 @@ static void the_urgent_do_not_wait_for_the_rest(void **state)
     memset(&later, 0, sizeof later);
     memset(&urgent, 0, sizeof urgent);
     first.holds_at = 1;
-    submit(engine, &first, 1, &(struct wish){.prompt = 20, .most = TOKENS});
+    submit(engine, &first, 1, &(struct wish){.prompt = 20, .max = TOKENS});
     wait_for_tokens(&first, 1);
-    submit(engine, &later, 2, &(struct wish){.prompt = 20, .most = 3});
-    submit(engine, &urgent, 3, &(struct wish){.prompt = 20, .most = 3, .priority = -1});
+    submit(engine, &later, 2, &(struct wish){.prompt = 20, .max = 3});
+    submit(engine, &urgent, 3, &(struct wish){.prompt = 20, .max = 3, .priority = -1});
     hold(false);
     wait_for_end(&later);
     wait_for_end(&urgent);
@@ -343,11 +343,11 @@ static void deadlines_end_sequences(void **state)
     memset(&waiting, 0, sizeof waiting);
     slow.is_slow = true;
     slow.allowed = 2;
-    submit(engine, &slow, 1, &(struct wish){.prompt = 20, .most = TOKENS, .deadline_ms = 60});
+    submit(engine, &slow, 1, &(struct wish){.prompt = 20, .max = TOKENS, .deadline_ms = 60});
     wait_for_end(&slow);
     assert_int_equal(slow.code, SMOLLM_ETIMEDOUT);
     assert_in_range(slow.count, 0, 2); /* fewer where the machine itself was slow */
-    submit(engine, &waiting, 2, &(struct wish){.prompt = 20, .most = 3, .deadline_ms = 60000});
+    submit(engine, &waiting, 2, &(struct wish){.prompt = 20, .max = 3, .deadline_ms = 60000});
     wait_for_end(&waiting);
     assert_int_equal(waiting.code, 0);
     engine_destroy(engine);
@@ -363,10 +363,10 @@ static void slow_readers_hold_up_nobody(void **state)
     memset(others, 0, sizeof others);
     slow.is_slow = true;
     slow.allowed = 10; /* of TOKENS */
-    submit(engine, &slow, 1, &(struct wish){.prompt = 90, .most = TOKENS});
+    submit(engine, &slow, 1, &(struct wish){.prompt = 90, .max = TOKENS});
     wait_for_tokens(&slow, 10);
     for (uint32_t i = 0; i < 3; i++)
-        submit(engine, &others[i], 10 + i, &(struct wish){.prompt = 190, .most = TOKENS});
+        submit(engine, &others[i], 10 + i, &(struct wish){.prompt = 190, .max = TOKENS});
     for (int i = 0; i < 3; i++)
         wait_for_end(&others[i]);
     assert_int_equal(slow.count, 10);
@@ -376,7 +376,7 @@ static void slow_readers_hold_up_nobody(void **state)
     pthread_mutex_unlock(&mutex);
     engine_wake(engine);
     wait_for_end(&slow);
-    submit(engine, &again, 1, &(struct wish){.prompt = 90, .most = TOKENS});
+    submit(engine, &again, 1, &(struct wish){.prompt = 90, .max = TOKENS});
     wait_for_end(&again);
     assert_int_equal(slow.count, TOKENS);
     assert_memory_equal(slow.ids, again.ids, sizeof slow.ids);
@@ -406,7 +406,7 @@ static void reading_ahead_makes_known(void **state)
     write_prompt(prompt, 110, 5);
     busy.is_slow = true;
     busy.allowed = 3;
-    submit(engine, &busy, 1, &(struct wish){.owner = 1, .prompt = 20, .most = TOKENS});
+    submit(engine, &busy, 1, &(struct wish){.key = 1, .prompt = 20, .max = TOKENS});
     wait_for_tokens(&busy, 3);
     engine_read_ahead(engine, 1, prompt, ahead);
     usleep(30000);
@@ -414,10 +414,10 @@ static void reading_ahead_makes_known(void **state)
     engine_cancel(engine, busy.sequence);
     wait_for_end(&busy);
     wait_for_reading(engine, ahead);
-    submit(engine, &mine, 5, &(struct wish){.owner = 1, .prompt = 110, .most = 4});
+    submit(engine, &mine, 5, &(struct wish){.key = 1, .prompt = 110, .max = 4});
     wait_for_end(&mine);
     assert_int_equal(mine.cached, ahead);
-    submit(engine, &other, 5, &(struct wish){.owner = 2, .prompt = 110, .most = 4});
+    submit(engine, &other, 5, &(struct wish){.key = 2, .prompt = 110, .max = 4});
     wait_for_end(&other);
     assert_int_equal(other.cached, 0);
     assert_memory_equal(mine.ids, other.ids, 4 * sizeof *mine.ids);

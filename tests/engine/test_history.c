@@ -66,8 +66,8 @@ static void owners_stay_apart(void **state)
     const int32_t mine[] = {70001, 70002, 70003, 70004}, others[] = {70001, 70002, 70003, 99, 98};
     assert_int_equal(history_create(&history, NULL), 0);
     history_add(&history, 1, mine, 4);
-    for (uint64_t owner = 2; owner < 10 * HISTORY_TOKENS; owner++) /* some of them have the same place */
-        assert_int_equal(history_find(&history, owner, mine, 8, found), 0);
+    for (uint64_t key = 2; key < 10 * HISTORY_TOKENS; key++) /* some of them have the same place */
+        assert_int_equal(history_find(&history, key, mine, 8, found), 0);
     /* Another's answer comes to stand where mine stood, and begins the same. */
     int32_t *filler = calloc(HISTORY_TOKENS, sizeof *filler);
     history_add(&history, 2, filler, HISTORY_TOKENS - 6);

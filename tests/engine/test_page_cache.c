@@ -85,8 +85,8 @@ static void known_pages_are_found(void **state)
     assert_int_equal(page_cache_create(&cache, 4, NULL), 0);
     page_cache_take(&cache, NO_PAGE, &a);
     page_cache_take(&cache, NO_PAGE, &b);
-    assert_int_equal(page_cache_learn(&cache, 7, NO_PAGE, a, tokens, PAGE), a);
-    assert_int_equal(page_cache_learn(&cache, 7, a, b, tokens + PAGE, 10), b);
+    assert_int_equal(page_cache_insert(&cache, 7, NO_PAGE, a, tokens, PAGE), a);
+    assert_int_equal(page_cache_insert(&cache, 7, a, b, tokens + PAGE, 10), b);
     assert_int_equal(page_cache_find(&cache, 7, NO_PAGE, tokens, PAGE, &common), a);
     assert_int_equal(common, PAGE);
     assert_int_equal(page_cache_find(&cache, 8, NO_PAGE, tokens, PAGE, &common), NO_PAGE); /* another owner */
@@ -95,9 +95,9 @@ static void known_pages_are_found(void **state)
     assert_int_equal(common, 10);
     /* The same again is not learned twice; what goes on differently is a sibling. */
     page_cache_take(&cache, NO_PAGE, &c);
-    assert_int_equal(page_cache_learn(&cache, 7, NO_PAGE, c, tokens, PAGE), a);
+    assert_int_equal(page_cache_insert(&cache, 7, NO_PAGE, c, tokens, PAGE), a);
     tokens[PAGE + 4] = 1;
-    assert_int_equal(page_cache_learn(&cache, 7, a, c, tokens + PAGE, PAGE), c);
+    assert_int_equal(page_cache_insert(&cache, 7, a, c, tokens + PAGE, PAGE), c);
     assert_int_equal(page_cache_find(&cache, 7, a, tokens + PAGE, PAGE, &common), c);
     tokens[PAGE + 4] = 100 + PAGE + 4;
     assert_int_equal(page_cache_find(&cache, 7, a, tokens + PAGE, PAGE, &common), b);
@@ -115,7 +115,7 @@ static void the_oldest_leaf_is_forgotten_first(void **state)
     assert_int_equal(page_cache_create(&cache, 3, NULL), 0);
     for (uint32_t i = 0; i < 3; i++) {
         page_cache_take(&cache, NO_PAGE, &pages[i]);
-        page_cache_learn(&cache, 0, i > 0 ? pages[i - 1] : NO_PAGE, pages[i], tokens + i * PAGE, PAGE);
+        page_cache_insert(&cache, 0, i > 0 ? pages[i - 1] : NO_PAGE, pages[i], tokens + i * PAGE, PAGE);
     }
     page_cache_release(&cache, pages[0]);
     page_cache_release(&cache, pages[2]);
@@ -141,7 +141,7 @@ static void room_for_many_is_made_at_once(void **state)
     assert_int_equal(page_cache_create(&cache, KV_GROUP, NULL), 0);
     for (uint32_t i = 0; i < KV_GROUP; i++) {
         assert_true(page_cache_take(&cache, i > 0 ? pages[i - 1] : NO_PAGE, &pages[i]));
-        page_cache_learn(&cache, 1, i > 0 ? pages[i - 1] : NO_PAGE, pages[i], tokens + (size_t)i * PAGE, PAGE);
+        page_cache_insert(&cache, 1, i > 0 ? pages[i - 1] : NO_PAGE, pages[i], tokens + (size_t)i * PAGE, PAGE);
     }
     for (uint32_t i = KV_GROUP; i > 0; i--)
         page_cache_release(&cache, pages[i - 1]);
@@ -166,7 +166,7 @@ static void storms_leave_it_valid(void **state)
     static uint32_t held[SLOTS][4], count[SLOTS];
     assert_int_equal(page_cache_create(&cache, PAGES, NULL), 0);
     for (int round = 0; round < 20000; round++) {
-        const uint32_t s = random_u32() % SLOTS, owner = s % 2;
+        const uint32_t s = random_u32() % SLOTS, key = s % 2;
         if (count[s] == 0)
             for (uint32_t i = 0; i < LENGTH; i++) /* mostly the same, sometimes different from some token on */
                 tokens[s][i] = random_u32() % 100 == 0 ? (int32_t)(random_u32() % 2) : i > 0 ? tokens[s][i - 1] : 0;
@@ -176,7 +176,7 @@ static void storms_leave_it_valid(void **state)
         } else {
             const uint32_t at = count[s], parent = at > 0 ? held[s][at - 1] : NO_PAGE;
             const int32_t *wanted = tokens[s] + at * PAGE;
-            uint32_t common, page = page_cache_find(&cache, owner, parent, wanted, PAGE, &common);
+            uint32_t common, page = page_cache_find(&cache, key, parent, wanted, PAGE, &common);
             assert_true(page == NO_PAGE || memcmp(content[page], wanted, common * sizeof *wanted) == 0);
             if (page != NO_PAGE && common == PAGE) {
                 page_cache_hold(&cache, page);
@@ -184,7 +184,7 @@ static void storms_leave_it_valid(void **state)
             } else if (page_cache_take(&cache, NO_PAGE, &page)) {
                 memcpy(content[page], wanted, sizeof content[page]);
                 const uint32_t length = random_u32() % 4 ? PAGE : 1 + random_u32() % (PAGE - 1);
-                const uint32_t known = page_cache_learn(&cache, owner, parent, page, wanted, length);
+                const uint32_t known = page_cache_insert(&cache, key, parent, page, wanted, length);
                 if (length == PAGE) {
                     assert_int_equal(known, page);
                     held[s][count[s]++] = page;
@@ -211,10 +211,10 @@ static void owners_have_roots_of_their_own(void **state)
     struct page_cache cache;
     uint32_t page, common, longest = 0;
     assert_int_equal(page_cache_create(&cache, OWNERS, NULL), 0);
-    for (uint64_t owner = 0; owner < OWNERS; owner++) {
-        int32_t tokens[2] = {7, (int32_t)owner};
+    for (uint64_t key = 0; key < OWNERS; key++) {
+        int32_t tokens[2] = {7, (int32_t)key};
         assert_true(page_cache_take(&cache, NO_PAGE, &page));
-        assert_int_equal(page_cache_learn(&cache, owner, NO_PAGE, page, tokens, 2), page);
+        assert_int_equal(page_cache_insert(&cache, key, NO_PAGE, page, tokens, 2), page);
         page_cache_release(&cache, page);
     }
     assert_true(page_cache_is_valid(&cache));
@@ -225,12 +225,12 @@ static void owners_have_roots_of_their_own(void **state)
         longest = length > longest ? length : longest;
     }
     assert_in_range(longest, 1, 12);
-    for (uint64_t owner = 0; owner < OWNERS; owner += 37) {
-        int32_t tokens[2] = {7, (int32_t)owner};
-        page = page_cache_find(&cache, owner, NO_PAGE, tokens, 2, &common);
-        assert_true(page != NO_PAGE && common == 2 && cache.pages[page].owner == owner);
-        tokens[1] = (int32_t)owner + 1; /* another owner's */
-        page_cache_find(&cache, owner, NO_PAGE, tokens, 2, &common);
+    for (uint64_t key = 0; key < OWNERS; key += 37) {
+        int32_t tokens[2] = {7, (int32_t)key};
+        page = page_cache_find(&cache, key, NO_PAGE, tokens, 2, &common);
+        assert_true(page != NO_PAGE && common == 2 && cache.pages[page].key == key);
+        tokens[1] = (int32_t)key + 1; /* another owner's */
+        page_cache_find(&cache, key, NO_PAGE, tokens, 2, &common);
         assert_int_equal(common, 1);
     }
     page_cache_destroy(&cache);

@@ -14,11 +14,11 @@ static bool is_ready(void *user)
     return !reader_is_slow;
 }
 
-static struct engine_sequence *submit(struct queue *queue, uint64_t owner, int32_t priority)
+static struct engine_sequence *submit(struct queue *queue, uint64_t key, int32_t priority)
 {
     const int32_t prompt = 1;
     const struct engine_request request = {
-        .owner = owner, .priority = priority, .prompt = &prompt, .prompt_count = 1, .client.ready = is_ready};
+        .key = key, .priority = priority, .prompt = &prompt, .prompt_count = 1, .client.ready = is_ready};
     struct engine_sequence *sequence = sequence_create(&request, 64);
     sequence->id = ++next_id;
     queue_insert(queue, sequence);
@@ -26,13 +26,13 @@ static struct engine_sequence *submit(struct queue *queue, uint64_t owner, int32
     return sequence;
 }
 
-static struct shares *in_slots(const uint64_t *owners, int count)
+static struct shares *in_slots(const uint64_t *keys, int count)
 {
     static struct share places[64];
     static struct shares shares;
-    shares = (struct shares){.owners = places, .capacity = 64};
+    shares = (struct shares){.keys = places, .capacity = 64};
     for (int i = 0; i < count; i++)
-        ++*shares_of(&shares, owners[i]);
+        ++*shares_of(&shares, keys[i]);
     return &shares;
 }
 
@@ -43,10 +43,10 @@ static uint64_t take(struct queue *queue, const uint64_t *slots, int count, uint
     assert_non_null(next);
     queue_remove(queue, next);
     assert_true(queue_is_valid(queue));
-    const uint64_t owner = next->request.owner;
+    const uint64_t key = next->request.key;
     atomic_store(&next->holders, 1);
     sequence_release(next);
-    return owner;
+    return key;
 }
 
 static void empty(struct queue *queue)
@@ -168,9 +168,9 @@ static void places_are_told_when_they_change(void **state)
     struct queue queue = {0};
     uint32_t scratch[65], rank;
     static int numbers[] = {0, 1, 2, 3};
-    const uint64_t owners[] = {1, 1, 1, 2}, slots[] = {1, 1};
+    const uint64_t keys[] = {1, 1, 1, 2}, slots[] = {1, 1};
     for (int i = 0; i < 4; i++) {
-        struct engine_sequence *s = submit(&queue, owners[i], 0);
+        struct engine_sequence *s = submit(&queue, keys[i], 0);
         s->request.client.queued = queued;
         s->request.client.user = &numbers[i];
     }

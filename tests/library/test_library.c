@@ -67,8 +67,8 @@ static struct smollm_engine *start(uint32_t parallel, uint32_t queue, uint32_t b
     return engine;
 }
 
-static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owner, const char *text, uint64_t seed,
-                                     int32_t most)
+static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t key, const char *text, uint64_t seed,
+                                     int32_t max)
 {
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.temperature = 1.0f;
@@ -76,11 +76,11 @@ static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owne
     struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
                                              .prompt = text_of(text),
                                              .sampling = &sampling,
-                                             .max_tokens = most,
+                                             .max_tokens = max,
                                              .ignore_eos = true,
                                              .want_logprobs = true,
                                              .logprobs = 3,
-                                             .cache_owner = owner};
+                                             .key = key};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)
@@ -88,9 +88,9 @@ static struct smollm_request *ask_as(struct smollm_engine *engine, uint64_t owne
     return request;
 }
 
-static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, int32_t most)
+static struct smollm_request *ask(struct smollm_engine *engine, const char *text, uint64_t seed, int32_t max)
 {
-    return ask_as(engine, 0, text, seed, most);
+    return ask_as(engine, 0, text, seed, max);
 }
 
 static void events_add_up(void **state)
@@ -153,10 +153,10 @@ static void company_changes_nothing(void **state)
 
 /* Reads the answer to a prompt; it must be the one in *want (which is set when it is empty). Returns the cached tokens.
  */
-static uint32_t answer_again(struct smollm_engine *engine, uint64_t owner, const char *text, struct answer *want)
+static uint32_t answer_again(struct smollm_engine *engine, uint64_t key, const char *text, struct answer *want)
 {
     struct answer answer = {0};
-    struct smollm_request *request = ask_as(engine, owner, text, 11, 40);
+    struct smollm_request *request = ask_as(engine, key, text, 11, 40);
     read_all(request, &answer);
     smollm_request_close(request);
     assert_int_equal(answer.token_count, 40);
@@ -199,8 +199,8 @@ static void what_is_known_is_not_computed_again(void **state)
     answer_free(&fresh);
 }
 
-static void answer_tokens(struct smollm_engine *engine, uint64_t owner, const int32_t *tokens, size_t count,
-                          uint32_t most, struct answer *answer)
+static void answer_tokens(struct smollm_engine *engine, uint64_t key, const int32_t *tokens, size_t count, uint32_t max,
+                          struct answer *answer)
 {
     struct smollm_sampling sampling = smollm_sampling_default();
     sampling.seed = count;
@@ -208,10 +208,10 @@ static void answer_tokens(struct smollm_engine *engine, uint64_t owner, const in
                                              .tokens = tokens,
                                              .token_count = count,
                                              .sampling = &sampling,
-                                             .max_tokens = most,
+                                             .max_tokens = max,
                                              .ignore_eos = true,
                                              .want_logprobs = true,
-                                             .cache_owner = owner};
+                                             .key = key};
     struct smollm_request *request;
     struct smollm_error error;
     if (smollm_submit(engine, &options, &request, &error) < 0)

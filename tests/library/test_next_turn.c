@@ -33,9 +33,9 @@ static void the_oldest_turns_are_dropped(void **state)
             waiting++;
         assert_int_equal(waiting, i + 1 < WAITING ? i + 1 : WAITING);
         assert_int_equal(waiting, turns.count);
-        assert_int_equal(turns.last->owner, i);
+        assert_int_equal(turns.last->key, i);
     }
-    assert_int_equal(turns.first->owner, ENDING - WAITING);
+    assert_int_equal(turns.first->key, ENDING - WAITING);
     for (struct turn *turn = turns.first, *next; turn; turn = next) {
         next = turn->next;
         turn_destroy(turn);

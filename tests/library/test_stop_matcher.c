@@ -13,7 +13,7 @@ static void append(void *user, const char *data, size_t size)
 
 static void check(const char *text, const char *const *stops, size_t count, const char *want)
 {
-    struct smollm_text strings[STOP_MOST];
+    struct smollm_text strings[STOP_MAX];
     for (size_t i = 0; i < count; i++)
         strings[i] = text_of(stops[i]);
     size_t size = strlen(text);
@@ -60,13 +60,13 @@ static void nothing_certain_is_held_back(void **state)
 static void limits(void **state)
 {
     struct stop_matcher matcher;
-    char longer[STOP_BYTES_MOST + 2];
+    char longer[STOP_BYTES_MAX + 2];
     memset(longer, 'a', sizeof longer - 1);
     longer[sizeof longer - 1] = '\0';
     struct smollm_text bad[3] = {text_of(""), text_of(longer), text_of("x")};
     assert_int_equal(stop_matcher_create(&matcher, &bad[0], 1, NULL), SMOLLM_EINVAL);
     assert_int_equal(stop_matcher_create(&matcher, &bad[1], 1, NULL), SMOLLM_EINVAL);
-    longer[STOP_BYTES_MOST] = '\0';
+    longer[STOP_BYTES_MAX] = '\0';
     check("b", (const char *[]){longer}, 1, "b");
 }
 

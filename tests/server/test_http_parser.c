@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BODY_MOST = 64 };
+enum { BODY_MAX = 64 };
 
 struct outcome {
     int status; /* 0: complete; -1: more is needed; otherwise refused with it */
@@ -64,7 +64,7 @@ static struct outcome run(const char *data, size_t size, size_t cut, bool bytes)
 {
     struct outcome outcome = {.status = -1};
     struct http_parser *parser = malloc(sizeof *parser);
-    http_parser_init(parser, BODY_MOST);
+    http_parser_init(parser, BODY_MAX);
     bool going = true;
     if (bytes) {
         for (size_t i = 0; i < size && going; i++)
@@ -272,7 +272,7 @@ static void test_limits(void **state)
 
     struct buffer fields = {0};
     buffer_append_string(&fields, "GET / HTTP/1.1\r\n" HOST);
-    for (int i = 1; i < HTTP_FIELDS_MOST; i++)
+    for (int i = 1; i < HTTP_FIELDS_MAX; i++)
         buffer_append_string(&fields, "a:\r\n");
     struct outcome o;
     for (int i = 0; i < 2; i++) {

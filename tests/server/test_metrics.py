@@ -109,10 +109,10 @@ def test_pages_are_known_and_forgotten(start, parrot_path):
     server = start(parrot_path, "--metrics", "-np", "1", "-c", "256")  # eight pages
     complete(server, "a" * 150, 1)
     first = read(server)
-    assert first["smollm_kv_pages_known"] == 5 and first["smollm_kv_pages_forgotten_total"] == 0
+    assert first["smollm_kv_pages_cached"] == 5 and first["smollm_kv_pages_evicted_total"] == 0
     complete(server, "b" * 150, 1)
     second = read(server)
-    assert second["smollm_kv_pages_known"] == 8 and second["smollm_kv_pages_forgotten_total"] == 2
+    assert second["smollm_kv_pages_cached"] == 8 and second["smollm_kv_pages_evicted_total"] == 2
     assert second["smollm_kv_pages_used"] == 0
     server.stop()
 

@@ -117,7 +117,7 @@ static void test_forms(void **state)
             snprintf(fields, sizeof fields, "If-None-Match: %s\r\n%s", tag ? packed.etag : plain.etag,
                      gzip ? "Accept-Encoding: gzip\r\n" : "");
             parser = read_head(fields);
-            assert_int_equal(page_for(&parser->head).is_known, gzip == tag);
+            assert_int_equal(page_for(&parser->head).is_cached, gzip == tag);
             free(parser);
         }
 }
