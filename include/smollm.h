@@ -16,13 +16,13 @@
  * Functions return 0 or a negative code of smollm_error.h. Nothing here ends the process, prints, or reads the
  * environment. All text is UTF-8. A struct that is passed in may be freed as soon as the call returns.
  *
- * An options struct begins with its size and is initialized with its macro, which also sets what a zero would not mean:
+ * An options struct begins with its size and is initialized with its macro, which also sets defaults other than zero:
  *
  *     struct smollm_request_options options = SMOLLM_REQUEST_OPTIONS_INIT;
  *
  * So a program keeps working with a newer library, whose structs may have more members at their ends: the library reads
- * as many as the program knows, and writes as many (functions that fill a struct take its size, and an inline function
- * passes it). Members that are zero have their defaults.
+ * and writes only the members that the program was compiled with (functions that fill a struct take its size, which an
+ * inline function passes). A member that is zero has its default.
  *
  * Threads. Functions on an engine or a model may be called from any thread. Functions on one request may be called from
  * any one thread at a time; smollm_cancel and smollm_request_get_usage from any thread at any time until the request is
@@ -58,7 +58,7 @@ struct smollm_model_options {
     size_t size;     /* of this struct: SMOLLM_MODEL_OPTIONS_INIT */
     const char *cpu; /* "auto" (NULL), "generic", "avx2", "avx512vnni", "amx": the kernels to use; the same bits. The
                       process asks Linux for the use of AMX tiles where the CPU has them. */
-    const char *chat_format;  /* NULL: recognised from the file's template; otherwise "smollm3", "chatml", "llama3" */
+    const char *chat_format;  /* NULL: recognized from the file's template; otherwise "smollm3", "chatml", "llama3" */
     uint32_t threads;         /* for loading, up to 1024; 0: as many as the process may use */
     const char *rope_scaling; /* NULL: as the file says; "none", "yarn" */
     float rope_scale;         /* YaRN factor; 0: 2 */
@@ -66,7 +66,7 @@ struct smollm_model_options {
     /* Called while loading with 0 to 1, many times a second; false cancels: SMOLLM_ECANCELED. May be NULL. */
     bool (*progress)(void *user, double fraction);
     void *progress_user;
-    /* Only the tokenizer is read: for smollm_tokenize and smollm_detokenize, in a moment and with little memory. No
+    /* Only the tokenizer is read: for smollm_tokenize and smollm_detokenize: fast, and with little memory. No
      * engine can be started on such a model. */
     bool vocabulary_only;
 };
@@ -77,23 +77,23 @@ struct smollm_model_options {
 
 SMOLLM_API int smollm_model_open(const char *path, const struct smollm_model_options *options,
                                  struct smollm_model **model, struct smollm_error *error);
-/* Models in several files are opened by the first, NAME-00001-of-00003.gguf, with the others beside it. How many files
- * a name stands for: 1 for other names. *part: which of them it is, from 1; may be NULL. */
+/* A model in several files is opened by its first one, NAME-00001-of-00003.gguf, with the others in the same directory.
+ * Returns the number of files in such a name, 1 for other names. *part: the number of this one, from 1; may be NULL. */
 SMOLLM_API uint32_t smollm_model_parts(const char *path, uint32_t *part);
-/* Turns the name of a part into that of another. */
+/* Changes the name of one part into that of another. */
 SMOLLM_API void smollm_model_part_rename(char *path, uint32_t part);
 
 /* After every engine on it has been closed. Accepts NULL. */
 SMOLLM_API void smollm_model_close(struct smollm_model *model);
 
-/* Whether the file is complete GGUF: header, metadata, and every tensor inside of the file. Reads no weights. */
+/* Whether the file is complete GGUF: header, metadata, and every tensor inside the file. Reads no weights. */
 SMOLLM_API int smollm_check_file(const char *path, struct smollm_error *error);
 
 struct smollm_model_info {
     const char *architecture; /* "smollm3", "llama"; strings are borrowed until the model is closed */
     const char *name;         /* general.name, or the file's name without directory and ending */
     const char *path;
-    const char *chat_format; /* NULL when the file has none that we know and none was forced */
+    const char *chat_format; /* NULL when the file has no supported one and none was forced */
     bool chat_format_has_thinking;
     bool chat_format_has_tools;
     uint64_t parameters;
@@ -190,12 +190,12 @@ struct smollm_engine_options {
     const char *cache_type;
     /* "on": activations in two int8 planes, as good as float; "off"; "auto" (NULL): on for small models. */
     const char *precise;
-    /* Do not guess tokens ahead where an answer repeats what stands before it; the text is the same either way. */
+    /* Do not guess tokens where an answer repeats earlier text. The answer is the same either way. */
     bool no_speculation;
-    /* Memory of the keys and values of all conversations together; 0: enough for `parallel` of them with `context`
-     * positions each. With less some answers pause while others need the room. */
+    /* Memory for the keys and values of all conversations together; 0: enough for `parallel` of them with `context`
+     * positions each. With less, some answers pause while others need the memory. */
     uint64_t kv_bytes;
-    /* Do not read, while nothing else is to do, what the next turn of a conversation will begin with. */
+    /* Do not read the beginning of a conversation's next turn while the engine is idle. */
     bool no_read_ahead;
 };
 #define SMOLLM_ENGINE_OPTIONS_INIT                                                                                     \
@@ -205,21 +205,21 @@ struct smollm_engine_options {
 
 SMOLLM_API int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_options *options,
                                    struct smollm_engine **engine, struct smollm_error *error);
-/* Ends every open request with an error event (SMOLLM_ECLOSED), then stops the threads and frees all that is the
- * engine's. Requests must still be closed, before or after; other threads may be in functions on them meanwhile, but
- * not in functions on the engine. Accepts NULL. */
+/* Ends every open request with an error event (SMOLLM_ECLOSED), then stops the threads and frees the engine. Requests
+ * must still be closed, before or after; other threads may be in functions on them meanwhile, but not in functions on
+ * the engine. Accepts NULL. */
 SMOLLM_API void smollm_engine_close(struct smollm_engine *engine);
 
 /* Memory in bytes. */
 struct smollm_memory {
     uint64_t weights;
     uint64_t kv_cache;
-    uint64_t work;      /* activations, logits and what else a pass needs */
-    uint64_t available; /* what the system and the limits of containers leave; UINT64_MAX: not known */
+    uint64_t work;      /* activations, logits and other memory of a pass */
+    uint64_t available; /* within the limits of system and containers; UINT64_MAX: no limit found */
 };
-/* What a model and an engine on it would take, from the header of the file alone: so that a model that is too large for
- * the machine is refused before its weights are read. SMOLLM_ENOMEM when it is more than what is available: *memory is
- * written then too. NULL options: defaults. */
+/* The memory for a model and an engine on it, computed from the header of the file alone, so that a model that is too
+ * large for the machine is refused before its weights are read. SMOLLM_ENOMEM when that is more than is available;
+ * *memory is written then too. NULL options: defaults. */
 SMOLLM_API int smollm_measure_sized(const char *path, const struct smollm_model_options *model_options,
                                     const struct smollm_engine_options *engine_options, struct smollm_memory *memory,
                                     size_t size, struct smollm_error *error);
@@ -230,7 +230,7 @@ static inline int smollm_measure(const char *path, const struct smollm_model_opt
     return smollm_measure_sized(path, model_options, engine_options, memory, sizeof *memory, error);
 }
 
-/* No new requests (SMOLLM_ECLOSED); those that are open go on. */
+/* Refuses new requests (SMOLLM_ECLOSED); open ones go on. */
 SMOLLM_API void smollm_engine_drain(struct smollm_engine *engine);
 
 struct smollm_engine_info {
@@ -253,18 +253,18 @@ struct smollm_engine_stats {
     uint32_t requests_running;
     uint32_t requests_waiting;
     uint64_t requests_finished;
-    double seconds_between_ends; /* while others wait, smoothed: when a full queue has a place again; 0: not known */
+    double seconds_between_ends; /* between ends of requests while others wait, smoothed; 0: none yet */
     uint64_t prompt_tokens;
-    uint64_t cached_tokens; /* of these, not computed again */
+    uint64_t cached_tokens; /* of these, taken from the prefix cache */
     uint64_t generated_tokens;
     uint64_t drafted_tokens;    /* guessed ahead */
     uint64_t accepted_tokens;   /* of these, that were right */
-    uint64_t read_ahead_tokens; /* of prompts that may come next, computed while nothing else was to do */
-    uint64_t pauses;            /* how often a sequence lost its slot for a while */
+    uint64_t read_ahead_tokens; /* of prompts that may come next, computed while idle */
+    uint64_t pauses;            /* times that a sequence lost its slot for a while */
     uint32_t kv_pages_total;
     uint32_t kv_pages_used;
-    uint32_t kv_pages_cached;  /* beside these: nobody reads them, and what they hold spares the next who needs it */
-    uint64_t kv_pages_evicted; /* known ones whose memory was wanted, since the start */
+    uint32_t kv_pages_cached;  /* beside these: unused pages whose content can be reused */
+    uint64_t kv_pages_evicted; /* cached pages whose memory was needed, since the start */
 };
 SMOLLM_API void smollm_engine_get_stats_sized(const struct smollm_engine *engine, struct smollm_engine_stats *stats,
                                               size_t size);
@@ -273,17 +273,17 @@ static inline void smollm_engine_get_stats(const struct smollm_engine *engine, s
     smollm_engine_get_stats_sized(engine, stats, sizeof *stats);
 }
 
-/* What is measured of each request, pass or guess. Times are the engine's: what a network adds is not in them. */
+/* What is measured of each request, pass or guess. Times are measured in the engine, without the network. */
 enum smollm_measure {
-    SMOLLM_MEASURE_FIRST_TOKEN_SECONDS, /* from smollm_submit to the first token, of requests that came to one */
-    /* Between the tokens of an answer. Where guesses held, one pass brings several: each counts with its share of the
-     * time since the pass before. Time in which the reader took nothing is left out. */
+    SMOLLM_MEASURE_FIRST_TOKEN_SECONDS, /* from smollm_submit to the first token, of requests that got one */
+    /* Between the tokens of an answer. When guesses were right, one pass gives several tokens: each counts with its
+     * share of the time since the last pass. Time in which the reader took no events is left out. */
     SMOLLM_MEASURE_INTER_TOKEN_SECONDS,
     SMOLLM_MEASURE_QUEUE_SECONDS,   /* in the queue, also of requests that ended there */
-    SMOLLM_MEASURE_REQUEST_SECONDS, /* from smollm_submit to the end, whatever that was */
-    SMOLLM_MEASURE_STEP_SECONDS,    /* a pass, with drawing and handing on its tokens */
-    SMOLLM_MEASURE_BATCH_TOKENS,    /* in a pass: of prompts and streams, and guesses */
-    SMOLLM_MEASURE_CACHED_TOKENS,   /* of a prompt, not computed again */
+    SMOLLM_MEASURE_REQUEST_SECONDS, /* from smollm_submit to the end of the request, of any kind */
+    SMOLLM_MEASURE_STEP_SECONDS,    /* a pass, drawing and events included */
+    SMOLLM_MEASURE_BATCH_TOKENS,    /* in a pass: of prompts, streams and guesses */
+    SMOLLM_MEASURE_CACHED_TOKENS,   /* of a prompt, taken from the prefix cache */
     SMOLLM_MEASURE_ACCEPTED_TOKENS, /* of a guess, that were right */
     SMOLLM_MEASURES                 /* how many there are */
 };
@@ -292,7 +292,7 @@ enum { SMOLLM_HISTOGRAM_BOUNDS_MAX = 20 };
 struct smollm_histogram {
     size_t bound_count;
     double bounds[SMOLLM_HISTOGRAM_BOUNDS_MAX]; /* ascending */
-    /* Of values above the bound before, up to this one; [bound_count]: above all. */
+    /* Counts of values above the previous bound, up to this one; [bound_count]: above all bounds. */
     uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MAX + 1];
     double sum; /* of all values */
 };
@@ -381,23 +381,23 @@ struct smollm_request_options {
      * the prefix cache, and the answer is empty. */
     int32_t max_tokens;
     bool ignore_eos;
-    /* The answer ends before the first of these, which is never sent and then withdrawn. Up to 16, of 1 to 1024 bytes.
+    /* The answer ends before the first of these; no part of one is sent. Up to 16, of 1 to 1024 bytes.
      */
     const struct smollm_text *stop;
     size_t stop_count;
     bool want_logprobs;
-    int logprobs; /* alternatives to each token, 0 to 20; looked at only with want_logprobs */
+    int logprobs; /* alternatives to each token, 0 to 20; used only with want_logprobs */
     /* SMOLLM_EVENT_QUEUED while the request waits, SMOLLM_EVENT_PROGRESS while its prompt is read. */
     bool want_progress;
-    /* What requests of the same number have computed is not computed again where a prompt begins the same; requests of
-     * other numbers neither use it nor can tell from their speed that it is there. Owners share the engine evenly. */
+    /* A number for the API key of the request. A prompt reuses the longest prefix that the same key has sent before;
+     * requests of other keys neither use it nor can measure that it is cached. Keys share the engine evenly. */
     uint64_t key;
-    /* Among the requests of one owner those with a lower number come first. */
+    /* Among the requests of one key those with a lower priority are served first. */
     int32_t priority;
     uint32_t deadline_ms; /* after that the request ends with SMOLLM_ETIMEDOUT; 0: never */
-    /* Called when there are new events, mostly from the engine's thread, and never again once smollm_request_close has
-     * returned. Locks of the library are held meanwhile: it must return at once and call no function of this header
-     * (what it may do: uv_async_send, write to a pipe, signal a condition). May be NULL. */
+    /* Called when there are new events, usually on the engine's thread, and never after smollm_request_close has
+     * returned. The library holds locks during the call: it must return at once and call no function of this header.
+     * It may call uv_async_send, write to a pipe, or signal a condition. May be NULL. */
     void (*notify)(void *user);
     void *notify_user;
 };
@@ -412,7 +412,7 @@ SMOLLM_API int smollm_submit(struct smollm_engine *engine, const struct smollm_r
                              struct smollm_request **request, struct smollm_error *error);
 
 enum smollm_event_type {
-    SMOLLM_EVENT_QUEUED,         /* queue: its place has changed; only the newest is kept for the reader */
+    SMOLLM_EVENT_QUEUED,         /* queue: the new place in the queue; only the last one is kept for the reader */
     SMOLLM_EVENT_PROGRESS,       /* progress */
     SMOLLM_EVENT_THINKING,       /* text, tokens */
     SMOLLM_EVENT_TEXT,           /* text, tokens */
@@ -442,7 +442,7 @@ struct smollm_token {
 
 struct smollm_usage {
     uint32_t prompt_tokens;
-    uint32_t cached_tokens; /* of the prompt, not computed again */
+    uint32_t cached_tokens; /* of the prompt, taken from the prefix cache */
     uint32_t completion_tokens;
     uint32_t reasoning_tokens; /* of these */
     uint32_t drafted_tokens;   /* guessed ahead */
@@ -455,7 +455,7 @@ struct smollm_usage {
 struct smollm_event {
     enum smollm_event_type type;
     struct smollm_text text; /* borrowed until the next call of smollm_next_event on this request, as is all below */
-    const struct smollm_token *tokens; /* with want_logprobs: the tokens whose text this and preceding events hold */
+    const struct smollm_token *tokens; /* with want_logprobs: the tokens of the text in this and preceding events */
     size_t token_count;
     struct {
         uint32_t index;
@@ -463,8 +463,8 @@ struct smollm_event {
         struct smollm_text name;
     } tool;
     struct {
-        uint32_t ahead; /* requests that come before this one */
-        double seconds; /* until its prompt is read, estimated; negative: not known */
+        uint32_t ahead; /* requests that are served before this one */
+        double seconds; /* estimate until its prompt is read; negative: none yet */
     } queue;
     struct {
         uint32_t total, cached, processed;

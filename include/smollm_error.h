@@ -1,7 +1,7 @@
 /* Error codes of smollm, and the message that goes with one.
  *
  * Every function that can fail returns 0 or a negative code; the sentence for a person, with the numbers that matter,
- * is written to the struct smollm_error that the caller passes (NULL where nobody wants it). */
+ * is written to the struct smollm_error that the caller passes (may be NULL). */
 #ifndef SMOLLM_ERROR_H
 #define SMOLLM_ERROR_H
 
@@ -16,7 +16,7 @@
     X(SMOLLM_ELIMIT, -7, "limit exceeded")                                                                             \
     X(SMOLLM_ECONTEXT, -8, "prompt longer than the context")                                                           \
     X(SMOLLM_EBUSY, -9, "too many requests")                                                                           \
-    X(SMOLLM_ECANCELED, -10, "cancelled")                                                                              \
+    X(SMOLLM_ECANCELED, -10, "canceled")                                                                               \
     X(SMOLLM_ECLOSED, -11, "shutting down")                                                                            \
     X(SMOLLM_ENUMERIC, -12, "the model produced a value that is not finite")                                           \
     X(SMOLLM_ETIMEDOUT, -13, "timed out")

@@ -39,7 +39,7 @@ int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine
     if (!api->name)
         api->name = strdup(api->info.name);
     RETURN_ERROR_IF(!api->name, error, SMOLLM_ENOMEM, "out of memory");
-    /* The same program and the same weights give the same text for a seed: the fingerprint names these two. */
+    /* The text for a seed depends on the program and the weights: the fingerprint identifies both. */
     snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%016" PRIx64, smollm_version(),
              api->info.content_hash);
     atomic_store(&api->is_attached, true);
@@ -110,7 +110,7 @@ static const struct api_route routes[] = {
     {"/apply-template", API_POST, false, APPLY_TEMPLATE},
 };
 
-/* Takes a beginning off a path, where several slashes count as one; false when the path begins otherwise. */
+/* Removes a prefix from a path, in which several slashes count as one; false when the path has another beginning. */
 static bool take_beginning(struct smollm_text *path, const char *beginning)
 {
     size_t at = 0;
@@ -152,9 +152,9 @@ struct api_answer {
     const struct api *api;
     struct api_head head;
     bool head_is_known;
-    struct buffer body; /* of an answer that was complete at once */
+    struct buffer body; /* of an answer that was complete immediately */
     bool body_is_taken;
-    struct generation *generation; /* NULL: the body is all */
+    struct generation *generation; /* NULL: the answer is the body alone */
 };
 
 static void set_error(struct api_answer *answer, const struct api_error *error)

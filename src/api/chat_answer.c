@@ -34,7 +34,7 @@ static void keep_token(struct generation *generation, struct choice *choice, con
 
 /* ---- Stream ---- */
 
-/* Up to the delta's value. */
+/* Writes a chunk up to the value of delta. */
 static struct json_writer begin_chunk(struct generation *generation, const struct choice *choice, struct buffer *out)
 {
     struct json_writer writer = event_stream_begin(out, NULL);
@@ -159,7 +159,7 @@ static void end(struct generation *generation, struct buffer *out)
     event_stream_text(out, "[DONE]");
 }
 
-/* ---- Whole ---- */
+/* ---- Answers that are not streams ---- */
 
 static void write_message(const struct choice *choice, struct json_writer *writer)
 {

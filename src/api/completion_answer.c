@@ -13,8 +13,8 @@ static size_t characters(struct smollm_text text)
     return count;
 }
 
-/* A token that is a part of a character is shown as OpenAI shows it, "bytes:\xe2\x82": put as U+FFFD, two of them would
- * be the same name in one object. */
+/* A token that is a part of a character is shown as OpenAI shows it, "bytes:\xe2\x82": with U+FFFD, two of them would
+ * have the same name in one object. */
 static void write_token(struct json_writer *writer, struct smollm_text bytes)
 {
     if (utf8_is_valid(bytes.data, bytes.size)) {

@@ -29,7 +29,7 @@ static struct path path_of(const char *format, ...)
     return path;
 }
 
-/* A JSON value as text of its own. */
+/* A JSON value as text, in the arena. */
 static int dump(const json_t *value, struct arena *arena, struct smollm_text *text, struct api_error *error)
 {
     size_t size;
@@ -56,7 +56,7 @@ static int check_part(const json_t *part, size_t message, size_t index, struct a
     return 0;
 }
 
-/* Parts of text, one after the other. */
+/* The text of all parts, concatenated. */
 static int flatten(const json_t *parts, size_t message, struct arena *arena, struct smollm_text *content,
                    struct api_error *error)
 {
@@ -163,7 +163,7 @@ static int read_role(const json_t *json, size_t index, struct smollm_text *role,
                       path.text, (int)(role->size < 40 ? role->size : 40), role->data);
 }
 
-/* The names under which clients send back what the model thought. */
+/* The names under which clients send back the reasoning of a model. */
 static int read_reasoning(const json_t *json, size_t index, struct smollm_text *reasoning, struct api_error *error)
 {
     static const char *const names[] = {"reasoning_content", "reasoning", "thinking"};
@@ -218,7 +218,7 @@ static int read_messages(const json_t *json, struct arena *arena, struct smollm_
 
 /* ---- Tools ---- */
 
-/* "auto" and "none"; a choice that would have to be enforced is refused. */
+/* "auto" and "none"; a choice that must be enforced is refused. */
 static int read_tool_choice(const json_t *json, bool *offered, struct api_error *error)
 {
     const json_t *choice = json_input_value(json, "tool_choice");
@@ -319,7 +319,7 @@ static int read_template_arguments(const struct smollm_model_info *info, const j
     return 0;
 }
 
-/* The efforts that OpenAI knows; a model that thinks either does or does not. */
+/* OpenAI's efforts; here they only switch thinking on or off. */
 static int read_effort(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
 {
     static const char *const known[] = {"none", "minimal", "low", "medium", "high", "xhigh"};

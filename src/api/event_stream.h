@@ -11,7 +11,7 @@ void event_stream_end(struct json_writer *writer);
 
 /* An event with plain text, such as "[DONE]". */
 void event_stream_text(struct buffer *out, const char *text);
-/* A line that clients pass over. */
+/* A comment line, which clients ignore. */
 void event_stream_comment(struct buffer *out, const char *text);
 
 #endif

@@ -40,7 +40,7 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .notify_user = call->notify_user};
 }
 
-/* When the full queue will have a place, by how fast it drains; for Retry-After, in whole seconds. */
+/* Whole seconds until the full queue has a place, estimated from how fast it drains; for Retry-After. */
 static int seconds_until_place(const struct api *api)
 {
     struct smollm_engine_stats stats;
@@ -83,7 +83,7 @@ static int submit(struct generation *generation, uint32_t index, const struct ap
     return 0;
 }
 
-/* The text of the prompt is kept where the answer repeats it. */
+/* Keeps the text of the prompt if the answer repeats it. */
 static int keep_prompt(struct generation *generation, struct choice *choice, struct api_error *error)
 {
     struct generation_request *request = &generation->request;
@@ -187,7 +187,7 @@ static void open_tool_call(struct choice *choice, const struct smollm_event *eve
     choice->tool_call_is_open = true;
 }
 
-/* For an answer that is no stream. */
+/* For an answer that is not a stream. */
 static void keep_event(struct generation *generation, struct choice *choice, const struct smollm_event *event)
 {
     for (size_t i = 0; i < event->token_count; i++)
@@ -233,7 +233,7 @@ static bool is_unwanted_tool_call(const struct generation *generation, const str
            (event->type == SMOLLM_EVENT_TOOL_CALL || event->type == SMOLLM_EVENT_TOOL_ARGUMENTS);
 }
 
-/* What a stream begins with, before its first event. */
+/* The beginning of a stream, before its first event. */
 static void begin_stream(struct generation *generation, struct buffer *out)
 {
     if (generation->begun || !generation->request.is_stream)
@@ -267,7 +267,7 @@ static void take_event(struct generation *generation, struct choice *choice, con
     }
 }
 
-/* One event of each choice that has one; false when none had. */
+/* Takes one event of each choice that has one; false when none has. */
 static bool take_events(struct generation *generation, struct buffer *out)
 {
     bool any = false;

@@ -48,8 +48,8 @@ static const struct {
 #undef SAMPLING_RANGE
 };
 
-/* Every field that is a number or a truth value, its range, and the kinds of request that have it. Where two names mean
- * the same the later one wins. */
+/* Every field that is a number or a truth value, its range, and the kinds of request that have it. If two names mean
+ * the same, the later one in this table is used. */
 static const struct {
     unsigned kinds;
     struct json_field field;
@@ -99,7 +99,7 @@ static int read_numbers(unsigned kind, const json_t *json, struct numbers *numbe
     return 0;
 }
 
-/* ---- What is known and not done ---- */
+/* ---- Fields that are refused ---- */
 
 static int refuse_grammars(const json_t *json, struct api_error *error)
 {
@@ -149,7 +149,7 @@ static int read_stop(const json_t *value, const char *param, struct generation_r
     struct smollm_text stop = json_input_string(value);
     if (stop.size > STOP_BYTES_MAX_API)
         return api_refuse(error, param, "%s has %zu bytes; up to %d are allowed", param, stop.size, STOP_BYTES_MAX_API);
-    /* An empty one stops nothing; clients send it for "none". */
+    /* Clients send an empty string for "no stop string". */
     if (stop.size > 0)
         request->stops[request->stop_count++] = stop;
     return 0;
@@ -175,8 +175,8 @@ static int read_stops(const json_t *json, struct generation_request *request, st
     return 0;
 }
 
-/* Biases as they are read: {"15043": 1.5}, [[15043, 1.5], [15043, false]], or text in place of an id, which stands for
- * each of its tokens. */
+/* Biases while they are read: {"15043": 1.5}, [[15043, 1.5], [15043, false]], or text in place of an id, which stands
+ * for each of its tokens. */
 struct bias_list {
     struct generation_request *request;
     const struct smollm_model *model;
@@ -271,7 +271,7 @@ static int read_biases(const struct smollm_model *model, const json_t *json, str
     return 0;
 }
 
-/* Chat has a truth value beside a number; the others a number alone. */
+/* Chat has a boolean and a number; the others only a number. */
 static int read_logprobs(const json_t *json, const struct numbers *numbers, struct generation_request *request,
                          struct api_error *error)
 {
@@ -326,7 +326,7 @@ static void take_numbers(const struct api_options *defaults, const struct number
     s->repetition_window = (int32_t)n->repeat_last_n;
     s->presence_penalty = (float)n->presence_penalty;
     s->frequency_penalty = (float)n->frequency_penalty;
-    /* Any other negative one is a seed too: its 64 bits. */
+    /* Any other negative number is a seed too: its 64 bits. */
     if (n->seed != -1)
         s->seed = (uint64_t)n->seed;
     else if (!defaults->has_seed)

@@ -1,5 +1,5 @@
-/* What is to be generated: the three kinds of request (chat, completions, llama-server's native one) read into the
- * options of the library. */
+/* Requests for a generation: the three kinds (chat, completions, llama-server's native one) are read into the options
+ * of the library. */
 #ifndef API_GENERATION_REQUEST_H
 #define API_GENERATION_REQUEST_H
 
@@ -44,7 +44,7 @@ struct generation_request {
     bool is_stream;
     bool include_usage;
     bool return_progress;
-    int64_t priority;    /* among the requests of its key: the lower, the sooner */
+    int64_t priority;    /* among the requests of its key: lower ones are served first */
     int64_t deadline_ms; /* 0: none */
     bool ignore_eos;
     bool echo;

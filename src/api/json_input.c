@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. What is no
- * JSON is left for the parser to find. */
+/* Counts brackets and commas outside strings, so that the parser never builds more than the limits allow. The parser
+ * finds invalid JSON. */
 static int check_size(struct smollm_text body, struct api_error *error)
 {
     size_t depth = 0, nests = 0, values = 0;
@@ -39,8 +39,7 @@ static int check_size(struct smollm_text body, struct api_error *error)
     return 0;
 }
 
-/* Fields of bodies and messages whose second value would change what is done. Those of numbers are in the same list,
- * since a name that is read nowhere but here does no harm. */
+/* The fields of bodies and messages that the API reads: a duplicate of one is refused. */
 static bool is_read(struct smollm_text name)
 {
     static const char *const names[] = {

@@ -12,8 +12,9 @@ enum {
     JSON_VALUES_MAX = 1 << 20, /* of all kinds: bounds the memory of what is parsed */
 };
 
-/* An object. Refused as 400: what is not JSON (RFC 8259), not an object, deeper or larger than the limits, or not
- * UTF-8. What clients send beyond that is understood: api/json_prepare.h. The caller frees *object with json_decref. */
+/* An object. Refused with 400: invalid JSON (RFC 8259), values other than objects, bodies beyond the limits, and
+ * invalid UTF-8. What clients send beyond RFC 8259 and is accepted: api/json_prepare.h. The caller frees *object with
+ * json_decref. */
 int json_input_parse(struct smollm_text body, json_t **object, struct api_error *error);
 /* Whether a value is a string; a number that is too large (NUMBER_MARK) is not. */
 bool json_input_is_string(const json_t *value);
@@ -32,7 +33,7 @@ struct json_field {
 };
 
 /* Reads each field of the table that the object has; null counts as absent. A wrong type or range is refused with the
- * field's name in param. Other fields are not looked at. */
+ * field's name in param. Other fields are ignored. */
 int json_input_fields(const json_t *object, const struct json_field *fields, size_t count, void *target,
                       struct api_error *error);
 

@@ -1,6 +1,6 @@
-/* JSON text written piece by piece into a buffer: commas are put where they belong, text that is not UTF-8 is mended.
+/* JSON text written piece by piece into a buffer: commas are written as needed, invalid UTF-8 is replaced.
  *
- * A zeroed struct with `out` set begins a value. Whether memory sufficed is asked of the buffer at the end. */
+ * A zeroed struct with `out` set begins a value. At the end the buffer says whether memory was sufficient. */
 #ifndef API_JSON_WRITER_H
 #define API_JSON_WRITER_H
 
@@ -19,12 +19,12 @@ void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 /* The name of the next value in an object; must not need escapes. */
 void json_key(struct json_writer *writer, const char *key);
-/* Bytes that are no well-formed UTF-8 become U+FFFD. */
+/* Bytes that are not well-formed UTF-8 become U+FFFD. */
 void json_text(struct json_writer *writer, struct smollm_text text);
 void json_word(struct json_writer *writer, const char *text); /* a string, NULL: null */
 void json_number(struct json_writer *writer, int64_t value);
 void json_unsigned(struct json_writer *writer, uint64_t value);
-/* The shortest text that reads as the same float; what is not finite becomes null. */
+/* The shortest text that reads as the same float; non-finite values become null. */
 void json_decimal(struct json_writer *writer, double value);
 void json_truth(struct json_writer *writer, bool value);
 void json_nothing(struct json_writer *writer);

@@ -15,7 +15,7 @@ static void write_metric(struct buffer *out, const char *name, const char *type,
     buffer_printf(out, "%s %.15g\n", name, value);
 }
 
-/* The count is the sum of the buckets, so that the two agree whatever was recorded meanwhile. */
+/* The count is the sum of the buckets, so that both agree while other values are recorded. */
 static void write_histogram(struct buffer *out, const char *name, const char *help, const struct smollm_histogram *h)
 {
     uint64_t count = 0;
@@ -44,7 +44,7 @@ static void write_histograms(const struct api *api, struct buffer *out)
         {SMOLLM_MEASURE_STEP_SECONDS, "smollm_step_seconds", "One pass of the model and what follows from it."},
         {SMOLLM_MEASURE_BATCH_TOKENS, "smollm_batch_tokens", "Tokens in a pass."},
         {SMOLLM_MEASURE_CACHED_TOKENS, "smollm_cached_prompt_tokens",
-         "Tokens of a prompt that were known and not computed again."},
+         "Tokens of a prompt taken from the prefix cache."},
         {SMOLLM_MEASURE_ACCEPTED_TOKENS, "smollm_draft_accepted_tokens", "Tokens of one guess that were right."},
     };
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
@@ -74,8 +74,8 @@ static void write_requests(const struct api *api, const struct smollm_engine_sta
 static void write_tokens(const struct smollm_engine_stats *s, struct buffer *out)
 {
     write_metric(out, "smollm_prompt_tokens_total", "counter", "Tokens of prompts read.", (double)s->prompt_tokens);
-    write_metric(out, "smollm_cached_tokens_total", "counter",
-                 "Of these, tokens that were known and not computed again.", (double)s->cached_tokens);
+    write_metric(out, "smollm_cached_tokens_total", "counter", "Of these, tokens taken from the prefix cache.",
+                 (double)s->cached_tokens);
     write_metric(out, "smollm_generated_tokens_total", "counter", "Tokens generated.", (double)s->generated_tokens);
     write_metric(out, "smollm_drafted_tokens_total", "counter", "Tokens guessed ahead.", (double)s->drafted_tokens);
     write_metric(out, "smollm_accepted_tokens_total", "counter", "Of these, tokens that were right.",
@@ -86,18 +86,18 @@ static void write_pages(const struct smollm_engine_stats *s, struct buffer *out)
 {
     write_metric(out, "smollm_kv_pages", "gauge", "Pages of the KV cache.", s->kv_pages_total);
     write_metric(out, "smollm_kv_pages_used", "gauge", "Pages of the KV cache in use.", s->kv_pages_used);
-    write_metric(out, "smollm_kv_pages_cached", "gauge", "Pages that nobody uses and whose content is still known.",
-                 s->kv_pages_cached);
-    write_metric(out, "smollm_kv_pages_evicted_total", "counter", "Known pages whose memory was wanted.",
-                 (double)s->kv_pages_evicted);
-    write_metric(out, "smollm_pauses_total", "counter", "Times that an answer lost its place to others for a while.",
+    write_metric(out, "smollm_kv_pages_cached", "gauge",
+                 "Pages that no conversation uses and that still hold a prompt.", s->kv_pages_cached);
+    write_metric(out, "smollm_kv_pages_evicted_total", "counter",
+                 "Cached pages given up because their memory was wanted.", (double)s->kv_pages_evicted);
+    write_metric(out, "smollm_pauses_total", "counter", "Times that an answer was paused for others.",
                  (double)s->pauses);
     write_metric(out, "smollm_read_ahead_tokens_total", "counter",
                  "Tokens of prompts that may come next, read while nothing else was to do.",
                  (double)s->read_ahead_tokens);
 }
 
-/* The names by which inference gateways on Kubernetes schedule. */
+/* The names that inference gateways on Kubernetes read. */
 static void write_gateway_names(const struct api *api, const struct smollm_engine_stats *s, struct buffer *out)
 {
     struct smollm_engine_info info;

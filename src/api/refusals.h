@@ -1,4 +1,5 @@
-/* How many requests were refused, by HTTP status: each from 400 to 599. Counted and read from any thread; nothing waits. */
+/* How many requests were refused, by HTTP status: each from 400 to 599. Counted and read from any thread; nothing
+ * waits. */
 #ifndef API_REFUSALS_H
 #define API_REFUSALS_H
 
@@ -15,8 +16,8 @@ struct refusals {
 void refusals_count(struct refusals *refusals, int status);
 uint64_t refusals_get(const struct refusals *refusals, int status);
 
-/* The statuses that the metrics show from the start, so that a counter can be seen to leave 0; 0 ends the list. Others are
- * shown once they have been counted. */
+/* The statuses that the metrics show from the start, so that a counter can be seen to leave 0; 0 ends the list. Others
+ * are shown once they have been counted. */
 const int *refusals_shown(void);
 
 #endif

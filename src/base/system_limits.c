@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_MOST = 4096 };
+enum { MAX_PATH = 4096 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -33,7 +33,7 @@ static uint64_t read_number(const char *path, const char *name)
 
 static uint64_t number_in(const char *folder, const char *file, const char *name)
 {
-    char path[PATH_MOST + 64];
+    char path[MAX_PATH + 64];
     snprintf(path, sizeof path, "%s/%s", folder, file);
     return read_number(path, name);
 }
@@ -47,7 +47,7 @@ typedef uint64_t cgroup_limit(const char *folder);
  * as the mount itself and still be told the path that the host knows: what is not there is passed over. */
 static uint64_t smallest_in(const char *root, const char *mount, const char *path, cgroup_limit *limit)
 {
-    char folder[PATH_MOST];
+    char folder[MAX_PATH];
     const int base = snprintf(folder, sizeof folder, "%s%s", root, mount);
     const int size = snprintf(folder + base, sizeof folder - (size_t)base, "%s", path);
     if (size >= (int)sizeof folder - base)
@@ -84,7 +84,7 @@ struct limit_kind {
 /* Lines of /proc/self/cgroup: "0::/path" of version 2, "4:cpu,cpuacct:/path" of version 1. */
 static uint64_t smallest_of_all(const char *root, const struct limit_kind *kind)
 {
-    char path[PATH_MOST], line[PATH_MOST];
+    char path[MAX_PATH], line[MAX_PATH];
     snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
     FILE *file = fopen(path, "re");
     uint64_t left = UINT64_MAX;
@@ -132,7 +132,7 @@ static uint64_t memory_left_2(const char *folder)
 uint64_t system_memory_available(const char *root)
 {
     static const struct limit_kind memory = {"memory", "/sys/fs/cgroup/memory", memory_left_1, memory_left_2};
-    char path[PATH_MOST];
+    char path[MAX_PATH];
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
     const uint64_t kib = read_number(path, "MemAvailable");
     return smaller(kib > 0 ? kib * 1024 : UINT64_MAX, smallest_of_all(root, &memory));
@@ -169,7 +169,7 @@ static uint64_t processors_1(const char *folder)
 /* "200000 100000", or "max 100000". */
 static uint64_t processors_2(const char *folder)
 {
-    char path[PATH_MOST + 64];
+    char path[MAX_PATH + 64];
     long long quota = 0, period = 0;
     snprintf(path, sizeof path, "%s/cpu.max", folder);
     FILE *file = fopen(path, "re");

@@ -7,9 +7,9 @@
 #include "cli/progress.h"
 #include "cli/word_wrap.h"
 
-/* An event is waited for this long; then signals are looked at. */
+/* The wait for an event; then signals are checked. */
 enum { WAIT_MS = 50 };
-/* Until a progress bar appears, and after a cancellation until nobody waits for the engine any more. */
+/* Delay of the progress bar; and how long to wait for the engine after a cancellation. */
 static const double PROGRESS_SECONDS = 0.5, CANCEL_SECONDS = 0.5;
 
 struct following {
@@ -59,7 +59,7 @@ static void show_text(struct following *f, struct smollm_text text)
     word_wrap_text(&f->text, text);
 }
 
-/* Signals, a reader that is gone, the progress bar. */
+/* Checks signals and whether the reader has left, and draws the progress bar. */
 static void look_around(struct following *f)
 {
     if (f->view->attend)

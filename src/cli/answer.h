@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 struct answer_view {
-    FILE *text;     /* where the answer is shown as it comes; NULL: nowhere */
-    FILE *thinking; /* the same of what the model thinks, dimmed */
+    FILE *text;     /* where the answer is written; NULL: nowhere */
+    FILE *thinking; /* where the reasoning is written, dimmed; NULL: nowhere */
     /* Called many times a second; may be NULL. */
     void (*attend)(void *user);
     void *user;
@@ -23,9 +23,9 @@ struct answer {
 };
 void answer_free(struct answer *answer);
 
-/* Reads events to the end. While a long prompt is read, a terminal sees how far it is. A Ctrl-C or SIGTERM that is
- * noted (cli/interrupt.h) and a reader of the standard output that is gone cancel the request: the reason is then
- * SMOLLM_FINISH_CANCELED, and the engine may still be in the pass that it was in. */
+/* Reads events to the end. On a terminal a progress bar is shown while a long prompt is read. A noted Ctrl-C or SIGTERM
+ * (cli/interrupt.h), or a closed standard output, cancels the request: the reason is then SMOLLM_FINISH_CANCELED, and
+ * the engine may still be in its last pass. */
 int answer_follow(struct smollm_request *request, const struct answer_view *view, struct answer *answer,
                   struct smollm_error *error);
 

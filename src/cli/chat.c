@@ -17,7 +17,7 @@
 static const struct command_help help = {
     COMMAND_CHAT, "chat", "[MODEL]", "Talk to a model in the terminal.", "/help lists what can be typed inside.", 0, 1};
 
-/* What is said lives in an arena until /clear. */
+/* The messages are in an arena until /clear. */
 struct chat {
     const struct options *options;
     struct smollm_engine *engine;
@@ -63,7 +63,7 @@ static void print_usage(const struct chat *chat, const struct answer *answer)
                        : answer->reason == SMOLLM_FINISH_CANCELED ? ", stopped"
                                                                   : "";
     char line[120], speed[40] = "";
-    /* One token takes no time that could be measured. */
+    /* No speed can be computed from one token. */
     if (u->completion_tokens > 1 && u->predict_ms > 0)
         snprintf(speed, sizeof speed, ", %.1f a second", u->completion_tokens / u->predict_ms * 1000);
     int size = snprintf(line, sizeof line, "[%u token%s%s%s]", u->completion_tokens,
@@ -98,14 +98,14 @@ static int ask(struct chat *chat, struct answer *answer, struct smollm_error *er
     return status;
 }
 
-/* A person goes on after a Ctrl-C; a script that talks through a pipe ends with it. */
+/* On a terminal the chat goes on after a Ctrl-C; from a pipe it ends. */
 static void forget_interrupt(const struct chat *chat)
 {
     if (line_editor_is_terminal(chat->editor))
         interrupt_clear();
 }
 
-/* Says one thing and shows the answer. What cannot be said is taken back, so that the conversation can go on. */
+/* Sends one message and shows the answer. A message that fails is removed again, so that the conversation can go on. */
 static void say(struct chat *chat, struct smollm_text text)
 {
     struct smollm_error error = {0};
@@ -131,7 +131,7 @@ static void say(struct chat *chat, struct smollm_text text)
         chat->count = before;
         print_error(&error);
         if (status == SMOLLM_ECONTEXT)
-            fprintf(stderr, "The conversation has become too long: /clear begins a new one.\n");
+            fprintf(stderr, "The conversation is too long for the context: /clear starts a new one.\n");
     }
 }
 
@@ -155,7 +155,7 @@ static void set_thinking(struct chat *chat, enum smollm_thinking thinking)
            thinking == SMOLLM_THINKING_ON ? "The model thinks before it answers." : "The model answers at once.");
 }
 
-/* Nothing that was typed is lost: it stands in the next line again. */
+/* Keeps what was typed: it is in the next line again. */
 static void explain(struct chat *chat, struct smollm_text line)
 {
     size_t size = 0;
@@ -185,7 +185,7 @@ static bool obey(struct chat *chat, struct smollm_text line)
         break;
     case CHAT_CLEAR:
         clear(chat);
-        printf("The conversation is forgotten.\n");
+        printf("The conversation is cleared.\n");
         break;
     case CHAT_SYSTEM:
         set_system(chat, text);
@@ -241,7 +241,7 @@ int command_chat(int argc, char **argv)
         clear(&chat);
         interrupt_set(INTERRUPT_ASKS);
         status = converse(&chat);
-        /* All is kept, and the engine may be in a long pass: nobody waits for it. */
+        /* Everything is saved, and the engine may be in a long pass: do not wait for it. */
         if (interrupt_pending())
             output_finish_now(interrupt_exit_code());
     }

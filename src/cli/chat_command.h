@@ -1,4 +1,4 @@
-/* What a line that a person types into the chat is: a message, or a command such as /clear. */
+/* Lines of a chat: messages, and commands such as /clear. */
 #ifndef CLI_CHAT_COMMAND_H
 #define CLI_CHAT_COMMAND_H
 
@@ -12,12 +12,12 @@ enum chat_line {
     CHAT_THINK,
     CHAT_NO_THINK,
     CHAT_QUIT,
-    CHAT_UNCLEAR /* looks like a command and is none: nothing is sent */
+    CHAT_UNCLEAR /* resembles a command but is not one: nothing is sent */
 };
 
 /* Only known names are commands. "//text" is the message "/text", and a line that begins with a path, a comment or
- * anything else that is not nearly a command is a message as it stands. *text is the message, or what follows the
- * command. From a pipe (not is_typed) nothing is unclear: whoever wrote it cannot be asked. */
+ * anything else that does not resemble a command is a message. *text is the message, or the argument of the command.
+ * From a pipe (not is_typed) no line is unclear, because nobody can correct it. */
 enum chat_line chat_line_read(struct smollm_text line, bool is_typed, struct smollm_text *text);
 
 /* What can be typed, for /help. */

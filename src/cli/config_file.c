@@ -1,11 +1,11 @@
-/* The lines of a config file: name = value, with quotes and comments as people write them elsewhere. */
+/* The lines of a config file: name = value, with quotes and comments. */
 #include "cli/option_table.h"
 
 #include <string.h>
 
 static const char blanks[] = " \t";
 
-/* Ends a value without quotes where a comment begins (after white space), and takes away the blanks before. */
+/* Ends an unquoted value where a comment begins (after white space), without the blanks before it. */
 static void cut_comment(char *value)
 {
     for (char *c = value; *c; c++)

@@ -20,7 +20,7 @@
 
 enum { TAG_SIZE = 256, SHA_DIGITS = 64, REDIRECTS_MAX = 10 };
 
-/* An attempt that brought at least this much begins the count of attempts anew. */
+/* An attempt that receives at least this much resets the count of attempts. */
 static const uint64_t PROGRESS_BYTES = 1 << 20;
 
 struct transfer {
@@ -80,7 +80,7 @@ static uint64_t number_take(struct smollm_text *text)
     return i == 0 ? UINT64_MAX : value;
 }
 
-/* "bytes 100-199/200"; a star stands for a total that is not known and, with 416, for the range. */
+/* "bytes 100-199/200"; a star stands for an unknown total and, with 416, for the range. */
 static void content_range_read(struct transfer *t, struct smollm_text value)
 {
     if (value.size < 6 || strncasecmp(value.data, "bytes ", 6) != 0)
@@ -144,8 +144,8 @@ static size_t on_header(char *line, size_t one, size_t size, void *user)
 
 static int disk_error(struct transfer *t, int reason)
 {
-    return error_set(t->error, SMOLLM_EIO, "cannot write %s: %s; %s are kept, run again to go on", t->part_path,
-                     strerror(reason), size_text(t->have).text);
+    return error_set(t->error, SMOLLM_EIO, "cannot write %s: %s; %s are kept; run the command again to resume",
+                     t->part_path, strerror(reason), size_text(t->have).text);
 }
 
 static int part_open(struct transfer *t)
@@ -176,7 +176,7 @@ static void part_remove(struct transfer *t)
     unlink(t->tag_path);
 }
 
-/* The validator of the bytes in the part; empty when not known. */
+/* The validator of the bytes in the part; empty when unknown. */
 static void tag_load(const struct transfer *t, char tag[TAG_SIZE])
 {
     tag[0] = '\0';
@@ -189,7 +189,7 @@ static void tag_load(const struct transfer *t, char tag[TAG_SIZE])
     fclose(file);
 }
 
-/* Without it a later run begins anew, so failing is no error. */
+/* Without it a later run starts over, so a failure is ignored. */
 static void tag_store(const struct transfer *t)
 {
     unlink(t->tag_path);
@@ -216,8 +216,8 @@ static int space_check(struct transfer *t)
 
 /* ---- The body ---- */
 
-/* Called before the first byte of a 200 or 206 (or after it, when the body is empty): where do the bytes go, how many
- * are to come. */
+/* Called before the first byte of a 200 or 206, or after an empty body: decides where the bytes go and how many are
+ * expected. */
 static int body_begin(struct transfer *t)
 {
     t->body_begun = true;
@@ -229,7 +229,7 @@ static int body_begin(struct transfer *t)
         if (t->total == 0 && t->content_length != UINT64_MAX)
             t->total = t->have + t->content_length;
     } else {
-        /* All of it: there was nothing to resume, or the file has changed, or the server does not know ranges. */
+        /* The whole file: nothing to resume, the file has changed, or the server does not support ranges. */
         code = part_truncate(t);
         t->total = t->content_length != UINT64_MAX ? t->content_length : 0;
     }
@@ -280,8 +280,8 @@ static int on_progress(void *user, curl_off_t down_total, curl_off_t down, curl_
     const struct download *d = t->download;
     if (!d->progress || d->progress(d->user, false, t->have, t->total))
         return 0;
-    t->failure =
-        error_set(t->error, SMOLLM_ECANCELED, "interrupted; %s are kept, run again to go on", size_text(t->have).text);
+    t->failure = error_set(t->error, SMOLLM_ECANCELED, "interrupted; %s are kept; run the command again to resume",
+                           size_text(t->have).text);
     return 1;
 }
 
@@ -291,7 +291,7 @@ static struct curl_slist *request_headers(struct transfer *t)
 {
     char tag[TAG_SIZE];
     tag_load(t, tag);
-    /* Bytes of which nobody knows the version are only worth something when a hash will judge the whole. */
+    /* Bytes of an unknown version can be kept only if a hash will check the whole file. */
     if (t->have == 0 || (tag[0] == '\0' && t->sha[0] == '\0')) {
         part_truncate(t);
         return NULL;
@@ -355,7 +355,7 @@ static bool status_passes(struct transfer *t, bool *again)
         return true;
     *again = t->status >= 500 || t->status == 408 || t->status == 429;
     if (t->status == 416 && t->have > 0) {
-        /* Nothing is left to send, or the part is no beginning of this file. */
+        /* Either nothing is left to send, or the part is not a beginning of this file. */
         if (t->range_total == t->have)
             return true;
         *again = part_truncate(t) == 0;
@@ -419,8 +419,8 @@ static int attempts_run(struct transfer *t)
         if (attempt >= t->download->attempts) {
             int code = t->error->code;
             if (t->have > 0 && code == SMOLLM_EIO)
-                error_prefix(t->error, "gave up after %u attempts, %s are kept, run again to go on", attempt,
-                             size_text(t->have).text);
+                error_prefix(t->error, "gave up after %u attempts, %s are kept; run the command again to resume",
+                             attempt, size_text(t->have).text);
             return code;
         }
         if (!pause_run(t, pause))
@@ -429,7 +429,7 @@ static int attempts_run(struct transfer *t)
     }
 }
 
-/* ---- Judging the whole ---- */
+/* ---- Checking the complete file ---- */
 
 static int sha_compute(struct transfer *t, EVP_MD_CTX *context, char digits[SHA_DIGITS + 1])
 {
@@ -506,7 +506,7 @@ int download_run(const struct download *download, struct smollm_error *error)
     if (code == 0) {
         t.curl = curl_easy_init();
         code = t.curl ? attempts_run(&t) : error_set(t.error, SMOLLM_ENOMEM, "out of memory");
-        /* A file that cannot be what was announced is of no use to a later run either. */
+        /* A file that differs from what was announced is useless to a later run, too. */
         if (code == SMOLLM_EFORMAT)
             part_remove(&t);
         if (code == 0)

@@ -1,9 +1,9 @@
-/* Fetching one large file over HTTP so that nothing is lost and nothing wrong is kept.
+/* Downloads one large file over HTTP; an interrupted download can be resumed, and a wrong file is never kept.
  *
- * The bytes go to PATH.part. An interrupted download, in this run or an earlier one, goes on where it stopped, if the
- * server still has the same file (Range with If-Range; the validator is kept in PATH.part.tag); a server that cannot do
- * that starts again. When all is there the size and, where the server announces it, the SHA-256 are checked, then the
- * caller's own check, then PATH.part becomes PATH. What fails a check is removed; what is merely unfinished is kept.
+ * The bytes go to PATH.part. An interrupted download, of this run or an earlier one, is resumed if the server still has
+ * the same file (Range with If-Range; the validator is kept in PATH.part.tag) and supports ranges; otherwise it starts
+ * over. The complete file is checked against the announced size and SHA-256, then by the caller's check, and is then
+ * renamed to PATH. A file that fails a check is removed; an unfinished one is kept.
  *
  * Size and SHA-256 are announced as model hubs do it: X-Linked-Size, and X-Linked-ETag with 64 hexadecimal digits, on
  * any response on the way (RFC 9110 for the rest). */
@@ -24,7 +24,7 @@ struct download {
 
     /* Called often; false ends the download with SMOLLM_ECANCELED. total is 0 while not known. */
     bool (*progress)(void *user, bool checking, uint64_t done, uint64_t total);
-    /* Judges the complete file before it gets its name. May be NULL. */
+    /* Checks the complete file before it is renamed. May be NULL. */
     int (*check)(void *user, const char *path, struct smollm_error *error);
     void *user;
 };

@@ -16,7 +16,7 @@ static void end_now(int number)
 {
     const char *words = last_words;
     if (words && write(STDERR_FILENO, words, strlen(words)) < 0)
-        words = NULL; /* nothing can be done about it */
+        words = NULL; /* a failure to write is ignored */
     _exit(128 + number);
 }
 
@@ -24,7 +24,7 @@ static void wake_up(void)
 {
     const int saved = errno;
     if (write(wake[1], "", 1) < 0)
-        errno = saved; /* full: whoever polls wakes anyway */
+        errno = saved; /* a full pipe wakes the reader as well */
     errno = saved;
 }
 
@@ -59,7 +59,7 @@ void interrupt_begin(void)
         wake[0] = wake[1] = -1;
     handle(SIGINT, on_end);
     handle(SIGTERM, on_end);
-    /* nohup has SIGHUP ignored, and that stays so. */
+    /* nohup ignores SIGHUP; that is kept. */
     struct sigaction before;
     if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
         handle(SIGHUP, on_end);

@@ -1,16 +1,16 @@
 /* Ctrl-C, SIGTERM and SIGHUP.
  *
- * They end the program at once (exit status 128 + signal, 130 for Ctrl-C) unless a command has said that it asks for
- * them: then they are noted, and the command ends what it is doing. A handler can only reach static data, so the notes
- * are the one thing here that is global. */
+ * They end the program at once (exit status 128 + signal, 130 for Ctrl-C) unless a command has chosen another mode:
+ * then they are noted, and the command ends its work. A signal handler can reach only static data, so the notes are
+ * global. */
 #ifndef CLI_INTERRUPT_H
 #define CLI_INTERRUPT_H
 
 #include <stdbool.h>
 
 enum interrupt_mode {
-    INTERRUPT_ENDS,      /* at once: nothing is to be cleaned up */
-    INTERRUPT_ASKS_ONCE, /* the first is noted, a second one ends the program: for what may take long to notice */
+    INTERRUPT_ENDS,      /* at once: there is nothing to clean up */
+    INTERRUPT_ASKS_ONCE, /* the first is noted, a second one ends the program: for work that may notice late */
     INTERRUPT_ASKS       /* all are noted */
 };
 
@@ -23,7 +23,7 @@ enum interrupt_mode interrupt_set(enum interrupt_mode mode);
 bool interrupt_pending(void);
 /* One that asks the whole program to end was noted: SIGTERM or SIGHUP. */
 bool interrupt_is_end(void);
-/* The Ctrl-C has been obeyed: forget it. SIGTERM and SIGHUP stay. */
+/* Clears a noted Ctrl-C, after the command has acted on it. SIGTERM and SIGHUP stay. */
 void interrupt_clear(void);
 /* 128 + the signal that was noted; 130 where none was. */
 int interrupt_exit_code(void);
@@ -40,7 +40,7 @@ void interrupt_set_last_words(const char *words);
 enum interrupt_terminal { INTERRUPT_RESIZED = 1, INTERRUPT_STOP = 2, INTERRUPT_CONTINUED = 4 };
 /* SIGWINCH, SIGTSTP and SIGCONT are noted from now on. */
 void interrupt_watch_terminal(void);
-/* What came since the last call, as bits. */
+/* The signals since the last call, as bits. */
 int interrupt_take_terminal(void);
 /* Stops the program as Ctrl-Z does; returns when it goes on. */
 void interrupt_suspend(void);

@@ -21,7 +21,7 @@ struct line_editor {
     EditLine *edit; /* NULL: not a terminal */
     History *history;
     char *history_path;
-    struct buffer input; /* bytes read that nobody has taken */
+    struct buffer input; /* bytes read ahead */
     size_t taken;        /* of these */
     struct buffer part, joined;
     struct termios before;
@@ -31,7 +31,7 @@ struct line_editor {
 
 enum { END_OF_INPUT = -1, INTERRUPTED = -2 };
 enum { CTRL_C = 3 };
-/* A terminal that is asked to puts these around what is pasted (xterm's "bracketed paste"). */
+/* Terminals put these around pasted text (xterm's "bracketed paste"). */
 static const char PASTE_ON[] = "\033[?2004h", PASTE_OFF[] = "\033[?2004l";
 static const char PASTE_BEGINS[] = "\033[200~", PASTE_ENDS[] = "\033[201~";
 
@@ -77,8 +77,8 @@ static unsigned rows_above(const struct line_editor *editor)
     return rows + column / width;
 }
 
-/* Terminals break lines anew when their width changes, and the cursor stays in its place in the text: what is edited is
- * drawn again over itself. */
+/* When its width changes, a terminal wraps lines again and keeps the cursor at its place in the text: the edited line
+ * is drawn again over itself. */
 static void draw_again(struct line_editor *editor)
 {
     const unsigned rows = rows_above(editor);
@@ -105,7 +105,7 @@ static void obey_terminal(struct line_editor *editor)
         draw_again(editor);
 }
 
-/* While nothing is edited, nothing that is typed is shown; it can be read byte by byte when there is a prompt again. */
+/* Without a prompt, typed characters are not shown; they can be read byte by byte at the next prompt. */
 static void hush(const struct line_editor *editor)
 {
     struct termios quiet = editor->before;
@@ -170,7 +170,7 @@ static int next_byte(struct line_editor *editor)
     }
 }
 
-/* The next character, U+FFFD for bytes that are none. */
+/* The next character, U+FFFD for invalid bytes. */
 static int next_character(struct line_editor *editor)
 {
     char bytes[4];
@@ -268,7 +268,7 @@ static unsigned char take_paste(EditLine *edit, int key)
     return CC_REFRESH;
 }
 
-/* ---- From beginning to end ---- */
+/* ---- Create and destroy ---- */
 
 static void set_up_terminal(struct line_editor *editor)
 {
@@ -290,7 +290,7 @@ static void set_up_terminal(struct line_editor *editor)
     /* While a line is edited Ctrl-C and Ctrl-Z are keys; during an answer they are signals again. A pasted CR LF is one
      * line end, which only shows where CR stays what it is. */
     el_set(editor->edit, EL_SETTY, "-d", "-isig", "-icrnl", "-inlcr", NULL);
-    /* The wide form: the other one leaks what it makes of the names. */
+    /* The wide form: the narrow one leaks its copies of the names. */
     el_wset(editor->edit, EL_ADDFN, L"smollm-drop-line", L"drop the line", drop_line);
     el_set(editor->edit, EL_BIND, "^C", "smollm-drop-line", NULL);
     el_wset(editor->edit, EL_ADDFN, L"smollm-stop", L"stop the program", stop_program);
@@ -341,8 +341,8 @@ void line_editor_put_back(struct line_editor *editor, struct smollm_text text)
     buffer_append_string(&editor->input, PASTE_ENDS);
 }
 
-/* What keys that were typed unseen amount to: backspace and Ctrl-U do what they say, Ctrl-D on an empty line ends the
- * chat, other controls and the sequences of arrow keys do nothing. */
+/* Applies keys that were typed without a prompt: backspace and Ctrl-U edit, Ctrl-D on an empty line ends the chat,
+ * other controls and the sequences of arrow keys are ignored. */
 static void apply_keys(struct smollm_text keys, struct buffer *text, bool *ends)
 {
     for (size_t i = 0; i < keys.size; i++) {
@@ -363,7 +363,7 @@ static void apply_keys(struct smollm_text keys, struct buffer *text, bool *ends)
     }
 }
 
-/* What was typed before there was a prompt comes into the line as a paste would: seen first, sent by a key. */
+/* Text typed before the prompt is put into the line like a paste: it is shown, and sent only by a key. */
 static void take_typed_ahead(struct line_editor *editor)
 {
     struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -385,7 +385,7 @@ static void take_typed_ahead(struct line_editor *editor)
     buffer_free(&text);
 }
 
-/* One line as it comes, with its end; false at the end of input. */
+/* One unedited line with its line end; false at the end of input. */
 static bool read_part(struct line_editor *editor)
 {
     buffer_clear(&editor->part);
@@ -402,7 +402,7 @@ static bool read_part(struct line_editor *editor)
             break;
     }
     if (!editor->has_begun && editor->part.size >= 3 && memcmp(editor->part.data, "\xef\xbb\xbf", 3) == 0)
-        buffer_consume(&editor->part, 3); /* the mark that Windows puts before text */
+        buffer_consume(&editor->part, 3); /* a byte order mark, as on Windows */
     editor->has_begun = true;
     return editor->part.size > 0 && !interrupt_pending();
 }
@@ -429,7 +429,7 @@ static bool read_joined(struct line_editor *editor)
 bool line_editor_read(struct line_editor *editor, struct smollm_text *line)
 {
     if (editor->edit) {
-        el_set(editor->edit, EL_PREP_TERM, 1); /* before the prompt is seen */
+        el_set(editor->edit, EL_PREP_TERM, 1); /* before the prompt is shown */
         take_typed_ahead(editor);
         ask_for_paste(editor, true);
     }

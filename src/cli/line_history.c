@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum { KEPT_LINES = 1000 };
-/* What libedit's files begin with; in their lines blanks and controls are octal. */
+/* The first line of libedit's files; blanks and controls in the others are octal. */
 static const char COOKIE[] = "_HiStOrY_V2_\n";
 
 char *line_history_path(void)
@@ -71,7 +71,7 @@ void line_history_append(const char *path, const char *line)
             buffer_append_char(&out, *c);
     }
     buffer_append_char(&out, '\n');
-    /* A history that cannot be kept is no reason to interrupt a conversation. */
+    /* A conversation goes on without its history file. */
     if (!out.failed && fchmod(descriptor, 0600) == 0 && write(descriptor, out.data, out.size) < 0)
         out.failed = true;
     buffer_free(&out);

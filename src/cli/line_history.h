@@ -7,9 +7,9 @@
 /* ${XDG_STATE_HOME:-~/.local/state}/smollm/history, with its directories; freed by the caller. NULL where there is
  * none. */
 char *line_history_path(void);
-/* Loads the newest lines; a file that has grown long is cut to them. */
+/* Loads the newest lines; a longer file is cut to them. */
 void line_history_load(History *lines, const char *path);
-/* Adds a line at the end of the file, so that several chats can do so and nothing is lost when one is killed. */
+/* Adds a line at the end of the file, so that several chats can share it and a killed one loses nothing. */
 void line_history_append(const char *path, const char *line);
 
 #endif

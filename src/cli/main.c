@@ -76,8 +76,8 @@ static void print_completion(void)
            "complete -o default -F _smollm smollm\n");
 }
 
-/* A descriptor that the caller has closed would otherwise be given to the next file or socket, which messages are then
- * written into. Nothing can be read from these; what is written to the standard output fails, as it should. */
+/* Opens standard descriptors that were closed: otherwise the next file or socket would get the number, and messages
+ * would be written into it. Reads and writes on these fail. */
 static void fill_descriptors(void)
 {
     for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)

@@ -1,4 +1,4 @@
-/* From what a person types to the path of a model file. */
+/* Finds the model file of a MODEL argument. */
 #ifndef CLI_MODEL_PATH_H
 #define CLI_MODEL_PATH_H
 
@@ -23,7 +23,7 @@ int cache_directory(char **path, struct smollm_error *error);
 int cache_directory_create(const char *path, struct smollm_error *error);
 
 /* A MODEL argument: a path of a file; a known name, or the name of a file in the cache with or without ".gguf"; NULL
- * for the only model in the cache. SMOLLM_ENOTFOUND says what there is instead. */
+ * for the only model in the cache. SMOLLM_ENOTFOUND names the models in the cache. */
 int model_path_find(const char *argument, char **path, struct smollm_error *error);
 
 #endif

@@ -72,7 +72,7 @@ int open_model(const struct options *options, const char *argument, uint32_t par
         free(path);
         return status;
     }
-    /* A disk that does not answer is left with a second Ctrl-C. */
+    /* A second Ctrl-C ends the program even if the disk does not respond. */
     const enum interrupt_mode before = watch ? INTERRUPT_ASKS : interrupt_set(INTERRUPT_ASKS_ONCE);
     status = smollm_model_open(path, &wanted, model, error);
     progress_end(&watching.progress);
@@ -107,7 +107,7 @@ struct smollm_sampling sampling_of(const struct options *options)
     sampling.presence_penalty = options->presence_penalty;
     sampling.frequency_penalty = options->frequency_penalty;
     sampling.seed = (uint64_t)options->seed;
-    /* Small enough to be written down exactly in JSON. */
+    /* Small enough to be exact in JSON. */
     if (options->seed == -1 && getrandom(&sampling.seed, sizeof sampling.seed, 0) == sizeof sampling.seed)
         sampling.seed >>= 11;
     return sampling;

@@ -12,7 +12,7 @@ enum {
 
 #define AT(member) offsetof(struct options, member)
 
-/* In place of a range of its own: that of a member of struct smollm_sampling, which smollm.h has. */
+/* The range of a member of struct smollm_sampling, from smollm.h. */
 enum {
 #define SAMPLING_INDEX(member, min, max) SAMPLING_##member,
     SMOLLM_SAMPLING_RANGES(SAMPLING_INDEX)

@@ -1,4 +1,4 @@
-/* The rows behind cli/options.h: what every option is called, takes and means. */
+/* The rows behind cli/options.h: name, argument and meaning of every option. */
 #ifndef CLI_OPTION_TABLE_H
 #define CLI_OPTION_TABLE_H
 
@@ -21,7 +21,7 @@ struct option {
     const char *help;
 };
 
-/* What a numeric option may be, both ends included. */
+/* The range of a numeric option, both ends included. */
 void option_range(const struct option *option, double *min, double *max);
 
 /* Beside the commands: an option of the environment and the config file, not of the command line. */
@@ -33,7 +33,7 @@ extern const unsigned option_count;
 
 /* "SMOLLM_CTX_SIZE" for ctx-size. */
 void option_environment_name(const struct option *option, char name[64]);
-/* NULL where none of the commands in the set has it. */
+/* NULL if no command of the set has it. */
 const struct option *option_find(unsigned commands, const char *name, size_t size);
 
 /* Calls set for each "name = value" of a config file; value is NULL where a line is a name alone. Values and names live

@@ -14,7 +14,7 @@
 
 enum { MESSAGE = 300 };
 
-/* Where a value comes from; a later one has the last word. */
+/* The source of a value; later ones take precedence. */
 enum source { DEFAULTS, CONFIG, ENVIRONMENT, COMMAND_LINE };
 
 struct reading {
@@ -44,7 +44,7 @@ static bool is_choice(const char *choices, const char *text)
     return false;
 }
 
-/* A size in bytes from "512M", "4G" or a number of MiB, least to most MiB. */
+/* A size in bytes from "512M", "4G" or a number of MiB, min to max MiB. */
 static bool read_size(const struct option *option, const char *text, int64_t *bytes)
 {
     static const char units[] = "KMGT";
@@ -74,7 +74,7 @@ static bool read_flag(const char *text, bool *value)
     return false;
 }
 
-/* Text that lives as long as the program. */
+/* Text kept for the life of the program. */
 static const char *keep_home_path(const char *text)
 {
     static struct buffer kept[OPTIONS_MAX];
@@ -138,12 +138,11 @@ static bool set_option(struct options *options, const struct option *option, con
     case FLAG:
         if (read_flag(text, place))
             return true;
-        snprintf(message, MESSAGE, "--%s is 1, true, on or yes, or else 0, false, off or no, not '%s'", option->name,
-                 text);
+        snprintf(message, MESSAGE, "--%s takes 1, true, on or yes, or 0, false, off or no, not '%s'", option->name, text);
         return false;
     case STRING:
         if (!is_choice(option->argument, text)) {
-            snprintf(message, MESSAGE, "--%s is one of %s, not '%s'", option->name, option->argument, text);
+            snprintf(message, MESSAGE, "--%s takes one of %s, not '%s'", option->name, option->argument, text);
             return false;
         }
         *(const char **)place = text;
@@ -164,8 +163,8 @@ static bool set_option(struct options *options, const struct option *option, con
     }
 }
 
-/* Sets an option unless a source with more to say has set it already: what is not in force is not looked at. The first
- * value of a source takes the place of what lower ones gave; further ones are added where an option can be repeated. */
+/* Sets an option unless a source of higher precedence has set it; values that are not in force are not checked. The
+ * first value of a source replaces those of lower ones; further values are added if the option can be repeated. */
 static bool take(struct reading *reading, enum source source, const struct option *option, const char *text,
                  char message[MESSAGE])
 {
@@ -220,7 +219,7 @@ static bool read_environment(struct reading *reading)
     return true;
 }
 
-/* Options of other commands are passed over, unknown names are errors. */
+/* Options of other commands are ignored, unknown names are errors. */
 static bool set_from_config(void *user, unsigned line, const char *name, const char *value)
 {
     struct reading *reading = user;
@@ -241,7 +240,7 @@ static bool set_from_config(void *user, unsigned line, const char *name, const c
     return false;
 }
 
-/* False where there is no config file to read. */
+/* False if there is no config file. */
 static bool find_config(char path[4096], bool *is_named)
 {
     const char *named = getenv("SMOLLM_CONFIG"), *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");

@@ -5,7 +5,7 @@
 
 enum { WIDTH = 79, INDENT = 32 };
 
-/* Prints text from `column` on, broken at blanks, further lines indented. Line breaks in it stay. */
+/* Prints text from `column` on, wrapped at blanks, with further lines indented. Line breaks are kept. */
 static void print_wrapped(FILE *out, const char *text, size_t column, size_t indent)
 {
     for (const char *word = text; *word;) {

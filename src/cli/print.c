@@ -65,7 +65,7 @@ bool print_has_colour(FILE *out)
     return !(none && *none) && !(term && strcmp(term, "dumb") == 0) && isatty(fileno(out));
 }
 
-/* What is left in a buffer after a failed write is lost, so the reason is kept here for the end of the program. */
+/* The reason of the first failed write, reported at the end of the program. */
 static int output_reason;
 
 static bool reader_is_gone(void)
@@ -92,7 +92,7 @@ int output_finish(int exit_code)
 {
     if (output_is_written() || exit_code > EXIT_USAGE)
         return exit_code;
-    /* A reader that has left, as head does, has what it wanted: filters end without a word. */
+    /* A reader that has left, such as head, has what it needs: filters end without a message. */
     if (output_reason != EPIPE)
         fprintf(stderr, "smollm: cannot write to the standard output: %s\n", strerror(output_reason));
     return exit_code == EXIT_DONE ? EXIT_FAILED : exit_code;
@@ -114,7 +114,7 @@ bool output_was_closed(void)
     return true;
 }
 
-/* Line breaks and tabs pass where the text may have them. */
+/* Line breaks and tabs are written if the text may have them. */
 static void print_escaped(FILE *out, struct smollm_text text, bool has_lines)
 {
     for (size_t i = 0; i < text.size;) {

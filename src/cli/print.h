@@ -1,4 +1,4 @@
-/* What all commands print alike: errors, sizes, text from outside. */
+/* Output shared by all commands: errors, sizes, text from outside. */
 #ifndef CLI_PRINT_H
 #define CLI_PRINT_H
 
@@ -22,15 +22,15 @@ struct size_text size_text(uint64_t bytes);
 /* "134 M", "3.08 B". */
 struct size_text count_text(uint64_t count);
 
-/* Text that is a result. On a terminal what it would act on other than line breaks and tabs is written as "\x1b" (see
- * base/printable.h); into a file or pipe everything goes as it is. */
+/* Text that is a result. On a terminal, control characters other than line breaks and tabs are written as "\x1b" (see
+ * base/printable.h); a file or pipe gets the text unchanged. */
 void print_model_text(FILE *out, struct smollm_text text);
-/* The same, dimmed where colours are wanted. */
+/* The same, dimmed if colors are wanted. */
 void print_dimmed(FILE *out, struct smollm_text text);
-/* Text from a file or an argument, on one line, made printable wherever it goes. */
+/* Text from a file or an argument, on one line, always made printable. */
 void print_foreign(FILE *out, struct smollm_text text);
 
-/* Flushes the standard output; false when something of it could not be written. */
+/* Flushes the standard output; false when it could not be written. */
 bool output_is_written(void);
 /* Flushes it too; true when something could not be written, or when nobody reads the pipe any more.
  * Long work asks this now and then, and then ends without a message: main has it from output_finish. */
@@ -38,11 +38,11 @@ bool output_is_lost(void);
 /* At the end of the program: the exit code, which becomes 1 where the standard output was lost. Prints why, but not
  * that a pipe was closed. */
 int output_finish(int exit_code);
-/* The same, and the program ends without waiting for threads. */
+/* The same, and ends the program without waiting for threads. */
 _Noreturn void output_finish_now(int exit_code);
 /* True when the standard output was closed from the start, which is forgiven from then on. */
 bool output_was_closed(void);
-/* Whether escape sequences for colour may be written there: a terminal that is not dumb, and no NO_COLOR. */
+/* Whether escape sequences for colors may be written there: a terminal that is not dumb, and no NO_COLOR. */
 bool print_has_colour(FILE *out);
 
 #endif

@@ -17,7 +17,7 @@ struct progress {
     double shown;
 };
 
-/* Nothing is shown before the first update. */
+/* Shows nothing before the first update. */
 void progress_begin(struct progress *progress, const char *label);
 /* done of total; draws at most ten times a second, and at the end. */
 void progress_update(struct progress *progress, uint64_t done, uint64_t total);

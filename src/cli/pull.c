@@ -40,7 +40,7 @@ static bool on_progress(void *user, bool checking, uint64_t done, uint64_t total
     return !interrupt_pending();
 }
 
-/* A page that says "log in first" must not be kept as a model. */
+/* A login page in place of the file must not be kept as a model. */
 static int on_check(void *user, const char *path, struct smollm_error *error)
 {
     if (smollm_check_file(path, error) < 0)
@@ -79,8 +79,8 @@ static bool is_url(const char *argument)
 
 /* ---- Where a file in the cache came from: NAME.gguf.url beside it ---- */
 
-/* An address without what is secret in it (user and password), what means nothing to a server (the fragment), and what
- * model hubs put behind it without changing the file. */
+/* An address without user and password, fragment, and the query parameters of model hubs that do not change the file.
+ */
 static int address_clean(const char *url, struct buffer *clean, struct smollm_error *error)
 {
     CURLU *parsed = curl_url();
@@ -121,7 +121,7 @@ static int origin_note(const char *path, const char *address, struct smollm_erro
     struct buffer note_path = {0};
     buffer_printf(&note_path, "%s.url", path);
     if (note_path.data)
-        unlink(note_path.data); /* what is there, or a link to it, is not written into */
+        unlink(note_path.data); /* an existing file or link is replaced, never written into */
     FILE *file = note_path.data ? fopen(note_path.data, "wxe") : NULL;
     bool written = file && fprintf(file, "%s\n", address) >= 0;
     written = file && fclose(file) == 0 && written;
@@ -139,8 +139,7 @@ static bool is_kept_for_another(const char *name, const struct known_model *know
     return key && key != known;
 }
 
-/* NAME.gguf becomes NAME-1f2e3d4c.gguf, the same for the same address; what follows the name of a model in several
- * files stays behind it. */
+/* NAME.gguf becomes NAME-1f2e3d4c.gguf, the same for the same address; the number of a part stays at the end. */
 static void name_tell_apart(struct buffer *name, const char *address)
 {
     char ending[sizeof "-00001-of-00003.gguf"];

@@ -27,7 +27,7 @@ static const struct command_help help = {
     0,
     2};
 
-/* How long a prompt on stdin may be awaited without a word. */
+/* How long to wait for a prompt on stdin without a message. */
 enum { SILENCE_MS = 1000 };
 
 static int read_piped(struct buffer *piped, struct smollm_error *error)
@@ -39,7 +39,7 @@ static int read_piped(struct buffer *piped, struct smollm_error *error)
         fprintf(stderr, "smollm: reading the prompt from standard input (end with Ctrl-D)\n");
     int status = file_read("-", piped, error);
     if (piped->size >= 3 && memcmp(piped->data, "\xef\xbb\xbf", 3) == 0)
-        buffer_consume(piped, 3); /* the mark that Windows puts before text */
+        buffer_consume(piped, 3); /* a byte order mark, as on Windows */
     return status;
 }
 
@@ -71,7 +71,7 @@ static const char *reason_name(enum smollm_finish_reason reason)
     return names[reason];
 }
 
-/* Of one token there is no speed to speak of. */
+/* No speed can be computed from one token. */
 static double tokens_per_second(uint32_t tokens, double ms)
 {
     return tokens > 1 && ms > 0 ? tokens / ms * 1000 : 0.0;
@@ -134,7 +134,7 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
     int status = smollm_submit(engine, &wanted, &request, error);
     if (status < 0)
         return status;
-    /* Until here a signal ends the program at once. */
+    /* Up to here a signal ends the program at once. */
     interrupt_set(INTERRUPT_ASKS_ONCE);
     status = answer_follow(request, &view, answer, error);
     smollm_request_close(request);
@@ -172,7 +172,7 @@ int command_run(int argc, char **argv)
         print_json(&answer);
     else if (status == 0)
         putchar('\n');
-    /* The engine may be in a long pass: nobody waits for it. */
+    /* The engine may be in a long pass: do not wait for it. */
     if (status == 0 && answer.reason == SMOLLM_FINISH_CANCELED)
         output_finish_now(interrupt_pending() ? interrupt_exit_code() : EXIT_FAILED);
     smollm_engine_close(engine);

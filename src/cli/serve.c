@@ -26,7 +26,7 @@ static const struct command_help help = {
 
 enum { KEYS_MAX = 1024 };
 
-/* Keys from the option and the file, one a line; empty lines and what follows '#' at a line's beginning are not. */
+/* Keys from the option and from the file, one a line; empty lines and lines that begin with '#' are ignored. */
 struct keys {
     struct buffer file;
     const char *list[KEYS_MAX + 1];
@@ -76,7 +76,7 @@ static void print_memory(struct smollm_model *model, struct smollm_engine *engin
     fprintf(stderr, "smollm: %s weights, %s KV cache for %u conversations of %u tokens, %u threads, %s kernels\n",
             size_text(m.weight_bytes).text, size_text(e.kv_bytes).text, e.parallel, e.context, e.threads, e.cpu);
     if (!m.chat_format)
-        fprintf(stderr, "smollm: the file's chat template is none that is known here: only plain completions are "
+        fprintf(stderr, "smollm: the file's chat template is not supported: only plain completions are "
                         "answered (--chat-format forces one)\n");
 }
 
@@ -100,13 +100,13 @@ static int print_address(const struct api *api, const struct server *server, str
     printf("smollm: ");
     print_foreign(stdout, (struct smollm_text){api_model_name(api), strlen(api_model_name(api))});
     printf(" at http://%s\n", server_address(server));
-    /* Who starts a service with a closed output does not want the line; who gives it a full disk should know. */
+    /* A closed output is accepted, a full disk is an error. */
     RETURN_ERROR_IF(!output_is_written() && !output_was_closed(), error, SMOLLM_EIO,
                     "the address could not be written, so nothing is served");
     return 0;
 }
 
-/* The model is opened on a thread of its own, while the server answers already that it is being loaded. */
+/* The model is opened on its own thread, while the server answers that it is loading. */
 struct loader {
     const struct options *options;
     struct server *server;
@@ -167,7 +167,7 @@ static int run_server(struct loader *loader, struct smollm_error *error)
     RETURN_ERROR_IF(failed, error, SMOLLM_ENOMEM, "cannot start a thread: %s", strerror(failed));
     server_run(loader->server, loader->api);
     pthread_join(thread, NULL);
-    /* A signal while the model was being loaded is as good an end as one later. */
+    /* A signal during loading is a normal end, too. */
     if (loader->status == SMOLLM_ECANCELED)
         return 0;
     *error = loader->error;

@@ -30,7 +30,7 @@ static void notify(const char *format, ...)
     if (descriptor < 0)
         return;
     const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    /* A supervisor that does not listen is not our trouble. */
+    /* A message that cannot be sent is ignored. */
     (void)!sendto(descriptor, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&address, size);
     close(descriptor);
 }

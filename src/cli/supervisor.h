@@ -1,10 +1,10 @@
-/* What a supervisor that started this program is told: systemd's protocol of sd_notify(3), a datagram to the socket
- * that NOTIFY_SOCKET names. Without one nothing is done. */
+/* Reports to the supervisor that started this program, by systemd's protocol of sd_notify(3): a datagram to the socket
+ * in NOTIFY_SOCKET. Does nothing without one. */
 #ifndef CLI_SUPERVISOR_H
 #define CLI_SUPERVISOR_H
 
-/* The model is being loaded, 0 to 1 of it, and needs more time: a supervisor that would count it as hung waits on. At
- * most once a second. */
+/* The model is being loaded, 0 to 1 of it, and needs more time: the supervisor extends its timeout. Sent up to once a
+ * second. */
 void supervisor_loading(double fraction);
 void supervisor_ready(const char *address);
 void supervisor_stopping(void);

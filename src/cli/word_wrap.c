@@ -16,7 +16,7 @@ void word_wrap_begin(struct word_wrap *wrap, FILE *out, bool is_dimmed)
     wrap->is_dimmed = is_dimmed && print_has_colour(out);
 }
 
-/* The window may change its size at any time. */
+/* The size of the window may change at any time. */
 static void ask_width(struct word_wrap *wrap)
 {
     struct winsize size;

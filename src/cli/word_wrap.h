@@ -1,5 +1,4 @@
-/* Text that comes piece by piece, broken between words at the width of the terminal. What does not go to a terminal
- * passes unchanged. */
+/* Text in pieces, wrapped between words at the width of the terminal. Without a terminal it is written unchanged. */
 #ifndef CLI_WORD_WRAP_H
 #define CLI_WORD_WRAP_H
 
@@ -12,14 +11,14 @@ struct word_wrap {
     bool is_terminal, is_dimmed;
     unsigned width, column;
     unsigned blanks;    /* before the word, not written yet */
-    struct buffer word; /* not written yet: whether it fits is known at its end */
+    struct buffer word; /* not written yet: only its end shows whether it fits */
     unsigned word_width;
 };
 
 void word_wrap_begin(struct word_wrap *wrap, FILE *out, bool is_dimmed);
 /* Text of a model: see print_model_text. */
 void word_wrap_text(struct word_wrap *wrap, struct smollm_text text);
-/* Writes what has been held back, and frees; accepts a zeroed struct. */
+/* Writes the text held back, and frees; accepts a zeroed struct. */
 void word_wrap_end(struct word_wrap *wrap);
 
 #endif

@@ -11,7 +11,7 @@ static void tell_finished(struct engine *engine, struct engine_sequence *sequenc
 {
     struct engine_account *account = &sequence->account;
     if (!sequence->reads_ahead) {
-        /* First, so that whoever learns of the end finds it counted. */
+        /* Before `finished`, so that the totals include this sequence by then. */
         account_close(account, &engine->totals, clock_nanoseconds());
         engine_meter_finished(&engine->meter, account->submitted_ns);
         if (account->admitted_ns == 0)
@@ -24,7 +24,7 @@ static void tell_finished(struct engine *engine, struct engine_sequence *sequenc
     sequence_release(sequence);
 }
 
-/* A sequence that was cancelled, or whose deadline is over. */
+/* A sequence that was canceled, or whose deadline has passed. */
 static void tell_over(struct engine *engine, struct engine_sequence *sequence)
 {
     struct smollm_error error;
@@ -32,7 +32,7 @@ static void tell_over(struct engine *engine, struct engine_sequence *sequence)
         tell_finished(engine, sequence, ENGINE_END_CANCELED, NULL);
         return;
     }
-    error_set(&error, SMOLLM_ETIMEDOUT, "the deadline of %u ms is over", sequence->request.deadline_ms);
+    error_set(&error, SMOLLM_ETIMEDOUT, "the deadline of %u ms has passed", sequence->request.deadline_ms);
     tell_finished(engine, sequence, ENGINE_END_ERROR, &error);
 }
 
@@ -151,8 +151,8 @@ static struct slot *find_slow(struct engine *engine)
     return NULL;
 }
 
-/* The slot that a sequence of this rank may have: a free one, one whose reader is slow, or the youngest of an owner who
- * would still have no less than its owner afterwards. NULL: it waits. */
+/* The slot for a sequence of this rank: a free one, one whose reader is slow, or the youngest slot of a key that would
+ * keep at least as many slots as the sequence's own key gets. NULL: the sequence waits. */
 static struct slot *find_place(struct engine *engine, uint32_t rank)
 {
     struct slot *unfair = NULL, *slow = find_slow(engine);
@@ -171,8 +171,9 @@ static struct slot *find_place(struct engine *engine, uint32_t rank)
     return slow ? slow : unfair;
 }
 
-/* Whether its pages can be had when `leaver` (may be NULL) gives up its own; what others hold of its prompt needs none.
- * A page for each stream is left to these, so that it does not have to pause at once. */
+/* Whether there are pages for the sequence after `leaver` (may be NULL) releases its own. Pages of its prompt that
+ * other slots hold are shared and need no memory. One page is left for each stream, which would have to pause
+ * otherwise. */
 static bool has_pages(const struct engine *engine, const struct engine_sequence *sequence, const struct slot *leaver)
 {
     const struct page_cache *cache = &engine->pages;
@@ -192,7 +193,7 @@ static void begin(struct engine *engine, struct slot *slot, struct engine_sequen
         atomic_fetch_add(&engine->running, 1);
 }
 
-/* Gives a slot, or pages for one, to whose turn it is; false when there is nothing to give. */
+/* Gives a slot, or pages for one, to the next sequence; false when there is nothing to give. */
 static bool admit_next(struct engine *engine)
 {
     uint32_t rank = 0;
@@ -223,7 +224,7 @@ static bool admit_next(struct engine *engine)
     return true;
 }
 
-/* With nothing else to do, what is likely to be asked next. */
+/* When the engine is idle: reads what is likely to be asked next. */
 static void admit_ahead(struct engine *engine)
 {
     struct slot *slot = ahead_slot(engine);

@@ -9,7 +9,7 @@ void drafter_begin(struct drafter *drafter)
     *drafter = (struct drafter){.length = FIRST_LENGTH, .penalty = FIRST_PAUSE};
 }
 
-/* What followed the last tokens when they stood in the sequence before. */
+/* What followed the last tokens where they occurred in the sequence before. */
 static uint32_t find_before(const int32_t *tokens, uint32_t count, uint32_t max, int32_t *guesses)
 {
     const int32_t *last = tokens + count - DRAFT_MATCH;

@@ -1,4 +1,4 @@
-/* Beginning and end of an engine, its loop, and what other threads may call. */
+/* Creating and destroying an engine, its loop, and the functions for other threads. */
 #include "engine/engine.h"
 
 #include "base/clock.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Until somebody calls, or a deadline is over. */
+/* Until another thread calls, or the next deadline. */
 static void wait_for_work(struct engine *engine, uint64_t wakes)
 {
     pthread_mutex_lock(&engine->mutex);
@@ -65,7 +65,7 @@ static int check_request(const struct engine *engine, const struct engine_reques
     RETURN_ERROR_IF(request->prompt_count >= engine->options.context, error, SMOLLM_ECONTEXT,
                     "the prompt has %u tokens, the context is %u", request->prompt_count, engine->options.context);
     RETURN_ERROR_IF(request->alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
-                    "%d alternatives wanted (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
+                    "%d alternatives are out of range (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
     for (uint32_t i = 0; i < request->prompt_count; i++)
         RETURN_ERROR_IF(request->prompt[i] < 0 || (uint32_t)request->prompt[i] >= vocabulary, error, SMOLLM_EINVAL,
                         "token %d at position %u is not in the vocabulary of %u", request->prompt[i], i, vocabulary);
@@ -85,7 +85,7 @@ int engine_submit(struct engine *engine, const struct engine_request *request, u
     if (engine->draining)
         status = error_set(error, SMOLLM_ECLOSED, "the server is shutting down");
     else if (engine->queue.new_ones >= engine->options.queue)
-        status = error_set(error, SMOLLM_EBUSY, "%u requests are waiting already", engine->queue.new_ones);
+        status = error_set(error, SMOLLM_EBUSY, "the queue is full: %u requests are waiting", engine->queue.new_ones);
     if (status == 0) {
         *id = sequence->id = ++engine->next_id;
         *result = sequence;
@@ -193,7 +193,7 @@ void engine_get_slot(const struct engine *engine, size_t index, struct smollm_sl
                                   .generated_tokens = atomic_load(&slot->shown_generated)};
 }
 
-/* ---- Beginning and end ---- */
+/* ---- Create and destroy ---- */
 
 static uint64_t page_bytes(const struct model_config *config, const struct engine_options *options)
 {
@@ -237,7 +237,7 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     const uint64_t one = pages_of_one(o), pages = pages_of_all(c, o);
     const struct memory_need need = engine_need(c, o);
     RETURN_ERROR_IF(pages < one, error, SMOLLM_ENOMEM,
-                    "a conversation of %u tokens needs %.2f MiB of keys and values, %.2f MiB are allowed", o->context,
+                    "a conversation of %u tokens needs %.2f MiB for keys and values; %.2f MiB are allowed", o->context,
                     (double)(one * page_bytes(c, o)) / 1048576.0, (double)o->kv_bytes / 1048576.0);
     RETURN_ERROR_IF(pages > UINT32_MAX / 2, error, SMOLLM_ELIMIT, "%u conversations of %u tokens are too many",
                     o->parallel, o->context);

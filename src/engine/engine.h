@@ -4,9 +4,9 @@
  * prompt in chunks, and then draws one token a step; decode tokens of all slots and chunks of prompts share each
  * forward pass. Callbacks must not block and must not call back into the engine; they run on the engine thread.
  *
- * Owners share the slots evenly (engine/queue.h). A sequence gives up its slot for a while when its reader is slow,
- * when another owner has none, or when pages run out, the youngest first: then its answer merely pauses. What its pages
- * held stays known as long as nobody needs the memory, and is computed again, to the same bits, where somebody did.
+ * Keys share the slots evenly (engine/queue.h). A sequence gives up its slot for a while when its reader is slow,
+ * when another key has none, or when pages run out, the youngest first: its answer pauses. Its pages stay cached until
+ * their memory is needed; what was evicted is computed again, to the same bits.
  *
  * Nothing is allocated after engine_create and engine_submit. */
 #ifndef ENGINE_ENGINE_H
@@ -34,14 +34,14 @@ struct engine_options {
     enum kv_type cache_type;
     uint32_t planes;   /* of int8 activations */
     bool speculates;   /* guesses tokens where a sequence repeats itself */
-    bool reads_ahead;  /* for who calls engine_read_ahead */
+    bool reads_ahead;  /* engine_read_ahead is used */
     uint64_t kv_bytes; /* budget of all pages; 0: enough for `parallel` sequences of `context` positions */
     unsigned stress;   /* for tests: a set of enum engine_stress */
 };
 
 enum engine_stress {
     ENGINE_STRESS_PAUSES = 1,  /* pauses a sequence after every step */
-    ENGINE_STRESS_EVICTS = 2,  /* forgets after every step what nobody holds */
+    ENGINE_STRESS_EVICTS = 2,  /* evicts all pages without holders after every step */
     ENGINE_STRESS_GUESSES = 4, /* guesses at every step, and wrong */
     ENGINE_STRESS_READERS = 8, /* pauses, after every second step, a sequence whose prompt is still being read */
 };
@@ -54,7 +54,7 @@ enum { ENGINE_ALTERNATIVES_MAX = 20 };
 
 struct engine_token {
     int32_t id;
-    bool is_end;                  /* one of the sequence's end tokens: it ends here whatever the callback says */
+    bool is_end;                  /* one of the sequence's end tokens: it ends here whatever the callback returns */
     struct engine_logprob chosen; /* valid with alternatives >= 0 */
     struct engine_logprob top[ENGINE_ALTERNATIVES_MAX];
     int top_count;
@@ -62,7 +62,7 @@ struct engine_token {
 
 enum engine_end {
     ENGINE_END_TOKEN,    /* an end token was drawn */
-    ENGINE_END_STOPPED,  /* the token callback said so */
+    ENGINE_END_STOPPED,  /* the token callback returned false */
     ENGINE_END_LENGTH,   /* max_tokens, or the context is full */
     ENGINE_END_CANCELED, /* engine_cancel */
     ENGINE_END_ERROR     /* error holds why */
@@ -71,7 +71,7 @@ enum engine_end {
 struct engine_client {
     void *user;
     /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
-     * negative when not known. May be NULL. */
+     * negative before there is one. May be NULL. */
     void (*queued)(void *user, uint32_t ahead, double seconds);
     /* Whether another token can be taken now; false parks the sequence until engine_wake. It has no side effect: it may
      * be asked any number of times. NULL: always. */
@@ -89,8 +89,8 @@ struct engine_client {
 #define ENGINE_UNLIMITED UINT32_MAX
 
 struct engine_request {
-    uint64_t key;                    /* shares what is known with requests of the same number alone */
-    int32_t priority;                /* among those of its owner: the lower, the sooner */
+    uint64_t key;                    /* of its API key: pages and answers are shared within one key only */
+    int32_t priority;                /* among the requests of its key: the lower, the sooner */
     uint32_t deadline_ms;            /* after that it ends with SMOLLM_ETIMEDOUT; 0: never */
     const int32_t *prompt;           /* copied */
     uint32_t prompt_count;           /* 1 to context - 1 */
@@ -110,7 +110,7 @@ int engine_options_check(const struct engine_options *options, const struct mode
 /* What engine_create will take, weights left out; options are complete and in range. */
 struct memory_need engine_need(const struct model_config *config, const struct engine_options *options);
 
-/* weights are borrowed until engine_destroy. SMOLLM_ENOMEM names the sizes when memory does not suffice. */
+/* weights are borrowed until engine_destroy. SMOLLM_ENOMEM names the sizes when memory is too small. */
 int engine_create(const struct weights *weights, const struct engine_options *options, struct engine **engine,
                   struct smollm_error *error);
 /* Ends every sequence with SMOLLM_ECLOSED, joins the thread, and frees all but what engine_wake and engine_cancel need:
@@ -129,8 +129,8 @@ void engine_wake(struct engine *engine);
 /* Gives up the caller's hold; callbacks go on until `finished`. */
 void engine_release(struct engine_sequence *sequence);
 
-/* Reads the prompt when nothing else is to do, so that a request of this owner which begins the same finds it known.
- * Best effort: forgotten when there is no room for it, or newer ones come. */
+/* Reads the prompt when the engine is idle, so that a request of this key with the same beginning finds it cached. Best
+ * effort: dropped when there is no room for it, or newer ones come. */
 void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *tokens, uint32_t count);
 
 void engine_drain(struct engine *engine);

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "engine/drafter.h"
 
-/* Bounds suit a CPU: tokens of small models come after a millisecond, long prompts of large ones take minutes. */
+/* Bounds suit a CPU: a token of a small model takes a millisecond, a long prompt of a large one minutes. */
 static const double rhythm[] = {0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075,
                                 0.1,   0.15,   0.2,   0.3,  0.5,  1,    2.5,  10};
 static const double waits[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120, 300, 600, 1800};
@@ -65,12 +65,12 @@ void engine_meter_drawn(struct engine_meter *meter, uint64_t *last_ns, uint32_t 
     meter->drawn = 0;
     if (drawn == 0)
         return;
-    /* Each token counts, with its share of the time, so that sum / count is the speed at which a stream is read. */
+    /* Each token counts, with its share of the time, so that count / sum is the speed of a stream. */
     if (*last_ns > 0)
         histogram_record(&meter->histograms[SMOLLM_MEASURE_INTER_TOKEN_SECONDS], seconds_since(*last_ns) / drawn,
                          drawn);
     *last_ns = clock_nanoseconds();
-    /* The last token drawn is the pass's own; those before it were guessed. */
+    /* The last token drawn was not guessed; those before it were. */
     if (drafted > 0)
         record(meter, SMOLLM_MEASURE_ACCEPTED_TOKENS, drawn - 1);
 }
@@ -89,5 +89,5 @@ void engine_meter_finished(struct engine_meter *meter, uint64_t submitted_ns)
 void engine_meter_pages(struct engine_meter *meter, const struct page_cache *cache)
 {
     atomic_store_explicit(&meter->pages_cached, cache->unheld, memory_order_relaxed);
-    atomic_store_explicit(&meter->pages_evicted, cache->forgotten, memory_order_relaxed);
+    atomic_store_explicit(&meter->pages_evicted, cache->evicted, memory_order_relaxed);
 }

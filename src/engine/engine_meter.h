@@ -1,4 +1,4 @@
-/* What the engine measures of itself, for those who watch it: enum smollm_measure of smollm.h says what each is.
+/* What the engine measures of itself, for monitoring: enum smollm_measure of smollm.h says what each is.
  * Recorded by the engine's thread, read by any; nothing waits and nothing is allocated. Internal to engine/. */
 #ifndef ENGINE_ENGINE_METER_H
 #define ENGINE_ENGINE_METER_H
@@ -24,7 +24,7 @@ void engine_meter_token(struct engine_meter *meter);
 /* A stream has its tokens of this pass, in which it had guessed `drafted`. *last_ns: when it had tokens before, 0: it
  * had none, or its reader held it up since; set to now. */
 void engine_meter_drawn(struct engine_meter *meter, uint64_t *last_ns, uint32_t drafted);
-/* A pass with so many tokens is over, all that was drawn from it is handed on. */
+/* A pass over `tokens` tokens is over, and its callbacks have been called. */
 void engine_meter_step(struct engine_meter *meter, uint32_t tokens, uint64_t begin_ns);
 /* A sequence has ended. */
 void engine_meter_finished(struct engine_meter *meter, uint64_t submitted_ns);

@@ -1,4 +1,4 @@
-/* What the files of engine/ share: queue and slots (admission.c), the pass (step.c), beginning and end (engine.c).
+/* What the files of engine/ share: queue and slots (admission.c), the pass (step.c), create and destroy (engine.c).
  * Internal to engine/. */
 #ifndef ENGINE_ENGINE_STATE_H
 #define ENGINE_ENGINE_STATE_H
@@ -15,10 +15,10 @@
 #include <pthread.h>
 
 enum {
-    DRAFTING_STREAMS = 2, /* with more, passes are full of tokens that are sure */
+    DRAFTING_STREAMS = 2, /* with more, passes are full without guesses */
     DRAFT_ROWS = DRAFTING_STREAMS * DRAFT_MAX,
-    PAUSED_MAX = 1024, /* no new sequence gets a slot while so many are paused */
-    AHEAD_TOKENS = 32, /* read ahead in one pass: a request that comes meanwhile waits for no longer than that */
+    PAUSED_MAX = 1024, /* no new sequence gets a slot while this many are paused */
+    AHEAD_TOKENS = 32, /* read ahead in one pass: the longest wait of a request that arrives meanwhile */
 };
 
 struct engine {
@@ -33,14 +33,14 @@ struct engine {
     struct history history;
     struct sampler_scratch scratch;
     struct slot *slots;  /* [parallel + 1]: the last one reads ahead */
-    struct slot **order; /* [parallel]: those with sequences, oldest first; of one step */
+    struct slot **order; /* [parallel]: slots with sequences, oldest first; of one step */
     uint32_t active;     /* how many there are */
     struct batch_token *batch;
     float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
     float *peaks;  /* of the logits */
     struct shares shares;
     uint32_t *places;    /* scratch of queue_tell_places */
-    _Atomic int holders; /* who created it, and each sequence of a client */
+    _Atomic int holders; /* the creator, and each sequence of a client */
     pthread_t thread;
     bool thread_started;
 
@@ -52,9 +52,9 @@ struct engine {
     uint64_t next_id;
     bool draining;
     bool closing;
-    bool queue_changed;   /* places are to be told */
-    uint64_t last_end_ns; /* when a sequence ended while others waited; 0: none has yet, or nobody waits */
-    uint64_t wakes;       /* counts submissions, cancellations and wakes: a change means look again */
+    bool queue_changed;   /* clients must learn their new places */
+    uint64_t last_end_ns; /* when a sequence last ended while others waited; 0: none has, or the queue is empty */
+    uint64_t wakes;       /* counts submissions, cancellations and wakes: after a change the loop looks again */
 
     _Atomic uint32_t running, waiting, pages_used;
     _Atomic uint64_t end_interval_ns; /* between ends while others wait, smoothed: how fast the queue drains */
@@ -69,15 +69,15 @@ static inline struct slot *ahead_slot(struct engine *engine)
 
 /* ---- admission.c ---- */
 
-/* Ends what was cancelled or is over, fills slots in turn, pauses what has to make place, tells places in the queue. */
+/* Ends canceled and expired sequences, fills slots, pauses sequences to make room, reports places in the queue. */
 void admission_run(struct engine *engine);
-/* Ends all that is open. */
+/* Ends all open sequences. */
 void admission_end_all(struct engine *engine, const struct smollm_error *error);
-/* Takes the slot from its sequence, which waits from now on. */
+/* Takes the slot from its sequence, which then waits. */
 void slot_pause(struct engine *engine, struct slot *slot);
 /* Ends the sequence of a slot. */
 void slot_finish(struct engine *engine, struct slot *slot, enum engine_end end, const struct smollm_error *error);
-/* When to look again though nobody calls, or 0. */
+/* When to look again without a call, or 0. */
 uint64_t admission_deadline(struct engine *engine);
 
 /* ---- step.c ---- */

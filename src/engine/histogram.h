@@ -10,14 +10,14 @@
 #include <stdatomic.h>
 
 struct histogram {
-    const double *bounds; /* ascending; borrowed for good */
+    const double *bounds; /* ascending; borrowed for the life of the histogram */
     uint32_t bound_count; /* at most SMOLLM_HISTOGRAM_BOUNDS_MAX */
     _Atomic uint64_t counts[SMOLLM_HISTOGRAM_BOUNDS_MAX + 1];
     _Atomic double sum;
 };
 
 void histogram_begin(struct histogram *histogram, const double *bounds, uint32_t bound_count);
-/* Records the same value so many times. */
+/* Records the value `count` times. */
 void histogram_record(struct histogram *histogram, double value, uint32_t times);
 void histogram_read(const struct histogram *histogram, struct smollm_histogram *result);
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { GAP = -1 /* stands between answers: no token */ };
+enum { GAP = -1 /* between answers: not a token */ };
 
 int history_create(struct history *history, struct smollm_error *error)
 {
@@ -13,7 +13,7 @@ int history_create(struct history *history, struct smollm_error *error)
                                 .places = array_allocate(HISTORY_TOKENS, sizeof *history->places)};
     if (!history->tokens || !history->places) {
         history_destroy(history);
-        return error_set(error, SMOLLM_ENOMEM, "out of memory for the tokens answered lately");
+        return error_set(error, SMOLLM_ENOMEM, "out of memory for recent answers");
     }
     return 0;
 }
@@ -30,7 +30,7 @@ static int32_t *token_at(const struct history *history, uint64_t at)
     return &history->tokens[at % HISTORY_TOKENS];
 }
 
-/* The place for the HISTORY_MATCH tokens of an owner. */
+/* The place for HISTORY_MATCH tokens of this key. */
 static struct history_place *place_of(const struct history *history, uint64_t key, const int32_t *tokens)
 {
     uint64_t hash = hash_mix(key + 1);

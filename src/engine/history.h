@@ -1,7 +1,7 @@
-/* What was answered lately, to guess from: for each owner, where three tokens stood last and what followed them.
+/* Recent answers, for guesses: for each key, where three tokens occurred last and what followed them.
  *
- * A ring of tokens, and a table from hashes of owner and three tokens to places in it; both are allocated once. Old
- * answers are overwritten. What one owner was answered is never shown to another. */
+ * A ring of tokens, and a table from hashes of a key and three tokens to places in it; both are allocated once. Old
+ * answers are overwritten. Guesses for one key never use answers for another. */
 #ifndef ENGINE_HISTORY_H
 #define ENGINE_HISTORY_H
 
@@ -27,7 +27,7 @@ void history_destroy(struct history *history); /* accepts a zeroed struct */
 /* Adds an answer. */
 void history_add(struct history *history, uint64_t key, const int32_t *tokens, uint32_t count);
 
-/* Copies at most `most` tokens that followed last[0, HISTORY_MATCH) when they last stood in an answer to this owner;
+/* Copies up to `max` tokens that followed last[0, HISTORY_MATCH) where they last occurred in an answer for this key;
  * returns how many. */
 uint32_t history_find(const struct history *history, uint64_t key, const int32_t last[HISTORY_MATCH], uint32_t max,
                       int32_t *guesses);

@@ -18,8 +18,8 @@ void pacer_note(struct pacer *pacer, uint32_t streams, uint32_t prompt_tokens, d
         pacer->quiet = pacer->quiet > 0 ? pacer->quiet + 0.2 * (seconds - pacer->quiet) : seconds;
         return;
     }
-    /* One slow pass, on a machine with neighbours, says little: steps are small, and smaller upwards. A pass that
-     * carried less than it might says nothing against carrying more. */
+    /* Single passes vary on a shared machine, so the room changes in small steps, and in smaller ones upwards. A pass
+     * with fewer tokens than allowed is no reason to allow fewer. */
     double ratio = pacer->quiet > 0 && seconds > 0 ? PACER_STRETCH * pacer->quiet / seconds : 1.0;
     ratio = ratio < 0.7 ? 0.7 : ratio > 1.15 ? 1.15 : ratio;
     if (ratio > 1.0 && prompt_tokens + 1 < pacer->room)

@@ -12,13 +12,13 @@
 enum { PACER_FIRST = 16 /* tokens, before anything was measured */ };
 
 struct pacer {
-    double quiet; /* seconds of a pass that only generates, smoothed; 0: not known yet */
+    double quiet; /* seconds of a pass that only generates, smoothed; 0: not measured yet */
     double room;  /* prompt tokens beside streams */
 };
 
 void pacer_begin(struct pacer *pacer);
 
-/* Prompt tokens for the next pass, 1 to most; streams: that generate in it. */
+/* Prompt tokens for the next pass, 1 to max; streams: how many generate in it. */
 uint32_t pacer_room(const struct pacer *pacer, uint32_t streams, uint32_t max);
 
 /* A pass with these took `seconds`. */

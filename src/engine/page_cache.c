@@ -28,8 +28,8 @@ static bool is_free(const struct page_cache *cache, uint32_t page)
     return page < cache->total && cache->pages[page].holders == 0 && !cache->pages[page].is_cached;
 }
 
-/* The free page that suits best behind `after`: its neighbour; or the first of the first half group that is free; or
- * any. There is one. */
+/* The best free page to follow `after`: its neighbor; or the first of the first half group that is free; or any. There
+ * is at least one. */
 static uint32_t free_find(const struct page_cache *cache, uint32_t after)
 {
     enum { HALF = KV_GROUP / 2 };
@@ -78,7 +78,7 @@ void page_cache_destroy(struct page_cache *cache)
     *cache = (struct page_cache){0};
 }
 
-/* ---- Order of use: known pages that nobody holds ---- */
+/* ---- Order of use: cached pages without holders ---- */
 
 static void use_append(struct page_cache *cache, uint32_t page)
 {
@@ -100,8 +100,8 @@ static void use_remove(struct page_cache *cache, uint32_t page)
 
 /* ---- Tree ---- */
 
-/* Where the roots of an owner's trees begin. The table is at most half full and its hash has a secret seed, so the time
- * of a search depends on the owner's own trees, not on how many others have. */
+/* The list of roots of a key's trees. The table is at most half full and its hash has a secret seed, so the time of a
+ * search depends on the trees of this key, not on those of others. */
 static uint32_t *roots_of(const struct page_cache *cache, uint64_t key)
 {
     return &cache->roots[hash_mix(key ^ cache->seed) & cache->root_mask];
@@ -128,10 +128,10 @@ static void forget(struct page_cache *cache, uint32_t page)
     if (p->next_sibling != NO_PAGE)
         cache->pages[p->next_sibling].previous_sibling = p->previous_sibling;
     p->is_cached = false;
-    cache->forgotten++;
+    cache->evicted++;
 }
 
-/* The least recently used page that has no children, forgotten; NO_PAGE when there is none. */
+/* Evicts the least recently used page without children and returns it; NO_PAGE when there is none. */
 static uint32_t evict(struct page_cache *cache)
 {
     uint32_t page = cache->oldest;
@@ -208,9 +208,9 @@ uint32_t page_cache_insert(struct page_cache *cache, uint64_t key, uint32_t pare
     struct cached_page *p = &cache->pages[page];
     assert(p->holders > 0 && !p->is_cached && count > 0 && count <= KV_PAGE_POSITIONS);
     assert(parent == NO_PAGE || (cache->pages[parent].is_cached && cache->pages[parent].key == key));
-    uint32_t common, known = page_cache_find(cache, key, parent, tokens, count, &common);
-    if (known != NO_PAGE && common == count)
-        return known;
+    uint32_t common, found = page_cache_find(cache, key, parent, tokens, count, &common);
+    if (found != NO_PAGE && common == count)
+        return found;
     p->is_cached = true;
     p->key = key;
     p->parent = parent;

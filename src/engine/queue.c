@@ -61,7 +61,7 @@ struct engine_sequence *queue_take_over(struct queue *queue, uint64_t now_ns)
     return NULL;
 }
 
-/* The rank of the next sequence in the queue's order. */
+/* The rank of the next sequence in the order of the queue. */
 static uint32_t take_rank(struct shares *shares, const struct engine_sequence *sequence)
 {
     return (*shares_of(shares, sequence->request.key))++;

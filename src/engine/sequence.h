@@ -15,7 +15,7 @@ struct engine_sequence {
     _Atomic bool canceled;
     struct engine_request request; /* prompt and logit_bias are copies behind this struct */
     uint64_t deadline_ns;          /* 0: none */
-    bool reads_ahead;              /* nobody waits for it, and it has no client: only its prompt is computed */
+    bool reads_ahead;              /* it has no client: only its prompt is computed */
 
     /* Of the engine's thread. All that a sequence needs to go on after a pause is here. */
     int32_t *tokens; /* prompt and answer so far, with room for all that may come and for guesses */
@@ -25,7 +25,7 @@ struct engine_sequence {
     struct drafter drafter;
     bool waits;           /* in the queue for its turn, not for its reader */
     uint32_t rank;        /* of that turn (engine/queue.h) */
-    uint32_t shown_ahead; /* the place in the queue that the client was told, UINT32_MAX: none yet */
+    uint32_t shown_ahead; /* the last place in the queue given to `queued`, UINT32_MAX: none yet */
 };
 
 /* One block with copies of all that the request borrows; context bounds what it can grow to. NULL without memory. */
@@ -43,7 +43,7 @@ void engine_let_go(struct engine *engine);
 /* Whether its reader can take another token now. */
 bool sequence_is_ready(const struct engine_sequence *sequence);
 
-/* Whether it was cancelled, or its deadline is over. */
+/* Whether it was canceled, or its deadline has passed. */
 bool sequence_is_over(const struct engine_sequence *sequence, uint64_t now_ns);
 
 #endif

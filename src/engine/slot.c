@@ -33,10 +33,10 @@ void slot_begin(struct slot *slot, struct engine_sequence *sequence)
 struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache)
 {
     struct engine_sequence *sequence = slot->sequence;
-    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, known = slot->cached_pages;
-    if (rest > 0 && known < slot->page_count)
-        page_cache_insert(cache, sequence->request.key, known > 0 ? slot->pages[known - 1] : NO_PAGE,
-                          slot->pages[known], sequence->tokens + (size_t)known * KV_PAGE_POSITIONS, rest);
+    const uint32_t rest = slot->computed % KV_PAGE_POSITIONS, cached = slot->cached_pages;
+    if (rest > 0 && cached < slot->page_count)
+        page_cache_insert(cache, sequence->request.key, cached > 0 ? slot->pages[cached - 1] : NO_PAGE,
+                          slot->pages[cached], sequence->tokens + (size_t)cached * KV_PAGE_POSITIONS, rest);
     while (slot->page_count > 0)
         page_cache_release(cache, slot->pages[--slot->page_count]);
     slot->sequence = NULL;
@@ -95,13 +95,13 @@ void slot_insert_pages(struct slot *slot, struct page_cache *cache)
 {
     for (; (slot->cached_pages + 1) * KV_PAGE_POSITIONS <= slot->computed; slot->cached_pages++) {
         const uint32_t at = slot->cached_pages, parent = at > 0 ? slot->pages[at - 1] : NO_PAGE;
-        const uint32_t known =
+        const uint32_t cached =
             page_cache_insert(cache, slot->sequence->request.key, parent, slot->pages[at],
                               slot->sequence->tokens + (size_t)at * KV_PAGE_POSITIONS, KV_PAGE_POSITIONS);
-        if (known != slot->pages[at]) { /* computed twice, to the same bits */
-            page_cache_hold(cache, known);
+        if (cached != slot->pages[at]) { /* another slot computed the same page, to the same bits */
+            page_cache_hold(cache, cached);
             page_cache_release(cache, slot->pages[at]);
-            slot->pages[at] = known;
+            slot->pages[at] = cached;
         }
     }
 }

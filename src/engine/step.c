@@ -24,7 +24,7 @@ static bool slot_is_ready(struct slot *slot)
     return !slot->parked;
 }
 
-/* Those with sequences, oldest first, each with its turn among its owner's. */
+/* The slots with sequences, oldest first, each with its turn among those of its key. */
 static void order_slots(struct engine *engine)
 {
     engine->active = 0;
@@ -43,7 +43,8 @@ static void order_slots(struct engine *engine)
         engine->order[i]->turn = (*shares_of(&engine->shares, engine->order[i]->sequence->request.key))++;
 }
 
-/* Who gives up its pages for another: one whose reader is slow, otherwise the youngest that is younger. */
+/* The slot that gives up its pages for another: one whose reader is slow, otherwise the youngest of the younger ones.
+ */
 static struct slot *find_victim(struct engine *engine, const struct slot *taker)
 {
     struct slot *victim = NULL;
@@ -59,7 +60,8 @@ static struct slot *find_victim(struct engine *engine, const struct slot *taker)
     return victim;
 }
 
-/* Pages for so many positions, taken from others if need be; false: the slot waits in this pass. */
+/* Reserves pages for the first `positions` positions, from other slots if necessary; false: the slot waits in this
+ * pass. */
 static bool reserve(struct engine *engine, struct slot *slot, uint32_t positions)
 {
     while (!slot_reserve(slot, &engine->pages, positions)) {
@@ -71,7 +73,7 @@ static bool reserve(struct engine *engine, struct slot *slot, uint32_t positions
     return true;
 }
 
-/* Guesses at the tokens behind the last one of a stream, where pages for them are free. */
+/* Guesses at the tokens after the last one of a stream, if pages for them are free. */
 static void plan_guesses(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
@@ -109,7 +111,7 @@ static void plan_streams(struct engine *engine)
     }
 }
 
-/* The next slot that reads and needs nothing that this pass computes: the first of each owner before the second of any,
+/* The next slot that reads and does not need what this pass computes: the first of each key before the second of any,
  * then the oldest. */
 static struct slot *next_reader(struct engine *engine)
 {
@@ -126,7 +128,7 @@ static struct slot *next_reader(struct engine *engine)
     return next;
 }
 
-/* As much of the slot's tokens as fits; 0: no pages. */
+/* Plans as many of the slot's tokens as fit; 0: no pages. */
 static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t room)
 {
     slot_adopt(slot, &engine->pages, &engine->cache);
@@ -137,7 +139,7 @@ static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t r
     return count;
 }
 
-/* Admission sees to it that nothing else has a slot then. */
+/* Admission ensures that nothing else has a slot then. */
 static void plan_ahead(struct engine *engine)
 {
     struct slot *slot = ahead_slot(engine);
@@ -165,7 +167,7 @@ struct pass {
     uint32_t streams, stream_tokens;
 };
 
-/* Tokens of all streams, then as much of what is to be read as the batch and the streams' rhythm allow. */
+/* Tokens of all streams, then as many prompt tokens as the batch and the pacer allow. */
 static struct pass plan(struct engine *engine)
 {
     struct pass pass = {0};
@@ -181,7 +183,7 @@ static struct pass plan(struct engine *engine)
         room -= count;
     }
     plan_ahead(engine);
-    /* Reading may have taken the pages of younger streams: what is written is what is still there. */
+    /* Reading may have taken the pages of younger streams: only the remaining ones are computed. */
     uint32_t rows = 0;
     pass.streams = 0;
     for (uint32_t i = 0; i < engine->active; i++)
@@ -216,7 +218,7 @@ static void fill_logprobs(struct engine *engine, const struct logits *logits, in
         token->top[token->top_count++] = logprob_of(logits, ids[i], log_sum);
 }
 
-/* Draws the next token of a slot and hands it over; false when the sequence has ended. */
+/* Draws the next token of a slot and passes it to the client; false when the sequence has ended. */
 static bool draw_token(struct engine *engine, struct slot *slot, const struct logits *logits)
 {
     struct engine_sequence *s = slot->sequence;
@@ -252,7 +254,7 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
     return slot->sequence != NULL;
 }
 
-/* Draws from the rows of a slot: one, and as many more as guesses turn out to be right. */
+/* Draws from the rows of a slot: from the first, and from one more for each guess that was right. */
 static void draw_tokens(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
@@ -305,7 +307,8 @@ static struct slot *find_half_read(struct engine *engine)
     return NULL;
 }
 
-/* For tests: trouble after each step. drawn: a slot that got a token in it, or NULL. */
+/* For tests: disturbs the engine after each step (enum engine_stress). drawn: a slot that got a token in it, or NULL.
+ */
 static void stress(struct engine *engine, struct slot *drawn)
 {
     if ((engine->options.stress & ENGINE_STRESS_PAUSES) && drawn && drawn->sequence)
@@ -318,7 +321,7 @@ static void stress(struct engine *engine, struct slot *drawn)
     assert(!(WALKS || engine->options.stress) || engine_is_valid(engine));
 }
 
-/* Sequences share groups of pages by twos: each pair may want a new one soon, though of many pairs not all. */
+/* Two sequences share a group of pages: each pair may need a new group soon, but of many pairs not all do. */
 static void prepare_memory(struct engine *engine)
 {
     const size_t bytes = (size_t)2 << 20; /* a huge page */

@@ -1,7 +1,7 @@
 /* The text events of one request between the engine's thread and its reader: a ring of bytes, allocated once.
  *
- * One thread writes, one reads; the caller holds a lock. An event is written whole or not at all. What one token may
- * become (the burst) fits as long as event_ring_has_room said so before it. */
+ * One thread writes, one reads; the caller holds a lock. An event is written whole or not at all. The events
+ * of one token (a burst) fit if event_ring_has_room was true before it. */
 #ifndef LIBRARY_EVENT_RING_H
 #define LIBRARY_EVENT_RING_H
 
@@ -11,7 +11,7 @@ enum {
     EVENT_TEXT_MAX = 2048,        /* longer text becomes several events */
     EVENT_TOKEN_TEXT_MAX = 256,   /* bytes of a token shown in log-probabilities */
     EVENT_RECORD_MAX = 16 * 1024, /* one event */
-    /* What a token may become at most, beside its own text: all that parser and stop strings held back, and
+    /* The largest burst, the token's own text left out: what parser and stop strings held back, and
      * log-probabilities. */
     EVENT_RING_BURST = 48 * 1024,
 };
@@ -31,16 +31,16 @@ void event_ring_destroy(struct event_ring *ring); /* accepts a zeroed struct */
 
 /* Whether a burst fits. */
 bool event_ring_has_room(const struct event_ring *ring);
-/* Whether all but a little has been read. */
+/* Whether nearly everything has been read. */
 bool event_ring_is_low(const struct event_ring *ring);
 bool event_ring_is_empty(const struct event_ring *ring);
 
 /* Writes an event of type THINKING, TEXT, TOOL_CALL or TOOL_ARGUMENTS. Its text has at most EVENT_TEXT_MAX bytes, id
- * and name together too; token is the token that it came with, or NULL. false when there is no room: nothing is
- * written. */
+ * and name together too; token is the token of this event, or NULL. false when there is no room; nothing is
+ * written then. */
 bool event_ring_write(struct event_ring *ring, const struct smollm_event *event, const struct smollm_token *token);
 
-/* Takes the oldest event out; what it points to is valid until the next call. false when there is none. */
+/* Removes the oldest event; its pointers are valid until the next call. false when there is none. */
 bool event_ring_read(struct event_ring *ring, struct smollm_event *event);
 
 #endif

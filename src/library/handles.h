@@ -11,7 +11,7 @@
 struct smollm_model {
     struct weights weights;
     struct tokenizer *tokenizer;
-    const struct chat_format *chat_format; /* NULL: none that we know */
+    const struct chat_format *chat_format; /* NULL: none that is supported */
     struct smollm_error chat_format_error; /* why, in that case */
     enum cpu_tier tier;
     bool *end_token; /* [vocabulary] */
@@ -27,11 +27,11 @@ struct smollm_engine {
     struct next_turns *next_turns; /* NULL: with no_read_ahead */
 };
 
-/* The engine's options from those of a program (NULL: all defaults), complete and in range but for the tier. */
+/* Converts a program's options (NULL: all defaults) to complete ones for the engine; all but the tier are checked. */
 int engine_options_resolve(const struct smollm_engine_options *options, const struct model_config *config,
                            uint64_t parameters, struct engine_options *wanted, struct smollm_error *error);
 
-/* The prompt of a request as tokens; what the parser of the answer needs to know. */
+/* The prompt of a request as tokens, and what the parser of the answer needs. */
 struct prompt_tokens {
     struct token_buffer ids;
     bool is_chat;

@@ -32,7 +32,7 @@ struct next_turns {
     pthread_cond_t changed;
     /* Under the mutex. */
     struct turn *first, *last;
-    uint32_t count, max_count; /* of turns that wait */
+    uint32_t count, max_count; /* of waiting turns */
     bool stopping;
 };
 
@@ -148,7 +148,7 @@ void turn_finish(struct turn *turn)
     const bool taken = !turns->stopping;
     struct turn *dropped = NULL;
     if (taken && turns->count == turns->max_count) {
-        /* Answers end faster than their turns are prepared: the oldest is the least likely to be of use still. */
+        /* Answers end faster than their turns are prepared: the oldest is the least likely to be used. */
         dropped = turns->first;
         take_first(turns);
     }
@@ -167,7 +167,7 @@ void turn_finish(struct turn *turn)
         turn_destroy(turn);
 }
 
-/* ---- The answer as a client sends it back ---- */
+/* ---- The answer as clients send it back ---- */
 
 enum { CALLS_MAX = 32 };
 
@@ -219,11 +219,12 @@ static void read_answer(const struct smollm_model *model, const struct turn *tur
     buffer_free(&text);
 }
 
-/* How many tokens two prompts have in common that differ in the message which follows the answer alone. */
+/* The number of tokens that the prompts of two next turns have in common: these differ only in the message after the
+ * answer. */
 static size_t common_tokens(const struct smollm_model *model, struct turn *turn, size_t at, bool after_tools,
                             struct prompt_tokens prompts[2])
 {
-    /* Texts that no pre-tokenizer joins to the same word with what stands before them. */
+    /* Two texts that no pre-tokenizer joins with the text before them in the same way. */
     static const char *const followers[] = {"a", "1"};
     struct smollm_error error;
     for (int i = 0; i < 2; i++) {

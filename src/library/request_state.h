@@ -44,8 +44,8 @@ struct smollm_request {
     size_t pending_size;
     char pending[EVENT_TEXT_MAX];
 
-    /* Whether the ring has room for another token. Whoever changes the ring publishes it, under the mutex: the engine's
-     * thread when there is no room left, the reader when it has taken nearly all. The engine reads it. */
+    /* Whether the ring has room for another token. Written under the mutex: false by the engine's thread when there is
+     * no room left, true by the reader when it has read nearly everything. Read by the engine. */
     _Atomic bool has_room;
 
     pthread_mutex_t mutex;
@@ -56,20 +56,20 @@ struct smollm_request {
     bool has_progress;
     bool canceled;
     bool ended;                    /* `last` is set */
-    bool delivered;                /* and has been read */
+    bool delivered;                /* `last` has been read */
     struct engine_account account; /* a copy of the sequence's */
     uint32_t reasoning_tokens;
-    struct smollm_event queued; /* only the newest of its kind is kept, as of the next one */
+    struct smollm_event queued; /* only the last of its kind is kept; likewise of the next one */
     struct smollm_event progress;
     struct smollm_event last;
     void (*notify)(void *user);
     void *notify_user;
 };
 
-/* What the engine calls for this request. The engine's hold ends with `finished`. */
+/* The engine's callbacks for this request. The engine's hold ends with `finished`. */
 struct engine_client answer_client(struct smollm_request *request);
 
-/* Of the account and what the answer adds to it, with times up to now. */
+/* From the account and the counts of the answer, with times up to now. */
 struct smollm_usage request_usage(const struct smollm_request *request);
 
 void request_release(struct smollm_request *request);

@@ -1,8 +1,7 @@
 /* Structs of smollm.h that carry their size, between a program and a library of different versions. Internal to
  * library/.
  *
- * A struct only ever grows at its end, and a zero in a new member means what the library did before the member was
- * there.
+ * A struct grows only at its end, and zero in a new member means the behavior of the library before that member.
  */
 #ifndef LIBRARY_SIZED_H
 #define LIBRARY_SIZED_H
@@ -12,8 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Copies what a program passed, `given` bytes, to the library's struct of `size` bytes; what the program does not know
- * is zeroed. SMOLLM_EINVAL for a size that was not set, or a newer program that wants what this library does not have.
+/* Copies the `given` bytes that a program passed to the library's struct of `size` bytes and zeroes the rest.
+ * SMOLLM_EINVAL for a size that was not set, or for a newer program that sets a member this library does not have.
  */
 static inline int sized_read(void *to, size_t size, const void *from, size_t given, const char *name,
                              struct smollm_error *error)

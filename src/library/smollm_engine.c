@@ -1,4 +1,4 @@
-/* smollm_engine_*: defaults, and what the engine says of itself. */
+/* smollm_engine_*: defaults, information and statistics. */
 #include "base/error.h"
 #include "base/system_limits.h"
 #include "base/thread_pool.h"

@@ -1,4 +1,4 @@
-/* The reader's side of a request: submitting it, taking its events, cancelling and closing it. */
+/* The reader's side of a request: submitting it, taking its events, canceling and closing it. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "library/request_state.h"
@@ -99,7 +99,7 @@ static int check_options(const struct smollm_request_options *options, struct sm
     return 0;
 }
 
-/* Tokens that the answer may have. */
+/* The most tokens that the answer may have. */
 static size_t answer_room(const struct smollm_engine *engine, const struct smollm_request *request,
                           const struct smollm_request_options *options)
 {
@@ -190,7 +190,8 @@ static bool take_event(struct smollm_request *request, struct smollm_event *even
         return true;
     }
     if (event_ring_read(&request->ring, event)) {
-        /* A slot is not given for a few tokens: the sequence goes on when nearly all is read. */
+        /* A slot for a few tokens is not worth a pause of others: the sequence goes on when nearly everything is read.
+         */
         if (!atomic_load(&request->has_room) && event_ring_is_low(&request->ring)) {
             atomic_store(&request->has_room, true);
             *wake_engine = true;

@@ -96,7 +96,7 @@ static int tokenize_conversation(const struct smollm_model *model, const struct 
 {
     struct chat_prompt prompt = {0};
     int status = render(model, conversation, &prompt, error);
-    /* The two rooms know nothing of each other; their spans are the same two numbers. */
+    /* chat/ and tokenizer/ do not include each other; their spans are the same two numbers. */
     struct tokenizer_span *spans = NULL;
     if (status == 0) {
         spans = calloc(prompt.span_count + 1, sizeof *spans);

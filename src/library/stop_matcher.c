@@ -35,7 +35,7 @@ void stop_matcher_destroy(struct stop_matcher *m)
     *m = (struct stop_matcher){0};
 }
 
-/* What the held text is: the beginning of a stop string, a whole one, or neither. */
+/* Whether the text held back is the beginning of a stop string, a whole one, or neither. */
 enum verdict { NEITHER, BEGINNING, WHOLE };
 
 static enum verdict judge(struct stop_matcher *m, bool at_end)

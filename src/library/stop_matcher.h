@@ -1,4 +1,4 @@
-/* Stop strings in a stream of text: what could be the beginning of one is held back until it is known not to be. */
+/* Stop strings in a stream of text: a possible beginning of one is held back until the text shows that it is none. */
 #ifndef LIBRARY_STOP_MATCHER_H
 #define LIBRARY_STOP_MATCHER_H
 
@@ -15,7 +15,7 @@ struct stop_matcher {
     char *held;
     size_t held_size;
     bool matched;
-    size_t match; /* index of the stop string that was met */
+    size_t match; /* index of the stop string that was found */
 };
 
 /* Copies the strings. SMOLLM_EINVAL for an empty or too long one, or too many. */
@@ -23,13 +23,13 @@ int stop_matcher_create(struct stop_matcher *matcher, const struct smollm_text *
                         struct smollm_error *error);
 void stop_matcher_destroy(struct stop_matcher *matcher); /* accepts a zeroed struct */
 
-/* Takes the next text and passes on, in order, what certainly precedes any stop string. Once one is met nothing more is
- * passed on and `matched` is set. Where several could match, the one that begins first wins, and of those the longest.
+/* Takes the next text and passes on, in order, the part that precedes any stop string. Once one is found, nothing more
+ * is passed on and `matched` is set. If several match, the one that begins first is used, and of those the longest.
  */
 typedef void stop_matcher_sink(void *user, const char *data, size_t size);
 void stop_matcher_feed(struct stop_matcher *matcher, const char *data, size_t size, stop_matcher_sink *sink,
                        void *user);
-/* The stream is over: passes on what was held back. */
+/* The stream has ended: passes on the text held back. */
 void stop_matcher_finish(struct stop_matcher *matcher, stop_matcher_sink *sink, void *user);
 
 #endif

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Under the mutex: tells the reader that there is something. notify is called under the mutex too, so that none comes
- * after smollm_request_close. */
+/* Under the mutex: wakes the reader. notify is called under the mutex too, so never after smollm_request_close. */
 static void tell_reader(struct smollm_request *request)
 {
     pthread_cond_signal(&request->changed);
@@ -107,7 +106,7 @@ static void take_text(struct smollm_request *request)
     buffer_clear(&request->text);
 }
 
-/* ---- What the engine calls ---- */
+/* ---- The engine's callbacks ---- */
 
 static bool is_ready(void *user)
 {
@@ -218,7 +217,7 @@ static void write_last_event(struct smollm_request *request, enum engine_end end
             request->last.error = *error;
         else
             error_set(&request->last.error, SMOLLM_ELIMIT,
-                      "one token of the answer became more text than can wait for its reader (%zu bytes)",
+                      "one token of the answer has more text than fits into its buffer (%zu bytes)",
                       request->ring.size);
         return;
     }

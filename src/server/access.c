@@ -14,7 +14,7 @@ bool access_key_matches(struct smollm_text given, const char *key)
     return differing == 0;
 }
 
-/* All keys are looked at, whichever matches. */
+/* Compares all keys, so that the time does not depend on which one matches. */
 static uint32_t number_of(const struct access_rules *rules, struct smollm_text given)
 {
     uint32_t found = 0, number = 1;

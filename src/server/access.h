@@ -1,4 +1,4 @@
-/* Who may ask what: keys, host names, origins. No sockets. */
+/* Access control of requests: keys, host names, origins. No sockets. */
 #ifndef SERVER_ACCESS_H
 #define SERVER_ACCESS_H
 
@@ -20,18 +20,18 @@ struct access_rules {
  * server may always be called by its address, since only names can be rebound to it by others; and without a name, as
  * HTTP/1.0 allows, since browsers always send one.
  *
- * 403: the Host is none of ours, or a page of another origin sends it (methods other than GET and HEAD). A browser says
- * whether it is the same origin in Sec-Fetch-Site, which pages cannot forge, and it is right behind proxies that change
- * Host. Older browsers say only Origin, which must then be that of Host or of X-Forwarded-Host (pages of others cannot
- * set that header either, unless this server allowed it). 401: no key, or none of ours, in `Authorization: Bearer` or
- * `x-api-key`; is_public needs none. */
+ * 403: the Host is not allowed, or a page of another origin sends the request (methods other than GET and HEAD). A
+ * browser says whether it is the same origin in Sec-Fetch-Site, which pages cannot forge, and it is correct behind
+ * proxies that change Host. Older browsers say only Origin, which must then be that of Host or of X-Forwarded-Host
+ * (pages of others cannot set that header either, unless this server allowed it). 401: no key, or an unknown one, in
+ * `Authorization: Bearer` or `x-api-key`; is_public needs none. */
 int access_check(const struct access_rules *rules, const struct http_head *head, const char *local_address,
                  bool is_public, char reason[ACCESS_REASON_BYTES]);
 
-/* The origin of the page that sends the request, where it is one of rules->origins; {NULL, 0} otherwise. */
+/* The origin of the page that sends the request if it is one of rules->origins, otherwise {NULL, 0}. */
 struct smollm_text access_allowed_origin(const struct access_rules *rules, const struct http_head *head);
 
-/* Which of the keys a request brings, from 1; 0: none of ours. */
+/* The number of the request's key, from 1; 0: no valid key. */
 uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head);
 
 /* Whether two texts are equal; takes the same time wherever they differ. */

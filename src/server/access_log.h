@@ -1,4 +1,4 @@
-/* One line on stderr for each request: who, what, how it ended; never contents. */
+/* One line on stderr for each request: client, path, status and figures, never contents. */
 #ifndef SERVER_ACCESS_LOG_H
 #define SERVER_ACCESS_LOG_H
 
@@ -8,7 +8,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log_entry {
     const char *client;                /* address */
-    struct smollm_text method;         /* as sent; empty when there was none that could be read */
+    struct smollm_text method;         /* as sent; empty when it could not be parsed */
     struct smollm_text path;           /* without query */
     int status;                        /* 0: the client left before there was one */
     double milliseconds;               /* from the first byte of the request to the last of the answer */

@@ -19,12 +19,12 @@ void connection_enter(struct connection *c, enum connection_state state, uint64_
         uv_timer_start(&c->timer, on_timer, milliseconds, 0);
 }
 
-/* ---- End ---- */
+/* ---- Close ---- */
 
 void connection_log(struct connection *c, const char *ending)
 {
     struct api_figures figures;
-    /* While a thread of the pool works, the answer is that thread's. */
+    /* While a thread of the pool works, it owns the answer. */
     const bool has_figures = !c->work_is_running && c->answer && api_answer_figures(c->answer, &figures);
     struct log_entry entry = {.client = c->client,
                               .method = c->parser.head.method,
@@ -81,7 +81,7 @@ void connection_close(struct connection *c, const char *ending)
     c->state = CONNECTION_CLOSING;
     if (in_request)
         connection_log(c, ending);
-    /* Ends what is being generated for it: nobody will read it. */
+    /* Ends the generation: no client reads it. */
     if (c->work_is_running) {
         uv_cancel((uv_req_t *)&c->work); /* if it has not begun */
     } else {
@@ -128,7 +128,7 @@ void connection_take_input(struct connection *c)
         connection_close(c, "client left");
 }
 
-/* The client has sent its last byte. What it has asked is answered, if it is still there to read it. */
+/* The client has sent its last byte. Its request is still answered, if it reads on. */
 static void input_ended(struct connection *c)
 {
     c->has_ended = true;
@@ -234,7 +234,7 @@ void connection_abort(struct connection *c)
     connection_proceed(c);
 }
 
-/* ---- Beginning ---- */
+/* ---- Open ---- */
 
 static void address_text(const struct sockaddr_storage *address, char text[64])
 {
@@ -282,7 +282,7 @@ void connection_accept(struct server *server)
         address_text(&address, c->local);
     uv_tcp_nodelay(&c->tcp, 1);
     uv_send_buffer_size((uv_handle_t *)&c->tcp, &send_buffer);
-    /* The first request's head is awaited from the start: a connection that says nothing does not stay. */
+    /* The first request's head is awaited from the start: a silent connection is closed. */
     connection_enter(c, CONNECTION_IDLE, HEAD_MS);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_allocate, on_read) < 0)
         connection_close(c, "done");

@@ -1,5 +1,4 @@
-/* One client: its requests one after the other, and the timers that keep it from holding on for ever. Internal to
- * server/.
+/* One client: its requests one after the other, and the timers that limit how long it stays. Internal to server/.
  *
  * A connection is always in one of these:
  *
@@ -23,17 +22,17 @@ enum {
     BODY_MAX = 8 << 20,
     BODIES_MAX = 64 << 20,    /* of all connections together */
     PIPELINE_MAX = 64 * 1024, /* bytes that may wait while a request is answered */
-    WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after it */
+    WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after this many bytes */
     SEND_BUFFER = 32 * 1024,  /* SO_SNDBUF: what a slow reader can make the kernel keep */
     HEAD_MS = 10 * 1000,
     BODY_MS = 60 * 1000,
     IDLE_MS = 75 * 1000,
     LINGER_MS = 2 * 1000,
-    KEEP_ALIVE_MS = 5 * 1000, /* between comment lines in a stream that has nothing to say */
-    /* A stream that waits in the queue gets its head only now, so that what goes wrong before has a status of its own;
+    KEEP_ALIVE_MS = 5 * 1000, /* between comment lines in a silent stream */
+    /* A stream that waits in the queue gets its head after this time, so that an earlier error has its own status;
      * proxies give up after 60 seconds. */
     LATE_HEAD_MS = 30 * 1000,
-    /* How soon after a client's last byte it is asked whether it still reads, and how often from then on. */
+    /* The first probe after a client's last byte, and the interval of further ones. */
     PROBE_SOON_MS = 20,
     PROBE_MS = 1000,
     REQUEST_ID_BYTES = 65,
@@ -63,8 +62,8 @@ struct connection {
     char local[64];
 
     enum connection_state state;
-    /* The client has sent its last byte: it has left, or it has closed its sending side alone and reads on. Which of
-     * the two shows when something is written to it. */
+    /* The client has sent its last byte: it has left, or it has closed its sending side and still reads. Only a write
+     * (a probe) shows which. */
     bool has_ended;
     unsigned probes; /* since then, in this request */
     uint64_t probed_ns;
@@ -93,15 +92,15 @@ struct connection {
     struct http_parser parser;
 };
 
-/* Takes a client that waits at the listener. */
+/* Accepts a client that waits at the listener. */
 void connection_accept(struct server *server);
-/* The answer may have more. */
+/* The answer may have more bytes. */
 void connection_proceed(struct connection *connection);
 /* Whether a request is being answered: a server that drains waits for it. */
 bool connection_is_busy(const struct connection *connection);
-/* The time to drain is over: what is answered ends with an error. */
+/* The time to drain is over: the answer ends with an error. */
 void connection_abort(struct connection *connection);
-/* At once. */
+/* Closes immediately. */
 void connection_close(struct connection *connection, const char *ending);
 
 #endif

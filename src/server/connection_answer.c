@@ -1,4 +1,4 @@
-/* Writing: heads, whole answers, streams as they come, and what asks whether a client is still there. */
+/* Writing: heads, whole answers, streams, and probes of clients that may have left. */
 #include "base/clock.h"
 #include "server/connection_parts.h"
 #include "server/response.h"
@@ -99,7 +99,7 @@ void connection_respond_error(struct connection *c, int status, const char *mess
     buffer_free(&body);
 }
 
-/* An error that ends the connection, because what follows in it cannot be told. */
+/* An error that ends the connection, because the next request in it cannot be found. */
 void connection_refuse(struct connection *c, int status, const char *message, const char *allow)
 {
     c->keep_alive = false;
@@ -169,7 +169,7 @@ static void pull_first(struct connection *c)
     c->answer_is_done |= !head.is_stream;
 }
 
-/* Bytes of a stream that mean nothing. */
+/* A comment line in a stream. */
 void connection_keep_alive(struct connection *c)
 {
     size_t begin = c->output.size;
@@ -181,14 +181,14 @@ void connection_keep_alive(struct connection *c)
         connection_write(c);
 }
 
-/* How long a stream may say nothing before something is written. */
+/* How long a stream may be silent before a comment line is written. */
 uint64_t connection_patience(const struct connection *c)
 {
     return !c->has_ended ? KEEP_ALIVE_MS : c->probes < 2 ? PROBE_SOON_MS : PROBE_MS;
 }
 
-/* Writes something that means nothing to a client that has sent its last byte: where it has left, the second such write
- * fails. A whole answer to HTTP/1.0 has nothing of the kind, so there the client counts as gone. */
+/* Probes a client that has sent its last byte, with a comment line or a 102: if it has left, the second write fails. A
+ * whole answer to HTTP/1.0 allows neither, so that client counts as gone. */
 void connection_probe(struct connection *c)
 {
     static char interim[] = "HTTP/1.1 102 Processing\r\n\r\n";
@@ -206,7 +206,7 @@ void connection_probe(struct connection *c)
         connection_close(c, "client left");
 }
 
-/* Tokens may come faster than the timer: whatever wakes the connection asks whether the client is due to be probed. */
+/* Tokens may come faster than the timer: each event of the connection checks whether a probe is due. */
 void connection_probe_if_due(struct connection *c)
 {
     if (c->has_ended && clock_nanoseconds() - c->probed_ns >= connection_patience(c) * 1000000u)
@@ -242,7 +242,7 @@ static void on_shutdown(uv_shutdown_t *request, int status)
         connection_close(c, "done");
 }
 
-/* The answer has been handed to the kernel. */
+/* The kernel has the whole answer. */
 static void request_ended(struct connection *c)
 {
     connection_log(c, "done");

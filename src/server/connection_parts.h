@@ -1,4 +1,4 @@
-/* What the three files of a connection share: connection.c reads and keeps time, connection_request.c judges requests,
+/* What the three files of a connection share: connection.c reads and keeps time, connection_request.c checks requests,
  * connection_answer.c writes. Internal to server/. */
 #ifndef SERVER_CONNECTION_PARTS_H
 #define SERVER_CONNECTION_PARTS_H
@@ -31,14 +31,14 @@ void connection_answer(struct connection *connection);
 void connection_respond(struct connection *connection, struct response_head head, struct smollm_text body);
 /* allow goes with 405; otherwise NULL. */
 void connection_respond_error(struct connection *connection, int status, const char *message, const char *allow);
-/* An error that ends the connection, because what follows in it cannot be understood. */
+/* An error that ends the connection, because the next request in it cannot be found. */
 void connection_refuse(struct connection *connection, int status, const char *message, const char *allow);
 /* Writes what is in output; connection_proceed goes on afterwards. */
 void connection_write(struct connection *connection);
 /* Notes when the kernel last took bytes. */
 void connection_look_at_queue(struct connection *connection);
 void connection_keep_alive(struct connection *connection);
-/* Milliseconds that a stream may say nothing. */
+/* Milliseconds that a stream may be silent. */
 uint64_t connection_patience(const struct connection *connection);
 /* Asks a client that has sent its last byte whether it still reads. */
 void connection_probe(struct connection *connection);

@@ -1,4 +1,4 @@
-/* A request whose head has arrived: what is refused before its body is read, and what answers the rest. */
+/* A request whose head has arrived: checks before its body is read, and answers. */
 #include "server/connection_parts.h"
 #include "server/page.h"
 #include "server/response.h"
@@ -18,7 +18,7 @@ static bool is_json(struct smollm_text type)
     return http_text_is((struct smollm_text){type.data, size}, "application/json");
 }
 
-/* Letters, digits and some marks: what can stand in a log line and a header as it is. */
+/* Letters, digits and some marks, which need no escapes in a log line or a header. */
 static bool is_request_id(struct smollm_text id)
 {
     for (size_t i = 0; i < id.size; i++)
@@ -46,7 +46,7 @@ static bool is_preflight(const struct connection *c)
            http_head_field(head, "access-control-request-method").data;
 }
 
-/* What can be refused before the body is there; false when it was. */
+/* Refuses what can be refused before the body arrives; false when it did. */
 static bool check_head(struct connection *c)
 {
     const struct http_head *head = &c->parser.head;
@@ -58,7 +58,7 @@ static bool check_head(struct connection *c)
     c->origin = access_allowed_origin(&server->rules, head);
     c->route = is_page ? NULL : api_route_find(server->api, head->path);
     c->keep_alive = head->keep_alive;
-    /* Where the body will not be read the connection cannot go on. */
+    /* If the body is not read, the connection must end. */
     if (head->has_body)
         c->keep_alive = false;
     const bool is_public = is_page || is_preflight(c) || (c->route && c->route->is_public);

@@ -1,7 +1,7 @@
-/* Requests of HTTP/1.1 (RFC 9112), strictly: what two parsers could understand in two ways is refused.
+/* Requests of HTTP/1.1 (RFC 9112), strictly: anything that two parsers could read differently is refused.
  *
  * Bytes are pushed in as they arrive, in pieces of any size; the results do not depend on where they were cut. The head
- * is kept in the parser, whose size is fixed; the body is handed on piece by piece, decoded if it is chunked, and is
+ * is kept in the parser, whose size is fixed; the body is passed on piece by piece, decoded if it is chunked, and is
  * never kept. Nothing is allocated.
  *
  * Refused, with the connection to be closed afterwards: Content-Length beside Transfer-Encoding, either of them or Host

@@ -48,8 +48,8 @@ static bool next_element(struct smollm_text *list, struct smollm_text *element)
     return true;
 }
 
-/* Whether the parameters behind a coding ("q=0.5") leave it allowed: any weight but zero does, and what is no weight
- * refuses it, since the plain page can be read by everyone. */
+/* Whether the parameters behind a coding ("q=0.5") leave it allowed: any weight but zero does; an invalid weight
+ * refuses it, because every client can read the plain page. */
 static bool has_weight(struct smollm_text parameters)
 {
     bool is_above_zero = false;
@@ -90,7 +90,7 @@ bool page_accepts_gzip(const struct http_head *head)
     return any;
 }
 
-bool page_is_known(const struct http_head *head, const char *etag)
+bool page_etag_matches(const struct http_head *head, const char *etag)
 {
     for (size_t i = 0; i < head->field_count; i++) {
         struct smollm_text list = head->fields[i].value, element;
@@ -113,7 +113,7 @@ struct page page_for(const struct http_head *head)
     if (page_accepts_gzip(head))
         page = (struct page){
             .html = {packed, (size_t)(smollm_packed_page_end - packed)}, .encoding = "gzip", .etag = PAGE_GZIP_ETAG};
-    page.is_cached = page_is_known(head, page.etag);
+    page.is_cached = page_etag_matches(head, page.etag);
     return page;
 }
 

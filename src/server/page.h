@@ -12,10 +12,10 @@ struct page {
     bool is_cached;       /* the client has this form already: 304 */
 };
 
-/* Compressed for clients that say they can read gzip, plain for all others. */
+/* Compressed for clients that accept gzip, plain for all others. */
 struct page page_for(const struct http_head *head);
 
-/* Its Content-Security-Policy, one line: its own script and styles by their SHA-256, this server and nobody else. */
+/* Its Content-Security-Policy, one line: its own script and styles by their SHA-256, this server and no other. */
 struct smollm_text page_policy(void);
 
 /* Accept-Encoding (RFC 9110, section 12.5.3), all fields of that name together: names gzip or "*" with a weight above
@@ -23,6 +23,6 @@ struct smollm_text page_policy(void);
 bool page_accepts_gzip(const struct http_head *head);
 
 /* If-None-Match (RFC 9110, section 13.1.2): "*", or a list with this tag, compared weakly. */
-bool page_is_known(const struct http_head *head, const char *etag);
+bool page_etag_matches(const struct http_head *head, const char *etag);
 
 #endif

@@ -20,7 +20,7 @@ struct response_head {
     const char *encoding;      /* Content-Encoding; NULL: none */
     const char *request_id;    /* X-Request-Id; NULL: none */
     struct smollm_text origin; /* of a page that may read the answer (Access-Control-Allow-Origin); empty: none */
-    bool is_preflight;         /* the answer to such a page's question what it may send */
+    bool is_preflight;         /* the answer to a CORS preflight request */
     bool has_origins;          /* answers differ by Origin */
     const char *etag;          /* with its quotes; the answer then varies with Accept-Encoding. NULL: none */
 };
@@ -29,8 +29,8 @@ void response_write_head(const struct response_head *head, struct buffer *out);
 /* "Not Found" */
 const char *response_reason(int status);
 
-/* Puts the frame of a chunk around what the buffer holds from `begin` on; nothing if that is empty, since an empty
- * chunk would end the body. RESPONSE_CHUNK_HEAD bytes must have been appended there beforehand as room. */
+/* Frames the bytes of the buffer from `begin` on as a chunk; does nothing without bytes, because an empty chunk would
+ * end the body. RESPONSE_CHUNK_HEAD bytes must have been reserved there beforehand. */
 enum { RESPONSE_CHUNK_HEAD = 10 };
 void response_frame_chunk(struct buffer *out, size_t begin);
 void response_end_chunks(struct buffer *out);

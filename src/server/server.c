@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* To write out the errors of what is cut when the time to drain is over. */
+/* Time to write the errors of answers that are cut off after the time to drain. */
 enum { LAST_WORDS_MS = 1500 };
 
 /* ---- Address ---- */
@@ -55,7 +55,7 @@ static int find_address(struct server *server, int *descriptor, struct smollm_er
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
     char port[8], numeric[64] = "", host[80];
     snprintf(port, sizeof port, "%u", o->port);
-    /* "[::1]", as it stands in a URL, is the address ::1. */
+    /* "[::1]", as in a URL, is the address ::1. */
     const size_t size = strlen(o->host);
     const bool has_brackets = size > 2 && o->host[0] == '[' && o->host[size - 1] == ']';
     snprintf(host, sizeof host, "%.*s", (int)(size - 2 * has_brackets), o->host + has_brackets);
@@ -103,7 +103,7 @@ static void on_connection(uv_stream_t *stream, int status)
     struct server *server = stream->data;
     if (status < 0)
         return;
-    /* A connection that is not accepted keeps libuv from calling again until it is. */
+    /* libuv does not call again until this connection is accepted. */
     if (server->connection_count >= server->options.max_connections)
         server->listener_waits = true;
     else
@@ -157,7 +157,7 @@ void server_end_if_idle(struct server *server)
                               (uv_handle_t *)&server->sighup,   (uv_handle_t *)&server->wake};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         close_handle(handles[i]);
-    /* Closing gave them back their power to kill: another one now must not turn a clean end into a failure. */
+    /* Closing restored their default, which kills: a signal now must not turn a clean end into a failure. */
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -192,7 +192,7 @@ static void close_if_unused(struct connection *c)
         connection_close(c, "done");
 }
 
-/* The listener stays open: who asks meanwhile is answered that this server is going, not refused by the kernel. */
+/* The listener stays open: a client that connects is answered with 503 instead of being refused by the kernel. */
 static void drain(struct server *server)
 {
     server->is_draining = true;
@@ -214,7 +214,7 @@ static void on_signal(uv_signal_t *signal, int number)
         drain(server);
 }
 
-/* nohup has SIGHUP ignored, and that stays so. */
+/* nohup ignores SIGHUP; that is kept. */
 static bool is_ignored(int number)
 {
     struct sigaction action;
@@ -246,7 +246,7 @@ static int start_loop(struct server *server, int descriptor, struct smollm_error
     return status < 0 ? error_set(error, SMOLLM_EIO, "cannot serve: %s", uv_strerror(status)) : 0;
 }
 
-/* ---- Beginning and end ---- */
+/* ---- Create and destroy ---- */
 
 static int open_loop(struct server *server, struct smollm_error *error)
 {

@@ -1,7 +1,7 @@
 /* The HTTP server: one thread with libuv's loop that answers from an API.
  *
- * The address is taken by server_open, before a model is loaded, so that a port in use is known at once; clients that
- * connect meanwhile wait. */
+ * The address is taken by server_open, before a model is loaded, so that a port in use is reported immediately; clients
+ * that connect during loading are answered with 503. */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
@@ -19,8 +19,8 @@ struct server_options {
     bool serves_page;
     enum log_format log_format;
     uint32_t max_connections;           /* more wait in the kernel's queue; 0: 512 */
-    uint32_t stall_seconds;             /* a reader that takes nothing for so long is dropped; 0: 600 */
-    uint32_t drain_seconds;             /* what is being answered may take so long after SIGTERM */
+    uint32_t stall_seconds;             /* a reader that takes nothing for this long is dropped; 0: 600 */
+    uint32_t drain_seconds;             /* time after SIGTERM for open answers to finish */
     const char *const *allowed_origins; /* borrowed, NULL-terminated: access_rules.origins */
     const char *host_advice;            /* borrowed: access_rules.host_advice */
     void (*draining)(void *user);       /* called once when the server begins to end; NULL: nobody */
@@ -32,12 +32,12 @@ struct server_options {
 int server_open(const struct server_options *options, struct server **server, struct smollm_error *error);
 /* "127.0.0.1:8080", "[::1]:8080"; borrowed. */
 const char *server_address(const struct server *server);
-/* Serves until SIGTERM, SIGINT, SIGHUP or server_stop. Then it drains: what is being answered may finish for
- * drain_seconds, new conversations are refused, and /health says so, with 503, to proxies that choose between servers.
- * After that time what is left ends with an error, within two seconds. A second signal shortens the wait; after the
+/* Serves until SIGTERM, SIGINT, SIGHUP or server_stop. Then it drains: open answers have drain_seconds to
+ * finish, new conversations are refused, and /health answers 503, so that proxies choose another server. Answers that
+ * are still open afterwards end with an error, within two seconds. A second signal shortens the wait; after the
  * return all three are ignored. api is borrowed until the return. Once. */
 void server_run(struct server *server, struct api *api);
-/* As a signal would. From any thread, after server_open. */
+/* Does what a signal does. From any thread, after server_open. */
 void server_stop(struct server *server);
 void server_close(struct server *server); /* accepts NULL */
 

@@ -25,7 +25,7 @@ struct server {
     _Atomic bool is_stopped; /* server_stop was called */
     uv_signal_t sigterm, sigint, sighup;
     uv_timer_t grace;
-    bool listener_waits; /* there were too many connections when the last one came */
+    bool listener_waits; /* the last client was not accepted: too many connections */
     bool is_draining;
     bool is_aborting;
     struct connection *connections;
@@ -36,9 +36,9 @@ struct server {
     char input[64 * 1024]; /* where libuv reads into */
 };
 
-/* A connection is gone: there may be room for another. */
+/* A connection has closed: another may be accepted. */
 void server_connection_ended(struct server *server);
-/* Ends a server that drains once no request is being answered. */
+/* Ends a draining server when no request is being answered. */
 void server_end_if_idle(struct server *server);
 
 #endif

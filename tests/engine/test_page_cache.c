@@ -76,7 +76,7 @@ static void number(int32_t *tokens, uint32_t count, int32_t first)
         tokens[i] = first + (int32_t)i;
 }
 
-static void known_pages_are_found(void **state)
+static void cached_pages_are_found(void **state)
 {
     struct page_cache cache;
     uint32_t a, b, c, common;
@@ -106,7 +106,7 @@ static void known_pages_are_found(void **state)
 }
 
 /* The beginning of what was used last stays longest. */
-static void the_oldest_leaf_is_forgotten_first(void **state)
+static void the_oldest_leaf_is_evicted_first(void **state)
 {
     struct page_cache cache;
     uint32_t pages[3], other, common;
@@ -131,7 +131,7 @@ static void the_oldest_leaf_is_forgotten_first(void **state)
 }
 
 /* Sequences over few tokens, as slots use the cache, in random order; what a page holds is written down beside it. */
-/* A sequence is forgotten from its end, but what takes its place lies in order. */
+/* A sequence is evicted from its end, but what takes its place lies in order. */
 static void room_for_many_is_made_at_once(void **state)
 {
     struct page_cache cache;
@@ -241,7 +241,7 @@ int main(void)
     random_state = 20261124;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_are_given_once),           cmocka_unit_test(neighbours_follow_each_other),
-        cmocka_unit_test(known_pages_are_found),          cmocka_unit_test(the_oldest_leaf_is_forgotten_first),
+        cmocka_unit_test(cached_pages_are_found),         cmocka_unit_test(the_oldest_leaf_is_evicted_first),
         cmocka_unit_test(room_for_many_is_made_at_once),  cmocka_unit_test(storms_leave_it_valid),
         cmocka_unit_test(owners_have_roots_of_their_own),
     };

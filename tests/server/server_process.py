@@ -88,6 +88,13 @@ class Server:
             assert time.monotonic() - begin < seconds * SLOWNESS, self.slots()
             time.sleep(0.005)
 
+    def wait_waiting(self, count=1, seconds=5):
+        """Until count requests are in the queue, which the metrics show."""
+        begin = time.monotonic()
+        while f"\nsmollm_requests_waiting {count}\n" not in self.http.get("/metrics").text:
+            assert time.monotonic() - begin < seconds * SLOWNESS, self.http.get("/metrics").text
+            time.sleep(0.005)
+
     def stop(self, signal_number=signal.SIGTERM, seconds=12):
         self.http.close()
         if self.process.poll() is None:
