@@ -311,7 +311,9 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
             if (sum < reach && !complete)
                 continue;
             mass = sum;
-        } else if (complete && !all) {
+        } else if (o->min_p > 0.0f) {
+            if (!complete)
+                continue; /* the mass of what min-p leaves is not known yet */
             mass = sum_of(s->candidates, count);
         }
         if (kept > 1 && s->candidates[kept - 1].weight < o->min_p) {

@@ -89,7 +89,8 @@ static void equals_the_naive_version(void **state)
         o.temperature = 0.2f + uniform() * 1.5f;
         o.top_k = round % 4 == 0 ? 1 + (int)(uniform() * 100) : 0;
         o.top_p = round % 5 == 0 ? 1.0f : 0.05f + uniform() * 0.95f;
-        o.min_p = round % 7 == 0 ? uniform() * 0.5f : 0.0f;
+        /* Also below the levels of weight by which candidates are gathered. */
+        o.min_p = round % 7 == 0 ? uniform() * 0.5f : round % 7 == 1 ? exp2f(-32.0f * uniform()) : 0.0f;
         o.seed = (uint64_t)round;
         int have = draw(logits, &o), want = naive(logits, &o, random_uniform(o.seed, 0));
         differing += have != want;
