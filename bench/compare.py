@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """smollm and llama.cpp on the same files, by turns, beside the limits of the machine.
 
-usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16384] [--write docs] ...
+usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16384] [--write docs/notes] ...
     LLAMA_CPP   folder of a built llama.cpp (bench/llamacpp_build.sh makes one)
 
 Reading a prompt and generating with each model; with --batches several sequences together instead, with --depths both deep
@@ -12,7 +12,7 @@ limit that follows from the bytes and multiply-accumulates of the file: only suc
 smollm runs with --precise off, as llama.cpp knows nothing else, and for reading and generating also with --precise on.
 llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
 
---write DIR writes DIR/speed.md, DIR/batches.md or DIR/depths.md, and plots into DIR/images.
+--write DIR writes a dated note, DIR/YYYY-MM-DD-speed.md, -batches.md or -depths.md, and its plots into DIR/images.
 """
 import argparse
 import json
@@ -115,7 +115,7 @@ class Comparison:
     def row(self, key, label, who=OURS):
         ours, theirs, way = self.pair(key, who)
         limit = self.limit(key)
-        return [*label, with_range(ours), f"{with_range(theirs)} ({way})", f"{ours[0] / theirs[0]:.2f}", digits(limit),
+        return [*label, *map(digits, ours), *map(digits, theirs), way, f"{ours[0] / theirs[0]:.2f}", digits(limit),
                 f"{ours[0] / limit:.2f}"]
 
     def notes(self, page):
@@ -129,17 +129,18 @@ def digits(value):
     return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def with_range(figures):
-    return f"{digits(figures[0])} ({digits(figures[1])} to {digits(figures[2])})"
+# Medians, each with its range, and what they are compared with.
+COLUMNS = ["smollm", "min", "max", "llama.cpp", "min", "max", "llama.cpp option", "ratio", "limit", "share of limit"]
 
 
 def speed(options):
-    page = Page(options.write, "speed", "Reading prompts and generating, beside llama.cpp")
+    page = Page(options.write, "speed", "Reading prompts and generating, beside llama.cpp",
+                "How fast are prompts read and answers generated, compared with llama.cpp?")
     done = [Comparison(options, path).speed() for path in options.models]
     tests = (("prefill", 1, 0), ("decode", 1, 0))
     names = {"prefill": f"prefill of {options.prompt}", "decode": "decode, one sequence"}
     page.add(f"Tokens a second with {options.threads} threads.", "")
-    page.table(["model", "test", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+    page.table(["model", "test", *COLUMNS],
                [c.row(key, [c.name, names[key[0]] + more], who) for c in done
                 for who, more in ((OURS, ""), (PRECISE, ", precise")) for key in tests])
     for key in tests:
@@ -152,12 +153,13 @@ def speed(options):
 
 
 def batches(options):
-    page = Page(options.write, "batches", "Several sequences together, beside llama.cpp")
+    page = Page(options.write, "batches", "Several sequences together, beside llama.cpp",
+                "How many tokens a second do several sequences get together, compared with llama-batched-bench?")
     page.add(f"Tokens a second of all sequences, {options.threads} threads.", "")
     for path in options.models:
         c = Comparison(options, path).batches()
         keys = [("decode", b, BATCH_PROMPT) for b in options.batches]
-        page.table(["model", "sequences", "of llama.cpp", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+        page.table(["model", "sequences", "of llama.cpp", *COLUMNS],
                    [c.row(key, [c.name, str(key[1]), str(partner(key[1]))]) for key in keys])
         theirs = sorted({(partner(k[1]), *c.pair(k)[1]) for k in keys})
         page.figure(plot.lines, f"batches-{c.name}", f"{c.name}: sequences generated together", "sequences",
@@ -169,13 +171,14 @@ def batches(options):
 
 
 def depths(options):
-    page = Page(options.write, "depths", "Deep inside a conversation, beside llama.cpp")
-    page.add(f"Tokens a second with {options.threads} threads, after so many positions.", "")
+    page = Page(options.write, "depths", "Deep inside a conversation, beside llama.cpp",
+                "What remains of the speed deep inside a conversation?")
+    page.add(f"Tokens a second with {options.threads} threads, after a number of positions.", "")
     for path in options.models:
         c = Comparison(options, path).depths()
         for test, name in (("prefill", f"prefill of {options.prompt}"), ("decode", "decode, one sequence")):
             keys = [(test, 1, d) for d in options.depths]
-            page.table(["model", "test", "depth", "smollm", "llama.cpp", "ratio", "limit", "share of limit"],
+            page.table(["model", "test", "depth", *COLUMNS],
                        [c.row(key, [c.name, name, str(key[2])]) for key in keys])
             series = [(who, [(k[2], *c.pair(k)[i]) for k in keys]) for i, who in enumerate(("smollm", "llama.cpp"))]
             page.figure(plot.lines, f"depths-{test}-{c.name}", f"{c.name}: {name}", "positions before", "tokens a second",

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """How the time of a token grows with depth, batch and threads, beside what the limits of the machine allow.
 
-usage: growth.py MODEL [--depths 0,1024,4096,7680] [--batches 1,2,3,4,6,8,12,16] [--threads 1,2] [--write docs] ...
+usage: growth.py MODEL [--depths 0,1024,4096,7680] [--batches 1,2,3,4,6,8,12,16] [--threads 1,2] [--write docs/notes] ...
 
-Cost should grow smoothly. A point that lies more than --step above the straight line between its neighbours is reported (and
+Cost should grow smoothly. A point that lies more than --step above the straight line between its neighbors is reported (and
 the exit status is 1): something is done badly there, such as a batch that just misses a tile. Limits are measured before and
 after each run; rounds in which they moved by more than --tolerance are dropped, counted and repeated.
 
---write DIR writes DIR/growth.md, and plots into DIR/images.
+--write DIR writes a dated note, DIR/YYYY-MM-DD-growth.md, and its plots into DIR/images.
 """
 import argparse
 import json
@@ -24,7 +24,7 @@ def read(text):
 
 
 def above_the_line(points, step):
-    """(x, y, the line there) of each point that lies too far above the line between its neighbours."""
+    """(x, y, the line there) of each point that lies too far above the line between its neighbors."""
     found = []
     for (x0, y0), (x, y), (x1, y1) in zip(points, points[1:], points[2:]):
         line = y0 + (y1 - y0) * (x - x0) / (x1 - x0)
@@ -37,7 +37,8 @@ class Growth:
     def __init__(self, options):
         self.options, self.path = options, pathlib.Path(options.model)
         self.model = Model(SMOLLM, self.path)
-        self.page = Page(options.write, "growth", f"How the cost of a token grows: {self.path.stem}")
+        self.page = Page(options.write, "growth", f"How the cost of a token grows: {self.path.stem}",
+                         "Does the cost of a token grow smoothly with depth, batch size and threads?")
         self.reported = 0
 
     def measure(self, threads, *more):
@@ -50,16 +51,16 @@ class Growth:
         """points: [(x, median, least, most)] in ms a token."""
         page = self.page
         page.add(f"## {title}", "")
-        page.table([x_label, "ms a token", "least to most", "limit", "share of limit"],
-                   [[str(x), f"{y:.3f}", f"{low:.3f} to {high:.3f}", f"{at:.3f}", f"{at / y:.2f}"]
+        page.table([x_label, "ms a token", "min", "max", "limit", "share of limit"],
+                   [[str(x), f"{y:.3f}", f"{low:.3f}", f"{high:.3f}", f"{at:.3f}", f"{at / y:.2f}"]
                     for (x, y, low, high), (_, at) in zip(points, limit)])
         page.figure(plot.lines, f"growth-{name}", title, x_label, "milliseconds a token", [("smollm", points)], limit=limit)
         page.add(*[f"    {c}" for c in commands], "", *[r.sentence() for r in rounds], "")
         steps = above_the_line([p[:2] for p in points], self.options.step)
         for x, y, line in steps:
-            page.add(f"**At {x}: {y:.3f} ms, {y / line - 1:.0%} above the line between its neighbours.**", "")
+            page.add(f"**At {x}: {y:.3f} ms, {y / line - 1:.0%} above the line between its neighbors.**", "")
         if not steps and len(points) > 2:
-            page.add(f"No point lies more than {self.options.step:.0%} above the line between its neighbours.", "")
+            page.add(f"No point lies more than {self.options.step:.0%} above the line between its neighbors.", "")
         self.reported += len(steps)
 
     def depths(self):

@@ -5,7 +5,7 @@ usage: load.py URL [--users 8] [--turns 3] [--seed 1] ...           a server tha
        load.py --compare LLAMA_CPP MODEL [--users 8] ...            smollm and llama-server on the same file, by turns
        load.py --compare LLAMA_CPP MODEL --decode 1,4,8,16 ...      users that only wait for tokens
        load.py URL --beside 8000, or --compare ... --beside 8000    the rhythm of streams while a long prompt is read
-       ... --write docs                                             writes docs/load.md, decode.md or rhythm.md, and plots
+       ... --write docs/notes                                       writes a dated note there (load, decode or rhythm), and plots
 
 Each user holds a conversation: a system prompt that all share, a question, and follow-ups that send the history back. When
 users come, what they ask, how long questions and answers are, who leaves in the middle of an answer (--leavers) and who reads
@@ -19,7 +19,7 @@ percentile; slow readers not counted), tokens a second of all, answers a second 
 an answer of --tokens tokens; counted is the time in which all of them have their first token and none its last. Beside it
 stands llama-batched-bench, which has no HTTP (the better of -fa on and off). smollm guesses nothing there.
 
---beside: --users streams, and when each has got --tokens tokens, a prompt of so many words from somebody else; the streams go on
+--beside: --users streams, and when each has got --tokens tokens, a prompt of so many words from another user; the streams go on
 until each has got as many again after its first token. The time between their tokens alone, before and after, and beside it.
 
 --compare gives each server as many slots as users, measures the limits of the machine before and after each run and drops
@@ -238,7 +238,8 @@ def compare(options):
 
     programs = servers(options, options.users, options.context, play)
     rounds = Rounds(programs, options.rounds, options.threads, options.tolerance)
-    page = Page(options.write, "load", "Conversations through HTTP, beside llama-server")
+    page = Page(options.write, "load", "Conversations through HTTP, beside llama-server",
+                "How long do chat users wait, compared with llama-server?")
     ours, theirs = ({key: spread(values) for key, values in rounds.figures[p.name].items()} for p in programs)
     page.add(f"{pathlib.Path(options.compare[1]).stem}, {options.users} users of {options.turns} questions each, a shared system "
              f"prompt of {options.system} words, answers of about {options.tokens} tokens, {options.threads} threads. Medians of "
@@ -307,7 +308,8 @@ def compare_decode(options):
                         options.tokens, "-npl", ",".join(map(str, options.decode)), "--output-format", "jsonl"],
                        read_batched_bench) for flash in ("off", "on")]
     rounds = Rounds(programs + batched, options.rounds, options.threads, options.tolerance)
-    page = Page(options.write, "decode", "Users that wait for tokens, beside llama.cpp")
+    page = Page(options.write, "decode", "Users that wait for tokens, beside llama.cpp",
+                "How many tokens a second reach users through HTTP?")
     page.add(f"{pathlib.Path(model).stem}: tokens a second of all users through HTTP, answers of {options.tokens} tokens to short "
              f"prompts, {options.threads} threads; beside them llama-batched-bench, without HTTP.", "")
     rows, series = [], {name: [] for name in ("smollm", "llama-server", "llama-batched-bench")}
@@ -376,9 +378,10 @@ def compare_rhythm(options):
     programs = servers(options, options.users + 1, context, play, "--spec", "off")
     rounds = Rounds(programs, options.rounds, options.threads, options.tolerance)
     found = [{key: spread(values) for key, values in rounds.figures[p.name].items()} for p in programs]
-    page = Page(options.write, "rhythm", "Streams beside a long prompt, through HTTP")
+    page = Page(options.write, "rhythm", "Streams beside a long prompt, through HTTP",
+                "How much does a long prompt disturb the streams that are already being answered?")
     page.add(f"{pathlib.Path(options.compare[1]).stem}: {options.users} streams of short prompts, and, when each has got "
-             f"{options.tokens} tokens, a prompt of {found[0]['prompt tokens'][0]} tokens from somebody else; {options.threads} "
+             f"{options.tokens} tokens, a prompt of {found[0]['prompt tokens'][0]} tokens from another user; {options.threads} "
              "threads. Medians of rounds.", "")
     page.table(["", *(p.name for p in programs)], rhythm_rows(found))
     notes(page, rounds, programs)

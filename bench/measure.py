@@ -1,4 +1,5 @@
 """Running programs by turns, between measurements of the machine's limits."""
+import datetime
 import os
 import pathlib
 import re
@@ -136,11 +137,13 @@ def numbers(text):
 
 
 class Page:
-    """Markdown, printed, and written with its figures where a folder is given."""
+    """A dated note in Markdown: printed, and written with its plots where a folder is given. The tables have one number
+    per cell. What a note ends with, its decision, is written by hand."""
 
-    def __init__(self, folder, name, title):
+    def __init__(self, folder, name, title, question):
         self.folder = pathlib.Path(folder) if folder else None
-        self.name, self.text = name, [f"# {title}", ""]
+        self.name = f"{datetime.date.today()}-{name}"
+        self.text = [f"# {title}", "", f"**Question.** {question}", ""]
         self.images = self.folder / "images" if folder else None
 
     def add(self, *text):
@@ -154,10 +157,11 @@ class Page:
 
     def figure(self, draw, name, title, *arguments, **options):
         if self.images:
-            name = name.replace(" ", "-")
+            name = f"{self.name[:10]}-{name.replace(' ', '-')}"
             draw(self.images / f"{name}.svg", title, *arguments, **options)
             self.text += [f"![{title}](images/{name}.svg)", ""]
 
     def save(self):
         if self.folder:
+            self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / f"{self.name}.md").write_text("\n".join(self.text).rstrip() + "\n", encoding="utf-8")
