@@ -21,12 +21,12 @@ test:
 	@scripts/install-packages.sh build test
 	@tests/run.py
 
-# `make run` up to its first answer in a minimal Debian 12, which is made and thrown away; needs root.
+# `make run` up to its first answer in a minimal Debian 12, in a root that is made for it and removed; needs root.
 bare:
 	@scripts/install-packages.sh bare
 	@tests/bare/bare_root.sh tests/bare/first_answer.sh
 
-# Crowds of clients that leave, read slowly, come ten times too many or meet a shutdown: about ten minutes.
+# Many clients at once that disconnect, read slowly, overload the server or meet a shutdown: about ten minutes.
 storms: all
 	@tests/run.py --only storms
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""smollm and llama.cpp on the same files, by turns, beside the limits of the machine.
+"""smollm and llama.cpp on the same files, in turn, beside the limits of the machine.
 
 usage: compare.py LLAMA_CPP MODEL... [--batches 1,2,4,8,12,16] [--depths 4096,16384] [--write docs/notes] ...
     LLAMA_CPP   folder of a built llama.cpp (bench/llamacpp_build.sh makes one)
@@ -8,9 +8,9 @@ Reading a prompt and generating with each model; with --batches several sequence
 inside a conversation. The limits are measured before and after each run of a program, and a round in which one of them moved
 by more than --tolerance is dropped, counted and repeated. With files below 500 MB, whose tests take fractions of a second, the
 median of five is a round's figure (not with --batches). Prints medians, ranges, the ratio of medians, and the share of the
-limit that follows from the bytes and multiply-accumulates of the file: only such figures of one run can be compared.
-smollm runs with --precise off, as llama.cpp knows nothing else, and for reading and generating also with --precise on.
-llama.cpp is given the better of -fa 0 and 1 for each test (at depth: 1, as 0 loses there).
+limit that follows from the bytes and multiply-accumulates of the file: only figures of one run can be compared.
+smollm runs with --precise off, since llama.cpp has no such mode, and for reading and generating also with --precise on.
+Of llama.cpp the better of -fa 0 and 1 counts for each test (at depth: 1, because 0 is slower there).
 
 --write DIR writes a dated note, DIR/YYYY-MM-DD-speed.md, -batches.md or -depths.md, and its plots into DIR/images.
 """

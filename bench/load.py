@@ -1,25 +1,25 @@
 #!/usr/bin/env python3
-"""Users of an OpenAI-compatible server: what they wait for, and how much the server gets done.
+"""Users of an OpenAI-compatible server: how long they wait, and how much the server gets done.
 
-usage: load.py URL [--users 8] [--turns 3] [--seed 1] ...           a server that runs already
-       load.py --compare LLAMA_CPP MODEL [--users 8] ...            smollm and llama-server on the same file, by turns
+usage: load.py URL [--users 8] [--turns 3] [--seed 1] ...           a server that is already running
+       load.py --compare LLAMA_CPP MODEL [--users 8] ...            smollm and llama-server on the same file, in turn
        load.py --compare LLAMA_CPP MODEL --decode 1,4,8,16 ...      users that only wait for tokens
-       load.py URL --beside 8000, or --compare ... --beside 8000    the rhythm of streams while a long prompt is read
+       load.py URL --beside 8000, or --compare ... --beside 8000    the time between tokens of streams while a long prompt is read
        ... --write docs/notes                                       writes a dated note there (load, decode or rhythm), and plots
 
 Each user holds a conversation: a system prompt that all share, a question, and follow-ups that send the history back. When
 users come, what they ask, how long questions and answers are, who leaves in the middle of an answer (--leavers) and who reads
-slowly (--slow) comes from the seed, so that every server gets the same.
+slowly (--slow) all come from the seed, so that every server gets the same.
 
 Prints the time to the first token (TTFT) of first and of later turns and the time between tokens (median, 90th and 99th
 percentile; slow readers not counted), tokens a second of all, answers a second within the targets (goodput: TTFT at most
 --ttft seconds, and between tokens at most --between seconds on average), and refusals (429, 503).
 
---decode: so many users at once, each with a short text to go on with (no chat template, as llama-batched-bench has none) and
+--decode: this many users at once, each with a short text to continue (no chat template, as llama-batched-bench has none) and
 an answer of --tokens tokens; counted is the time in which all of them have their first token and none its last. Beside it
-stands llama-batched-bench, which has no HTTP (the better of -fa on and off). smollm guesses nothing there.
+stands llama-batched-bench, which has no HTTP (the better of -fa on and off). smollm predicts no tokens there (--spec off).
 
---beside: --users streams, and when each has got --tokens tokens, a prompt of so many words from another user; the streams go on
+--beside: --users streams, and when each has got --tokens tokens, a prompt of this many words from another user; the streams go on
 until each has got as many again after its first token. The time between their tokens alone, before and after, and beside it.
 
 --compare gives each server as many slots as users, measures the limits of the machine before and after each run and drops

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make models of one shape in several types, to compare how fast each is: random weights, quantised by llama.cpp itself, so
+# Make models of one shape in several types, to compare how fast each is: random weights, quantized by llama.cpp itself, so
 # that each file has the mixture of types that its name stands for.
 # usage: make_types.sh LLAMA_CPP DIR [TYPE...]      default: Q4_0 Q8_0 Q6_K Q5_K_M IQ4_XS
 #        SHAPE=3b|135m|tiny (3b); writes DIR/SHAPE-TYPE.gguf and leaves out what is there

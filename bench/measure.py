@@ -1,4 +1,4 @@
-"""Running programs by turns, between measurements of the machine's limits."""
+"""Running programs in turn, between measurements of the machine's limits."""
 import datetime
 import os
 import pathlib
@@ -116,7 +116,7 @@ class Rounds:
                 for key, figure in figures.items():
                     self.figures[name].setdefault(key, []).append(figure)
         if self.kept == 0:
-            raise SystemExit(f"no round is left of {self.dropped}: the machine is too restless (--tolerance)")
+            raise SystemExit(f"no round is left of {self.dropped}: a limit moved by more than --tolerance in each")
 
     def sentence(self):
         limits = median_limits(self.limits)

@@ -1,6 +1,6 @@
 """Plots as SVG, written by hand: lines over numbers and bars in groups, readable on light and on dark pages.
 
-A figure is drawn with its axes, their units, and the limit as a line of its own. Colours follow the reader's scheme
+A figure is drawn with its axes, their units, and the limit as a line of its own. Colors follow the reader's scheme
 (prefers-color-scheme), which browsers also apply to an SVG inside of an <img>.
 """
 import math
@@ -10,15 +10,15 @@ WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 72, 20, 72, 56
 
 # Told apart by shape too: markers of lines, and the limit is dashed. Pairs: on light, on dark.
-COLOURS = [("#0969da", "#58a6ff"), ("#bc4c00", "#f0883e"), ("#1a7f37", "#3fb950"), ("#8250df", "#bc8cff")]
+COLORS = [("#0969da", "#58a6ff"), ("#bc4c00", "#f0883e"), ("#1a7f37", "#3fb950"), ("#8250df", "#bc8cff")]
 MARKERS = ["circle", "square", "diamond", "triangle"]
 
 STYLE = """<style>
 .paper{fill:#ffffff}.ink{fill:#1f2328}.faint{fill:#59636e}.axis{stroke:#59636e}.grid{stroke:#d1d9e0}.limit{stroke:#1f2328}
-""" + "".join(f".f{i}{{fill:{light}}}.s{i}{{stroke:{light}}}" for i, (light, _) in enumerate(COLOURS)) + """
+""" + "".join(f".f{i}{{fill:{light}}}.s{i}{{stroke:{light}}}" for i, (light, _) in enumerate(COLORS)) + """
 @media (prefers-color-scheme: dark){
 .paper{fill:#0d1117}.ink{fill:#f0f6fc}.faint{fill:#9198a1}.axis{stroke:#9198a1}.grid{stroke:#30363d}.limit{stroke:#f0f6fc}
-""" + "".join(f".f{i}{{fill:{dark}}}.s{i}{{stroke:{dark}}}" for i, (_, dark) in enumerate(COLOURS)) + """}
+""" + "".join(f".f{i}{{fill:{dark}}}.s{i}{{stroke:{dark}}}" for i, (_, dark) in enumerate(COLORS)) + """}
 text{font-family:system-ui,sans-serif;font-size:13px}.title{font-size:16px;font-weight:600}.small{font-size:11px}
 .line{fill:none;stroke-width:2}.dash{fill:none;stroke-width:1.5;stroke-dasharray:6 4}
 </style>"""
@@ -85,7 +85,7 @@ class Figure:
         self.legend_x += 44 + 7.2 * len(name)
 
     def marker(self, i, x, y):
-        kind, c = MARKERS[i % len(MARKERS)], f"f{i % len(COLOURS)}"
+        kind, c = MARKERS[i % len(MARKERS)], f"f{i % len(COLORS)}"
         if kind == "circle":
             return f'<circle class="{c}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
         if kind == "square":
@@ -95,8 +95,8 @@ class Figure:
 
     def whisker(self, i, x, low, high):
         for y in (self.y(low), self.y(high)):
-            self.segment(x - 4, y, x + 4, y, f"s{i % len(COLOURS)}")
-        self.segment(x, self.y(low), x, self.y(high), f"s{i % len(COLOURS)}")
+            self.segment(x - 4, y, x + 4, y, f"s{i % len(COLORS)}")
+        self.segment(x, self.y(low), x, self.y(high), f"s{i % len(COLORS)}")
 
     def save(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,12 +131,12 @@ def lines(path, title, x_label, y_label, series, limit=None):
                             "L".join(f"{place(x):.1f} {figure.y(y):.1f}" for x, y in sorted(limit)) + '"/>')
     for i, (name, points) in enumerate(series):
         points = sorted(points)
-        figure.parts.append(f'<path class="line s{i % len(COLOURS)}" d="M' +
+        figure.parts.append(f'<path class="line s{i % len(COLORS)}" d="M' +
                             "L".join(f"{place(p[0]):.1f} {figure.y(p[1]):.1f}" for p in points) + '"/>')
         for x, median, least, most in points:
             figure.whisker(i, place(x), least, most)
             figure.parts.append(figure.marker(i, place(x), figure.y(median)))
-        figure.legend(name, f'<path class="line s{i % len(COLOURS)}" d="M0 0H20"/>' + figure.marker(i, 10, 0))
+        figure.legend(name, f'<path class="line s{i % len(COLORS)}" d="M0 0H20"/>' + figure.marker(i, 10, 0))
     if limit:
         figure.legend("limit of the machine", '<path class="dash limit" d="M0 0H20"/>')
     figure.save(path)
@@ -158,7 +158,7 @@ def bars(path, title, x_label, y_label, groups, names, limits=None):
             if not value:
                 continue
             x, y = begin + wide * i, figure.y(value[0])
-            figure.parts.append(f'<rect class="f{i % len(COLOURS)}" x="{x + 1:.1f}" y="{y:.1f}" width="{wide - 2:.1f}" '
+            figure.parts.append(f'<rect class="f{i % len(COLORS)}" x="{x + 1:.1f}" y="{y:.1f}" width="{wide - 2:.1f}" '
                                 f'height="{figure.y(0) - y:.1f}"/>')
             low, high = figure.y(value[1]), figure.y(value[2])
             figure.segment(x + wide / 2, low, x + wide / 2, high, "axis")
@@ -167,7 +167,7 @@ def bars(path, title, x_label, y_label, groups, names, limits=None):
             y = figure.y(limits[g])
             figure.segment(begin - 8, y, begin + wide * len(names) + 8, y, "dash limit")
     for i, name in enumerate(names):
-        figure.legend(name, f'<rect class="f{i % len(COLOURS)}" x="4" y="-6" width="12" height="12"/>')
+        figure.legend(name, f'<rect class="f{i % len(COLORS)}" x="4" y="-6" width="12" height="12"/>')
     if any(limits):
         figure.legend("limit of the machine", '<path class="dash limit" d="M0 0H20"/>')
     figure.save(path)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# clang's path-sensitive analyser over all C sources of the product; any finding is an error.
+# clang's path-sensitive analyzer over all C sources of the product; any finding is an error.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 checks=core,deadcode,unix,security.insecureAPI.gets,security.insecureAPI.strcpy,nullability

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What objects bring with them. exports: the shared library exports smollm_ names alone. libm: no object of the rooms from
-# gguf to library needs a mathematical function of the C library, whose bits differ between CPUs and versions.
+# Which symbols objects need and offer. exports: the shared library exports only smollm_ names. libm: no object of the folders
+# from gguf to library needs a mathematical function of the C library, whose bits differ between CPUs and versions.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=build-check-gcc

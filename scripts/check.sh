@@ -19,8 +19,8 @@ step() {
 
 format_is_right() { git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror; }
 
-# Warnings are errors in both compilers; the build folders are kept, so that a second run is quick. gcc has some warnings
-# from optimising; clang takes four minutes to optimise the kernels, and finds what it finds before.
+# Warnings are errors in both compilers; the build folders are kept, so that a second run is quick. gcc finds some warnings
+# only while optimizing; clang takes four minutes to optimize the kernels, and finds its warnings without.
 compiles() {
     local folder=build-check-$1
     [ -f "$folder/build.ninja" ] || CC=$1 meson setup "$folder" -Dwerror=true -Dfuzz="$2" -Doptimization="$3" || return 1

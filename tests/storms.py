@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Storms: crowds of clients that leave, read slowly, come ten times too many or meet a shutdown, and what the server makes of it.
+"""Storms: many clients at once that disconnect, read slowly, overload the server or meet a shutdown, and what that leaves behind.
 
 usage: storms.py [--quick] [--only NAME]... [--seed 1]
 
-    leavers     clients go at random points, from connecting to the middle of a stream: nothing is left behind
+    leavers     clients disconnect at random points, from connecting to the middle of a stream: nothing is left behind
     slow        readers of one byte a second beside fast ones: a step of the engine takes no longer
-    overload    ten times what can be answered: as much is answered as ever, and the rest is refused at once
-    shutdown    SIGTERM in the middle of streams: each of them is finished or told
+    overload    ten times what can be answered: throughput stays the same, and the rest is refused at once
+    shutdown    SIGTERM in the middle of streams: each of them finishes or receives an error event
     fairness    a key with fifty open requests beside a key with one: the one waits little longer
 
 In full they take about ten minutes; leavers, overload and fairness use the small real model, which SMOLLM_TEST_MODEL names or
-scripts/fetch-model.sh fetches. --quick plays them small with a model that says words without end: what is left behind is
-looked for as always, but times are only told. The server is build/smollm, or what SMOLLM names. Every storm prints what it
-measured, and a line with what is wrong where something is. Needs the packages of tests/requirements.txt.
+scripts/fetch-model.sh fetches. --quick plays them small with a model that repeats words endlessly: what is left behind is
+checked as always, but times are only printed. The server is build/smollm, or what SMOLLM names. Every storm prints what it
+measured, and a line for each thing that is wrong. Needs the packages of tests/requirements.txt.
 """
 import argparse
 import asyncio

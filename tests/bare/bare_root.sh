@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run a command in a minimal Debian that has never seen the project: what somebody meets who has just cloned it.
+# Run a command in a minimal Debian that has never seen the project: what a user meets after cloning it.
 #
 # usage: bare_root.sh [--suite bookworm|trixie] [--keep] COMMAND     (as root, with the packages of
 #        scripts/install-packages.sh bare)

@@ -1,4 +1,4 @@
-"""The tools that measure: limits follow from the file, restless rounds are dropped, steps are found, plots are whole, users are
+"""The tools that measure: limits follow from the file, unsteady rounds are dropped, steps are found, plots are whole, users are
 counted right."""
 import asyncio
 import itertools
@@ -44,7 +44,7 @@ def test_limits_follow_from_the_file(model):
     assert model.decode_limit(LIMITS, 64) == pytest.approx(wide)
 
 
-def test_restless_rounds_are_dropped(monkeypatch):
+def test_unsteady_rounds_are_dropped(monkeypatch):
     speeds = iter([40e9, 41e9, 40e9,  # kept
                    40e9, 50e9, 40e9,  # dropped
                    42e9, 42e9, 41e9])  # kept

@@ -133,7 +133,7 @@ CHATML = "{% for message in messages %}{% if loop.first and messages[0]['role'] 
          "'<|im_start|>assistant\n' }}{% endif %}"
 
 
-def test_recognising_templates():
+def test_recognizing_templates():
     llama3 = json.loads((pathlib.Path(os.environ["SMOLLM_LLAMA3_TOKENIZER"]) / "tokenizer_config.json").read_text())
     llama3 = llama3["chat_template"]
     known = [(CHATML, "chatml"), (CHATML.replace("'", '"'), "chatml"), (CHATML.replace("\n", "\\n"), "chatml"),

@@ -82,7 +82,7 @@ def decode(kind, data):
 
 
 def reference_error(kind, values):
-    """Squared error per block of ggml's reference quantisation, on float32 as it computes."""
+    """Squared error per block of ggml's reference quantization, on float32 as it computes."""
     x = values.astype(np.float32).reshape(-1, 32)
     largest = np.take_along_axis(x, np.abs(x).argmax(axis=1)[:, None], axis=1)
     d = np.abs(largest) / np.float32(127) if kind == "Q8_0" else largest / np.float32(-8)

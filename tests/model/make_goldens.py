@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make goldens.json.gz: log-probabilities by PyTorch transformers in float32 on the dequantised weights, and the distance
+"""Make goldens.json.gz: log-probabilities by PyTorch transformers in float32 on the dequantized weights, and the distance
 of llama.cpp from them on the same file.
 
 usage: make_goldens.py LLAMA_CPP SMOLLM2_GGUF

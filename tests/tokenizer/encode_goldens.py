@@ -10,7 +10,7 @@ import struct
 from hostile_strings import code_point_strings, hostile_strings
 
 COUNT = 12000
-# pre-tokenizer, whether special tokens are recognised. smollm is SmolLM2's model file; the others are Llama 3's
+# pre-tokenizer, whether special tokens are recognized. smollm is SmolLM2's model file; the others are Llama 3's
 # vocabulary under each of its possible pre-tokenizers.
 SETS = [("smollm", False), ("smollm", True), ("llama-bpe", False), ("llama-bpe", True), ("smaug-bpe", False),
         ("gpt-2", False)]

@@ -54,7 +54,7 @@ class Source:
                 return chr(c)
 
     def block(self):
-        """A few characters that are neighbours in Unicode: mostly of one script."""
+        """A few characters that are neighbors in Unicode: mostly of one script."""
         start = self.below(0x32000) & ~0x1f
         while 0xD7E0 <= start < 0xE000:
             start = self.below(0x32000) & ~0x1f

@@ -4,7 +4,7 @@
 Reads tokenizer.json and tokenizer_config.json; the standard library is enough. For tests, which want Llama 3's tokenizer
 without a model of that size.
 
-usage: make_vocabulary.py FOLDER OUT.gguf [PRE-TOKENISER]
+usage: make_vocabulary.py FOLDER OUT.gguf [PRE-TOKENIZER]
 """
 import json
 import pathlib
