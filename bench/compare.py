@@ -134,7 +134,7 @@ COLUMNS = ["smollm", "min", "max", "llama.cpp", "min", "max", "llama.cpp option"
 
 
 def speed(options):
-    page = Page(options.write, "speed", "Reading prompts and generating, beside llama.cpp",
+    page = Page(options.write, "speed", "Prefill and decode, compared with llama.cpp",
                 "How fast are prompts read and answers generated, compared with llama.cpp?")
     done = [Comparison(options, path).speed() for path in options.models]
     tests = (("prefill", 1, 0), ("decode", 1, 0))
@@ -153,9 +153,9 @@ def speed(options):
 
 
 def batches(options):
-    page = Page(options.write, "batches", "Several sequences together, beside llama.cpp",
+    page = Page(options.write, "batches", "Several sequences together, compared with llama.cpp",
                 "How many tokens a second do several sequences get together, compared with llama-batched-bench?")
-    page.add(f"Tokens a second of all sequences, {options.threads} threads.", "")
+    page.add(f"Tokens a second of all sequences together, {options.threads} threads.", "")
     for path in options.models:
         c = Comparison(options, path).batches()
         keys = [("decode", b, BATCH_PROMPT) for b in options.batches]
@@ -171,9 +171,9 @@ def batches(options):
 
 
 def depths(options):
-    page = Page(options.write, "depths", "Deep inside a conversation, beside llama.cpp",
+    page = Page(options.write, "depths", "Deep inside a conversation, compared with llama.cpp",
                 "What remains of the speed deep inside a conversation?")
-    page.add(f"Tokens a second with {options.threads} threads, after a number of positions.", "")
+    page.add(f"Tokens a second with {options.threads} threads, behind the number of positions in the column depth.", "")
     for path in options.models:
         c = Comparison(options, path).depths()
         for test, name in (("prefill", f"prefill of {options.prompt}"), ("decode", "decode, one sequence")):

@@ -238,7 +238,7 @@ def compare(options):
 
     programs = servers(options, options.users, options.context, play)
     rounds = Rounds(programs, options.rounds, options.threads, options.tolerance)
-    page = Page(options.write, "load", "Conversations through HTTP, beside llama-server",
+    page = Page(options.write, "load", "Conversations through HTTP, compared with llama-server",
                 "How long do chat users wait, compared with llama-server?")
     ours, theirs = ({key: spread(values) for key, values in rounds.figures[p.name].items()} for p in programs)
     page.add(f"{pathlib.Path(options.compare[1]).stem}, {options.users} users of {options.turns} questions each, a shared system "
@@ -308,10 +308,10 @@ def compare_decode(options):
                         options.tokens, "-npl", ",".join(map(str, options.decode)), "--output-format", "jsonl"],
                        read_batched_bench) for flash in ("off", "on")]
     rounds = Rounds(programs + batched, options.rounds, options.threads, options.tolerance)
-    page = Page(options.write, "decode", "Users that wait for tokens, beside llama.cpp",
+    page = Page(options.write, "decode", "Tokens through HTTP, compared with llama.cpp",
                 "How many tokens a second reach users through HTTP?")
     page.add(f"{pathlib.Path(model).stem}: tokens a second of all users through HTTP, answers of {options.tokens} tokens to short "
-             f"prompts, {options.threads} threads; beside them llama-batched-bench, without HTTP.", "")
+             f"prompts, {options.threads} threads; compared with llama-server, and with llama-batched-bench, which has no HTTP.", "")
     rows, series = [], {name: [] for name in ("smollm", "llama-server", "llama-batched-bench")}
     for users in options.decode:
         found = {p.name: spread(rounds.figures[p.name][users]) for p in programs}
@@ -378,10 +378,10 @@ def compare_rhythm(options):
     programs = servers(options, options.users + 1, context, play, "--spec", "off")
     rounds = Rounds(programs, options.rounds, options.threads, options.tolerance)
     found = [{key: spread(values) for key, values in rounds.figures[p.name].items()} for p in programs]
-    page = Page(options.write, "rhythm", "Streams beside a long prompt, through HTTP",
+    page = Page(options.write, "rhythm", "Streams while a long prompt is read, through HTTP",
                 "How much does a long prompt disturb the streams that are already being answered?")
-    page.add(f"{pathlib.Path(options.compare[1]).stem}: {options.users} streams of short prompts, and, when each has got "
-             f"{options.tokens} tokens, a prompt of {found[0]['prompt tokens'][0]} tokens from another user; {options.threads} "
+    page.add(f"{pathlib.Path(options.compare[1]).stem}: {options.users} streams of short prompts; when each has "
+             f"{options.tokens} tokens, another user sends a prompt of {found[0]['prompt tokens'][0]} tokens; {options.threads} "
              "threads. Medians of rounds.", "")
     page.table(["", *(p.name for p in programs)], rhythm_rows(found))
     notes(page, rounds, programs)

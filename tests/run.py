@@ -3,8 +3,8 @@
 UndefinedBehaviorSanitizer; the selftest on emulated CPUs. The last line is "N passed, N failed".
 
 usage: run.py [--quick] [--only PART]...      parts: unit, python, page, emulated, asan-unit, asan-python, storms, tsan-storms
---quick leaves the sanitizers out. The last two run only where they are named (make storms, make storms-tsan). Python packages
-come into .venv, models and tokenizers into the user's cache.
+--quick leaves the sanitizers out. The last two run only when named (make storms, make storms-tsan). Python packages are
+installed into .venv, models and tokenizers into the user's cache.
 """
 import argparse
 import concurrent.futures
