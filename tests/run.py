@@ -83,12 +83,12 @@ def output_of(script):
     return run(ROOT / "scripts" / script, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def unit_test(test, environment):
+def unit_test(test, limit, environment):
     """One program under its time limit: tests passed, failed, seconds, output."""
     begin = time.monotonic()
     try:
         result = run(*test["cmd"], env={**environment, **test.get("env", {})}, capture_output=True, text=True,
-                     timeout=test["timeout"], errors="replace")
+                     timeout=limit, errors="replace")
         output, code = result.stdout + result.stderr, result.returncode
     except subprocess.TimeoutExpired as expired:
         output, code = f"{expired}", -1
@@ -101,12 +101,12 @@ def unit_test(test, environment):
     return good, bad, time.monotonic() - begin, output
 
 
-def unit_tests(folder, environment):
-    """All cmocka programs, one for each processor at a time; counts their tests."""
+def unit_tests(folder, environment, slowness=1):
+    """All cmocka programs, one for each processor at a time; counts their tests. slowness: of this build."""
     listing = json.loads(run("meson", "introspect", "--tests", folder, check=True, capture_output=True, text=True).stdout)
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as executor:
-        results = executor.map(lambda test: unit_test(test, environment), listing)
+        results = executor.map(lambda test: unit_test(test, slowness * test["timeout"], environment), listing)
         for test, (good, bad, seconds, output) in zip(listing, results):
             passed += good
             failed += bad
@@ -203,7 +203,7 @@ def main():
              "python": lambda: python_tests(plain, environment),
              "page": lambda: page_tests(plain, environment),
              "emulated": lambda: emulated_tests(emulated.result()),
-             "asan-unit": lambda: unit_tests(asan, environment),
+             "asan-unit": lambda: unit_tests(asan, environment, slowness=4),
              "asan-python": lambda: python_tests(asan, environment),
              "storms": lambda: storms(plain, environment),
              "tsan-storms": lambda: map(sum, zip(storms(tsan, environment, "--quick"), python_tests(tsan, environment, *PASSES)))}

@@ -54,10 +54,11 @@ static void note_end(struct engine *engine)
 static struct engine_sequence *vacate(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *sequence = slot_clear(slot, &engine->pages);
-    if (!sequence->reads_ahead)
-        atomic_fetch_sub(&engine->running, 1);
+    /* Before `running`: where nothing runs, no page is shown as used. */
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     engine_meter_pages(&engine->meter, &engine->pages);
+    if (!sequence->reads_ahead)
+        atomic_fetch_sub(&engine->running, 1);
     return sequence;
 }
 

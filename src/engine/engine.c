@@ -161,7 +161,8 @@ void engine_get_info(const struct engine *engine, struct smollm_engine_info *inf
 
 void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats)
 {
-    *stats = (struct smollm_engine_stats){.requests_running = atomic_load(&engine->running),
+    const uint32_t running = atomic_load(&engine->running); /* before the pages: admission.c, vacate */
+    *stats = (struct smollm_engine_stats){.requests_running = running,
                                           .requests_waiting = atomic_load(&engine->waiting),
                                           .requests_finished = atomic_load(&engine->totals.finished),
                                           .seconds_between_ends = (double)atomic_load(&engine->end_interval_ns) * 1e-9,

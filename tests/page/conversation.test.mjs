@@ -50,9 +50,9 @@ test('Shift+Enter is a new line, Enter sends, and an empty message does not', ()
 }));
 
 test('stop by button and by Esc: the server hears of it, what had arrived stays', () => withPage(async (page) => {
-    for (const stop of [() => page.getByRole('button', { name: 'Stop' }).click(), () => page.keyboard.press('Escape')]) {
+    for (const [turn, stop] of [() => page.getByRole('button', { name: 'Stop' }).click(), () => page.keyboard.press('Escape')].entries()) {
         await send(page, 'slow story');
-        const answer = page.locator('.answer').last();
+        const answer = page.locator('.answer').nth(turn);
         await answer.getByText('word2').waitFor();
         await stop();
         await ended(page);
