@@ -292,8 +292,8 @@ static void matmul_shape(struct bench *b, uint32_t type, uint32_t rows, uint32_t
 
 static void bench_matmul(struct bench *b)
 {
-#define TYPE_NUMBER(name, number, columns, bytes) number,
-    static const uint32_t types[] = {GGUF_TYPE_MAP(TYPE_NUMBER)};
+#define TYPE_NUMBER(name, number, ...) number,
+    static const uint32_t types[] = {GGUF_TYPE_MAP(TYPE_NUMBER, TYPE_NUMBER)};
 #undef TYPE_NUMBER
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!is_wanted(&b->types, types[i]))

@@ -3,8 +3,8 @@
 #include <strings.h>
 
 static const struct gguf_type_info types[] = {
-#define GGUF_TYPE_ROW(name, number, columns, bytes) {#name, number, columns, bytes},
-    GGUF_TYPE_MAP(GGUF_TYPE_ROW)
+#define GGUF_TYPE_ROW(name, number, columns, bytes, ...) {#name, number, columns, bytes},
+    GGUF_TYPE_MAP(GGUF_TYPE_ROW, GGUF_TYPE_ROW)
 #undef GGUF_TYPE_ROW
 };
 #define TYPE_COUNT (sizeof types / sizeof types[0])

@@ -6,48 +6,34 @@
 
 #include <string.h>
 
-/* type, block columns, sub-block columns, offset, signed, minimum; bytes in the file, halves at, halves, words at,
- * words, first word */
-#define LAYOUT_LIST(X)                                                                                                 \
-    X(Q4_0, 32, 32, 8, false, false, 18, 0, 1, 2, 4, 0)                                                                \
-    X(Q4_1, 32, 32, 0, false, true, 20, 0, 2, 4, 4, 0)                                                                 \
-    X(Q5_0, 32, 32, 16, false, false, 22, 0, 1, 2, 5, 0)                                                               \
-    X(Q5_1, 32, 32, 0, false, true, 24, 0, 2, 4, 5, 0)                                                                 \
-    X(Q8_0, 32, 32, 0, true, false, 34, 0, 1, 2, 8, 0)                                                                 \
-    X(IQ4_NL, 32, 32, 0, true, false, 18, 0, 1, 2, 4, 0)                                                               \
-    X(Q2_K, 256, 16, 0, false, true, 84, 80, 2, 0, 20, 0)                                                              \
-    X(Q3_K, 256, 16, 4, false, false, 110, 108, 1, 0, 27, 24)                                                          \
-    X(Q4_K, 256, 32, 0, false, true, 144, 0, 2, 4, 35, 0)                                                              \
-    X(Q5_K, 256, 32, 0, false, true, 176, 0, 2, 4, 43, 0)                                                              \
-    X(Q6_K, 256, 16, 32, false, false, 210, 208, 1, 0, 52, 48)                                                         \
-    X(IQ4_XS, 256, 32, 0, true, false, 136, 0, 2, 4, 33, 0)
+/* The number of 32-bit words in a block of `bytes` bytes that also has `halves` 16-bit fields. */
+#define WORDS(bytes, halves) (((bytes)-2 * (halves)) / 4)
 
 static const struct packed_layout layouts[] = {
-#define LAYOUT(name, columns, sub, shift, sign, min, bytes, half_at, half_count, word_at, word_count, first)           \
-    {.type = GGUF_##name,                                                                                              \
-     .block_columns = columns,                                                                                         \
-     .sub_columns = sub,                                                                                               \
-     .offset = shift,                                                                                                  \
-     .is_signed = sign,                                                                                                \
-     .has_min = min,                                                                                                   \
-     .file_bytes = bytes,                                                                                              \
-     .halves_at = half_at,                                                                                             \
-     .halves = half_count,                                                                                             \
-     .words_at = word_at,                                                                                              \
-     .words = word_count,                                                                                              \
-     .words_first = first,                                                                                             \
+#define FLOAT(name, number, columns, bytes) {.type = (number), .value_bytes = (bytes)},
+#define BLOCK(name, number, columns, bytes, sub, bits, shift, sign, min, scales, half_at, half_count, word_at, first)  \
+    {.type = (number),                                                                                                 \
+     .block_columns = (columns),                                                                                       \
+     .sub_columns = (sub),                                                                                             \
+     .offset = (shift),                                                                                                \
+     .is_signed = (sign),                                                                                              \
+     .has_min = (min),                                                                                                 \
+     .file_bytes = (bytes),                                                                                            \
+     .halves_at = (half_at),                                                                                           \
+     .halves = (half_count),                                                                                           \
+     .words_at = (word_at),                                                                                            \
+     .words = WORDS(bytes, half_count),                                                                                \
+     .words_first = (first),                                                                                           \
      .block_bytes = (bytes)*PANEL_ROWS},
-    LAYOUT_LIST(LAYOUT)
-#undef LAYOUT
-        {.type = GGUF_F32, .value_bytes = 4},
-    {.type = GGUF_F16, .value_bytes = 2},
-    {.type = GGUF_BF16, .value_bytes = 2},
+    GGUF_TYPE_MAP(FLOAT, BLOCK)
+#undef FLOAT
+#undef BLOCK
 };
 
-#define LAYOUT_IS_WHOLE(name, columns, sub, shift, sign, min, bytes, half_at, half_count, word_at, word_count, first)  \
-    _Static_assert((half_count)*2 + (word_count)*4 == (bytes), "every byte of " #name " is stored once");
-LAYOUT_LIST(LAYOUT_IS_WHOLE)
-#undef LAYOUT_IS_WHOLE
+#define IS_WHOLE(name, number, columns, bytes, sub, bits, shift, sign, min, scales, half_at, half_count, ...)          \
+    _Static_assert(2 * (half_count) + 4 * WORDS(bytes, half_count) == (bytes), #name " is stored whole");
+GGUF_TYPE_MAP(GGUF_TYPE_SKIP, IS_WHOLE)
+#undef IS_WHOLE
 
 const struct packed_layout *packed_layout_find(uint32_t type)
 {

@@ -9,8 +9,8 @@
  *                              neighbouring columns in every type. Scales come first: a type which has them last in the
  *                              file begins at words_first and wraps around.
  *
- * Where the fields of each type lie is in the table of packed_matrix.c; what their bits mean is ggml's (ggml-common.h),
- * as quant.c reads them.
+ * The list in gguf/gguf_type.h says where the fields of each type lie. What their bits mean is defined by ggml
+ * (ggml-common.h); quant.c reads them in the same way.
  *
  * Float types (F32, F16, BF16): [columns][32 rows] of the type itself.
  *

@@ -6,31 +6,10 @@
 
 #include <string.h>
 
-/* type, columns, sub_columns, code_bits, code_offset, codes_signed, has_min, has_scales */
-#define LAYOUT_MAP(X)                                                                                                  \
-    X(Q4_0, 32, 32, 4, 8, false, false, false)                                                                         \
-    X(Q4_1, 32, 32, 4, 0, false, true, false)                                                                          \
-    X(Q5_0, 32, 32, 5, 16, false, false, false)                                                                        \
-    X(Q5_1, 32, 32, 5, 0, false, true, false)                                                                          \
-    X(Q8_0, 32, 32, 8, 0, true, false, false)                                                                          \
-    X(Q2_K, 256, 16, 2, 0, false, true, true)                                                                          \
-    X(Q3_K, 256, 16, 3, 4, false, false, true)                                                                         \
-    X(Q4_K, 256, 32, 4, 0, false, true, true)                                                                          \
-    X(Q5_K, 256, 32, 5, 0, false, true, true)                                                                          \
-    X(Q6_K, 256, 16, 6, 32, false, false, true)                                                                        \
-    X(IQ4_NL, 32, 32, 8, 0, true, false, false)                                                                        \
-    X(IQ4_XS, 256, 32, 8, 0, true, false, true)
-
-enum {
-#define BYTES(name, number, columns, bytes) BYTES_##name = (bytes),
-    GGUF_TYPE_MAP(BYTES)
-#undef BYTES
-};
-
 static const struct quant_layout layouts[] = {
-#define LAYOUT(name, columns, sub, bits, offset, is_signed, min, scales)                                               \
-    {GGUF_##name, columns, BYTES_##name, sub, bits, offset, is_signed, min, scales},
-    LAYOUT_MAP(LAYOUT)
+#define LAYOUT(name, number, columns, bytes, sub, bits, offset, is_signed, min, scales, ...)                           \
+    {number, columns, bytes, sub, bits, offset, is_signed, min, scales},
+    GGUF_TYPE_MAP(GGUF_TYPE_SKIP, LAYOUT)
 #undef LAYOUT
 };
 

@@ -126,12 +126,12 @@ static int check_kernels(enum cpu_tier tier)
     kernel_table_fill(&tested, tier);
     int failed = 0;
     uint64_t hash = 0;
-#define CHECK_TYPE(name, number, columns, bytes)                                                                       \
+#define CHECK_TYPE(name, number, ...)                                                                                  \
     if (!check_matmul(&reference, &tested, number, &hash)) {                                                           \
         printf("FAILED  matmul of %s, kernels %s\n", #name, cpu_tier_name(tier));                                      \
         failed++;                                                                                                      \
     }
-    GGUF_TYPE_MAP(CHECK_TYPE)
+    GGUF_TYPE_MAP(CHECK_TYPE, CHECK_TYPE)
 #undef CHECK_TYPE
     if (tier == CPU_GENERIC && hash != EXPECTED_PRODUCTS) {
         printf("FAILED  matmul of every type: the products have the hash %016llx, not %016llx\n",

@@ -71,12 +71,12 @@ static void add_metadata(struct image *image)
 static size_t add_tensors(struct image *image)
 {
     size_t offset = 0;
-#define TENSOR(type_name, number, columns, size)                                                                       \
+#define TENSOR(type_name, number, columns, size, ...)                                                                  \
     name(image, #type_name);                                                                                           \
     integer(image, 2, 4), integer(image, 256, 8), integer(image, 1, 8), integer(image, number, 4);                     \
     integer(image, offset, 8);                                                                                         \
     offset = (offset + 256 / columns * size + 31) / 32 * 32;
-    GGUF_TYPE_MAP(TENSOR)
+    GGUF_TYPE_MAP(TENSOR, TENSOR)
 #undef TENSOR
     return offset;
 }

@@ -48,8 +48,8 @@ static inline void random_rows(uint32_t type, uint8_t *data, size_t rows, size_t
     }
 }
 
-#define GGUF_TYPE_NUMBER(name, number, columns, bytes) number,
-static const uint32_t all_types[] = {GGUF_TYPE_MAP(GGUF_TYPE_NUMBER)};
+#define GGUF_TYPE_NUMBER(name, number, ...) number,
+static const uint32_t all_types[] = {GGUF_TYPE_MAP(GGUF_TYPE_NUMBER, GGUF_TYPE_NUMBER)};
 enum { ALL_TYPES = sizeof all_types / sizeof *all_types };
 
 #endif

@@ -171,7 +171,7 @@ static void halves_go_round(void **state)
 
 static void layouts_agree_with_types(void **state)
 {
-#define CHECK(name, number, block_columns, block_bytes)                                                                \
+#define CHECK(name, number, block_columns, block_bytes, ...)                                                           \
     do {                                                                                                               \
         const struct quant_layout *layout = quant_layout_find(number);                                                 \
         if (block_columns == 1) {                                                                                      \
@@ -184,7 +184,7 @@ static void layouts_agree_with_types(void **state)
         assert_true(layout->columns / layout->sub_columns <= QUANT_SUB_BLOCKS_MAX);                                    \
         assert_true(layout->bytes <= QUANT_BYTES_MAX);                                                                 \
     } while (0);
-    GGUF_TYPE_MAP(CHECK)
+    GGUF_TYPE_MAP(CHECK, CHECK)
 #undef CHECK
 }
 

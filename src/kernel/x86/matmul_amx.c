@@ -545,9 +545,9 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 #define SHAPE_FUNCTION(name, ...)                                                                                      \
     static void panels_##name(const struct matmul_args *args)                                                          \
     {                                                                                                                  \
-        panels((struct shape){GGUF_##name, __VA_ARGS__}, args);                                                        \
+        panels(SHAPE(__VA_ARGS__), args);                                                                              \
     }
-SHAPE_LIST(SHAPE_FUNCTION)
+GGUF_TYPE_MAP(GGUF_TYPE_SKIP, SHAPE_FUNCTION)
 #undef SHAPE_FUNCTION
 
 void matmul_amx(const struct matmul_args *args)
@@ -562,7 +562,7 @@ void matmul_amx(const struct matmul_args *args)
     case GGUF_##type:                                                                                                  \
         panels_##type(args);                                                                                           \
         break;
-        SHAPE_LIST(SHAPE_CASE)
+        GGUF_TYPE_MAP(GGUF_TYPE_SKIP, SHAPE_CASE)
 #undef SHAPE_CASE
     default:
         matmul_avx512vnni(args);

@@ -364,9 +364,9 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 #define SHAPE_FUNCTION(name, ...)                                                                                      \
     static void panels_##name(const struct matmul_args *args)                                                          \
     {                                                                                                                  \
-        panels((struct shape){GGUF_##name, __VA_ARGS__}, args);                                                        \
+        panels(SHAPE(__VA_ARGS__), args);                                                                              \
     }
-SHAPE_LIST(SHAPE_FUNCTION)
+GGUF_TYPE_MAP(GGUF_TYPE_SKIP, SHAPE_FUNCTION)
 #undef SHAPE_FUNCTION
 
 /* Eight values of a float type. */
@@ -463,7 +463,7 @@ void matmul_avx2(const struct matmul_args *args)
     case GGUF_##type:                                                                                                  \
         panels_##type(args);                                                                                           \
         break;
-        SHAPE_LIST(SHAPE_CASE)
+        GGUF_TYPE_MAP(GGUF_TYPE_SKIP, SHAPE_CASE)
 #undef SHAPE_CASE
     case GGUF_F16:
         float_panels(GGUF_F16, args);

@@ -22,20 +22,9 @@ struct shape {
     int halves, words;
 };
 
-/* type, block columns, sub-block columns, offset, bits of a code, signed, minimum, halves, words */
-#define SHAPE_LIST(X)                                                                                                  \
-    X(Q4_0, 32, 32, 8, 4, false, false, 1, 4)                                                                          \
-    X(Q4_1, 32, 32, 0, 4, false, true, 2, 4)                                                                           \
-    X(Q5_0, 32, 32, 16, 5, false, false, 1, 5)                                                                         \
-    X(Q5_1, 32, 32, 0, 5, false, true, 2, 5)                                                                           \
-    X(Q8_0, 32, 32, 0, 8, true, false, 1, 8)                                                                           \
-    X(IQ4_NL, 32, 32, 0, 8, true, false, 1, 4)                                                                         \
-    X(Q2_K, 256, 16, 0, 2, false, true, 2, 20)                                                                         \
-    X(Q3_K, 256, 16, 4, 3, false, false, 1, 27)                                                                        \
-    X(Q4_K, 256, 32, 0, 4, false, true, 2, 35)                                                                         \
-    X(Q5_K, 256, 32, 0, 5, false, true, 2, 43)                                                                         \
-    X(Q6_K, 256, 16, 32, 6, false, false, 1, 52)                                                                       \
-    X(IQ4_XS, 256, 32, 0, 8, true, false, 2, 33)
+/* A row of GGUF_TYPE_MAP without its name, as the shape of that type. */
+#define SHAPE(number, columns, bytes, sub, bits, offset, is_signed, min, scales, half_at, halves, ...)                 \
+    ((struct shape){number, columns, sub, offset, bits, is_signed, min, halves, ((bytes)-2 * (halves)) / 4})
 
 ALWAYS_INLINE size_t shape_block_bytes(struct shape s)
 {
