@@ -33,7 +33,7 @@ struct matmul_args {
     uint32_t first_panel;
     uint32_t last_panel;
     /* Where the thread reads on: panel last_panel of these weights, or panel then_panel of others. Kernels that take
-     * panels by turns (kernel/x86/streams.h) ask for them in advance, as if they were of the same shape; nothing but
+     * panels by turns (kernel/wide/streams.h) ask for them in advance, as if they were of the same shape; nothing but
      * speed depends on it. */
     const struct packed_matrix *then; /* or NULL */
     uint32_t then_panel;

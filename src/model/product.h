@@ -18,7 +18,7 @@ enum {
     /* Results that a unit of a pair makes before it goes on with them: what stays in the second-level cache. */
     MOST_CACHED_RESULTS = 65536,
     MOST_WHOLE = 8,     /* panels: blocks of 256 columns of what a pair makes */
-    PANELS_BY_TURNS = 2 /* units of one lane are multiples of it: see kernel/x86/streams.h */
+    PANELS_BY_TURNS = 2 /* units of one lane are multiples of it: see kernel/wide/streams.h */
 };
 
 /* How tokens are cut into lanes: of `tokens` each, the last may be shorter. */

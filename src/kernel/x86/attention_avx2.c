@@ -1,6 +1,6 @@
 /* Attention with AVX2, FMA and F16C. */
+#include "kernel/wide/unroll.h"
 #include "kernel/x86/exp_avx2.h"
-#include "kernel/x86/unroll.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -173,4 +173,4 @@ ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
     return combine_rows(row, false);
 }
 
-#include "kernel/x86/attention_wide.h"
+#include "kernel/wide/attention_wide.h"

@@ -1,6 +1,6 @@
 /* Attention with AVX-512. */
+#include "kernel/wide/unroll.h"
 #include "kernel/x86/exp_avx512.h"
-#include "kernel/x86/unroll.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -179,4 +179,4 @@ ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
     return combine_rows(row, most, false);
 }
 
-#include "kernel/x86/attention_wide.h"
+#include "kernel/wide/attention_wide.h"

@@ -3,7 +3,7 @@
 #define KERNEL_X86_EXP_AVX2_H
 
 #include "kernel/arithmetic.h"
-#include "kernel/x86/unroll.h"
+#include "kernel/wide/unroll.h"
 
 #include <immintrin.h>
 

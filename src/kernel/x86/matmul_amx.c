@@ -17,9 +17,9 @@
  *
  * Few tokens leave the tiles empty and take the AVX-512 way, as do float types. */
 #include "kernel/activations.h"
-#include "kernel/x86/matmul_store.h"
+#include "kernel/wide/matmul_store.h"
+#include "kernel/wide/streams.h"
 #include "kernel/x86/panel_avx512.h"
-#include "kernel/x86/streams.h"
 #include "kernel/x86/tile_config.h"
 
 #include <string.h>

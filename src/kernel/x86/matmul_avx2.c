@@ -10,8 +10,8 @@
  * A panel is worked on in chunks of 256 columns. Up to 2 or 4 tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
-#include "kernel/x86/fetch_line.h"
-#include "kernel/x86/matmul_store.h"
+#include "kernel/wide/fetch_line.h"
+#include "kernel/wide/matmul_store.h"
 #include "kernel/x86/panel_avx2.h"
 
 #include <string.h>
@@ -65,7 +65,7 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
 
 /* What a group of 32 columns asks to be fetched, spread over its steps, since a burst stalls. Packed codes are read as
  * they are worked on: far ones, `bytes` from `from` on, a share for each step, and near ones from `near` on
- * (kernel/x86/fetch_line.h). While unpacked codes are worked on, `lines` lines from `from` on for each group. */
+ * (kernel/wide/fetch_line.h). While unpacked codes are worked on, `lines` lines from `from` on for each group. */
 struct ahead {
     const uint8_t *from, *near;
     size_t bytes;

@@ -6,7 +6,7 @@
  * A panel is worked on in chunks of 256 columns. Up to DIRECT tokens use its codes straight from their packed form; for
  * more they are unpacked to bytes once, which stay in the first-level cache while all tokens pass by. */
 #include "kernel/activations.h"
-#include "kernel/x86/matmul_store.h"
+#include "kernel/wide/matmul_store.h"
 #include "kernel/x86/tile_avx512.h"
 
 #include <string.h>

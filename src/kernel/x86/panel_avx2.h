@@ -3,7 +3,7 @@
 #ifndef KERNEL_X86_PANEL_AVX2_H
 #define KERNEL_X86_PANEL_AVX2_H
 
-#include "kernel/x86/panel_shape.h"
+#include "kernel/wide/panel_shape.h"
 
 #include <immintrin.h>
 

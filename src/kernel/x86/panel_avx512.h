@@ -7,7 +7,7 @@
 #define KERNEL_X86_PANEL_AVX512_H
 
 #include "kernel/kernel.h"
-#include "kernel/x86/panel_shape.h"
+#include "kernel/wide/panel_shape.h"
 
 #include <immintrin.h>
 

@@ -13,9 +13,9 @@
 #ifndef KERNEL_X86_TILE_AVX512_H
 #define KERNEL_X86_TILE_AVX512_H
 
-#include "kernel/x86/fetch_line.h"
+#include "kernel/wide/fetch_line.h"
+#include "kernel/wide/streams.h"
 #include "kernel/x86/panel_avx512.h"
-#include "kernel/x86/streams.h"
 
 #include <string.h>
 
@@ -66,7 +66,7 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
 }
 
 /* Weights to come: far ones, of the chunks after the next ones, and near ones, of the next chunk in the order of
- * reading (kernel/x86/fetch_line.h). */
+ * reading (kernel/wide/fetch_line.h). */
 struct ahead {
     struct fetch far;
     const uint8_t *near;

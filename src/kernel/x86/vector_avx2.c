@@ -1,7 +1,7 @@
 /* The operations on single vectors with AVX2 and FMA: the bits of kernel/vector.c. */
 #include "kernel/kernel.h"
+#include "kernel/wide/vector_rest.h"
 #include "kernel/x86/exp_avx2.h"
-#include "kernel/x86/vector_rest.h"
 
 void rmsnorm_avx2(const struct rmsnorm_args *args)
 {

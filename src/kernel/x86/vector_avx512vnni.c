@@ -1,8 +1,8 @@
 /* The operations on single vectors with AVX-512: the bits of kernel/vector.c. */
 #include "kernel/kernel.h"
+#include "kernel/wide/unroll.h"
+#include "kernel/wide/vector_rest.h"
 #include "kernel/x86/exp_avx512.h"
-#include "kernel/x86/unroll.h"
-#include "kernel/x86/vector_rest.h"
 
 #include <string.h>
 

@@ -5,17 +5,15 @@
  * once into either cache (docs/performance.md, "Reading memory"). More lines can be under way to the second-level
  * cache; what has not come by the second request probably comes in time for the load, which else would hold up all
  * behind it. */
-#ifndef KERNEL_X86_FETCH_LINE_H
-#define KERNEL_X86_FETCH_LINE_H
+#ifndef KERNEL_WIDE_FETCH_LINE_H
+#define KERNEL_WIDE_FETCH_LINE_H
 
-#include "kernel/x86/unroll.h"
-
-#include <immintrin.h>
+#include "kernel/wide/unroll.h"
 
 ALWAYS_INLINE void fetch_line(const void *far, const void *near)
 {
-    _mm_prefetch((const char *)far, _MM_HINT_T1);
-    _mm_prefetch((const char *)near, _MM_HINT_T0);
+    __builtin_prefetch(far, 0, 2);
+    __builtin_prefetch(near, 0, 3);
 }
 
 #endif

@@ -1,6 +1,6 @@
-/* What is left of a vector behind whole registers, the same in all x86 tiers. */
-#ifndef KERNEL_X86_VECTOR_REST_H
-#define KERNEL_X86_VECTOR_REST_H
+/* The values of a vector that do not fill a whole register, the same in all vector tiers. */
+#ifndef KERNEL_WIDE_VECTOR_REST_H
+#define KERNEL_WIDE_VECTOR_REST_H
 
 #include "kernel/arithmetic.h"
 #include "kernel/kernel.h"

@@ -1,10 +1,10 @@
-/* What the kernels of all x86 tiers must know of the block types to read packed panels (kernel/packed_matrix.h): every
+/* What the vector kernels must know of the block types to read packed panels (kernel/packed_matrix.h): every
  * function takes the shape of a type as a constant, is inlined, and folds to the few instructions of that type. */
-#ifndef KERNEL_X86_PANEL_SHAPE_H
-#define KERNEL_X86_PANEL_SHAPE_H
+#ifndef KERNEL_WIDE_PANEL_SHAPE_H
+#define KERNEL_WIDE_PANEL_SHAPE_H
 
 #include "kernel/packed_matrix.h"
-#include "kernel/x86/unroll.h"
+#include "kernel/wide/unroll.h"
 
 enum {
     UNITS = GROUP_COLUMNS / 4, /* of four columns, in a group of 32 */

@@ -1,9 +1,9 @@
-/* The end of a matrix product, the same in all x86 tiers: float chains become results. */
-#ifndef KERNEL_X86_MATMUL_STORE_H
-#define KERNEL_X86_MATMUL_STORE_H
+/* The end of a matrix product, the same in all vector tiers: float chains become results. */
+#ifndef KERNEL_WIDE_MATMUL_STORE_H
+#define KERNEL_WIDE_MATMUL_STORE_H
 
 #include "kernel/kernel.h"
-#include "kernel/x86/panel_shape.h"
+#include "kernel/wide/panel_shape.h"
 
 #include <string.h>
 

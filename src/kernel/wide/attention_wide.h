@@ -20,11 +20,11 @@
  * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
  * the head's dimensions are. More than six rows read K and V widened once, fewer widen them as they load. Only
  * the blocks at the end hide something from some rows: their scores are masked. */
-#ifndef KERNEL_X86_ATTENTION_WIDE_H
-#define KERNEL_X86_ATTENTION_WIDE_H
+#ifndef KERNEL_WIDE_ATTENTION_WIDE_H
+#define KERNEL_WIDE_ATTENTION_WIDE_H
 
-#include "kernel/x86/attention_f16_wide.h"
-#include "kernel/x86/attention_int8_wide.h"
+#include "kernel/wide/attention_f16_wide.h"
+#include "kernel/wide/attention_int8_wide.h"
 
 static void add_range(struct work *work, uint32_t range)
 {

@@ -2,10 +2,10 @@
  *
  * Values beyond what the first row of a group sees are added row by row, since adding a value with weight 0 is not the
  * same as not adding it. */
-#ifndef KERNEL_X86_ATTENTION_F16_WIDE_H
-#define KERNEL_X86_ATTENTION_F16_WIDE_H
+#ifndef KERNEL_WIDE_ATTENTION_F16_WIDE_H
+#define KERNEL_WIDE_ATTENTION_F16_WIDE_H
 
-#include "kernel/x86/attention_state_wide.h"
+#include "kernel/wide/attention_state_wide.h"
 
 /* Of K and V as they lie, or of their copy as float. */
 ALWAYS_INLINE size_t element_bytes(const bool is_wide)

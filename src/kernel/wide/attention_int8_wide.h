@@ -2,10 +2,10 @@
  *
  * Queries and weights are int16 codes, so that scores and values are sums of integers, which are exact: nothing depends
  * on their order, and what a row does not see has weight 0. */
-#ifndef KERNEL_X86_ATTENTION_INT8_WIDE_H
-#define KERNEL_X86_ATTENTION_INT8_WIDE_H
+#ifndef KERNEL_WIDE_ATTENTION_INT8_WIDE_H
+#define KERNEL_WIDE_ATTENTION_INT8_WIDE_H
 
-#include "kernel/x86/attention_state_wide.h"
+#include "kernel/wide/attention_state_wide.h"
 
 /* LANES pairs of codes from pair i on, of K or V as they lie or of their copy as int16. */
 ALWAYS_INLINE words load_pairs(const bool is_wide, const uint8_t *data, size_t i)

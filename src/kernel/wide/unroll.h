@@ -1,7 +1,7 @@
 /* What makes compilers keep small arrays of vectors in registers. A compilation may say otherwise beforehand, as the
  * tests do that emulate instructions one by one. */
-#ifndef KERNEL_X86_UNROLL_H
-#define KERNEL_X86_UNROLL_H
+#ifndef KERNEL_WIDE_UNROLL_H
+#define KERNEL_WIDE_UNROLL_H
 
 #ifndef ALWAYS_INLINE
 #define ALWAYS_INLINE static inline __attribute__((always_inline))

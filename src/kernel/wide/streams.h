@@ -3,10 +3,10 @@
  * A core reads two streams faster than one (docs/performance.md, "Reading memory"). Where tokens are few, STREAMS
  * panels are worked on by turns, chunk by chunk; meanwhile the next chunks of both are asked for by turns, a few lines
  * at a time, since a burst of prefetches stalls. */
-#ifndef KERNEL_X86_STREAMS_H
-#define KERNEL_X86_STREAMS_H
+#ifndef KERNEL_WIDE_STREAMS_H
+#define KERNEL_WIDE_STREAMS_H
 
-#include "kernel/x86/panel_shape.h"
+#include "kernel/wide/panel_shape.h"
 
 enum { STREAMS = 2 };
 

@@ -1,12 +1,12 @@
 /* The state of attention with vectors of any width, for attention_wide.h, which tells what a tier's file says
  * beforehand. */
-#ifndef KERNEL_X86_ATTENTION_STATE_WIDE_H
-#define KERNEL_X86_ATTENTION_STATE_WIDE_H
+#ifndef KERNEL_WIDE_ATTENTION_STATE_WIDE_H
+#define KERNEL_WIDE_ATTENTION_STATE_WIDE_H
 
 #include "kernel/arithmetic.h"
 #include "kernel/kernel.h"
-#include "kernel/x86/fetch_line.h"
-#include "kernel/x86/unroll.h"
+#include "kernel/wide/fetch_line.h"
+#include "kernel/wide/unroll.h"
 
 #include <assert.h>
 
@@ -85,7 +85,7 @@ static inline void start_block(struct work *work, uint32_t block)
     work->block = block;
     if (after != block_at(work, block + 2) + work->block_bytes)
         for (size_t at = 0; at < work->block_bytes; at += 4096)
-            _mm_prefetch((const char *)after + at, _MM_HINT_T1);
+            __builtin_prefetch(after + at, 0, 2);
 }
 
 /* Begins with K, or V, of the block. */
@@ -110,7 +110,7 @@ static inline void fetch_share(const struct work *work, uint32_t first, uint32_t
     const size_t lines = kv_block_v(work->args->type, work->args->head_dim) / 64, all = work->rows - first;
     const size_t begin = row - first, end = begin + TOGETHER < all ? begin + TOGETHER : all;
     for (size_t line = lines * begin / all; line < lines * end / all; line++)
-        _mm_prefetch((const char *)work->far + line * 64, _MM_HINT_T1);
+        __builtin_prefetch(work->far + line * 64, 0, 2);
 }
 
 /* Takes what the last row sees of the last block to `end`, where others may be storing what it does not see. */
