@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 #include "chat/chat_prompt.h"
+#include "chat/json_text.h"
 
 #include <string.h>
 
@@ -104,40 +105,20 @@ static void call_fail(struct chat_parser *p, struct output out)
         report_text(p, p->held, p->held_size, out);
 }
 
-static bool read_unit(const char *s, size_t size, uint32_t *unit)
-{
-    if (size < 6 || s[0] != '\\' || s[1] != 'u')
-        return false;
-    *unit = 0;
-    for (int i = 2; i < 6; i++) {
-        int c = s[i];
-        *unit = *unit * 16 + (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return true;
-}
-
-/* The text between the quotes of a well-formed JSON string; false when it is too long, empty or no Unicode. */
+/* Decodes the text between the quotes of a well-formed JSON string into the name of a call. False when the name is
+ * empty, too long, or not Unicode: it has a surrogate without its partner. */
 static bool decode_name(struct chat_parser *p, const char *s, size_t size)
 {
-    static char const letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
     p->name_size = 0;
     for (size_t i = 0; i < size;) {
         char out[4] = {s[i]};
         size_t length = 1;
-        if (s[i] == '\\' && s[i + 1] != 'u') {
-            out[0] = meanings[strchr(letters, s[i + 1]) - letters];
-            i += 2;
-        } else if (s[i] == '\\') {
-            uint32_t unit = 0, low = 0;
-            read_unit(s + i, size - i, &unit);
-            i += 6;
-            if (unit >= 0xd800 && unit < 0xdc00 && read_unit(s + i, size - i, &low) && low >= 0xdc00 && low < 0xe000) {
-                unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                i += 6;
-            }
-            if (unit >= 0xd800 && unit < 0xe000)
+        if (s[i] == '\\') {
+            const struct json_escape escape = json_escape_read(s + i, size - i);
+            if (escape.problem || (escape.code_point >= 0xd800 && escape.code_point < 0xe000))
                 return false;
-            length = utf8_encode(unit, out);
+            length = utf8_encode(escape.code_point, out);
+            i += escape.size;
         } else {
             i++;
         }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "chat/json_text.h"
 #include "chat/python_printable.h"
 
 #include <locale.h>
@@ -57,22 +58,6 @@ static bool is_digit(int c)
     return c >= '0' && c <= '9';
 }
 
-static int read_hex(struct reader *r, uint32_t *unit)
-{
-    *unit = 0;
-    for (int i = 0; i < 4; i++, r->at++) {
-        int c = peek(r);
-        int lower = c | 0x20;
-        if (is_digit(c))
-            *unit = *unit * 16 + (uint32_t)(c - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            *unit = *unit * 16 + (uint32_t)(lower - 'a' + 10);
-        else
-            return malformed(r, "four hexadecimal digits are wanted");
-    }
-    return 0;
-}
-
 /* Half surrogates are written like any character of their size: a Python string may hold them. */
 static size_t encode_code_point(uint32_t c, char out[4])
 {
@@ -82,41 +67,6 @@ static size_t encode_code_point(uint32_t c, char out[4])
     out[1] = (char)(0x80 | (c >> 6 & 0x3f));
     out[2] = (char)(0x80 | (c & 0x3f));
     return 3;
-}
-
-/* After the backslash. */
-static int read_escape(struct reader *r, char *out, size_t *size)
-{
-    static char const letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
-    int c = peek(r);
-    const char *letter = c > 0 ? strchr(letters, c) : NULL;
-    if (letter) {
-        r->at++;
-        out[0] = meanings[letter - letters];
-        *size = 1;
-        return 0;
-    }
-    if (c != 'u')
-        return malformed(r, "an unknown escape");
-    r->at++;
-    uint32_t unit, low;
-    int result = read_hex(r, &unit);
-    if (result != 0)
-        return result;
-    if (unit >= 0xd800 && unit < 0xdc00 && r->size - r->at >= 6 && r->data[r->at] == '\\' &&
-        r->data[r->at + 1] == 'u') {
-        size_t before = r->at;
-        r->at += 2;
-        result = read_hex(r, &low);
-        if (result != 0)
-            return result;
-        if (low >= 0xdc00 && low < 0xe000)
-            unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-        else
-            r->at = before;
-    }
-    *size = encode_code_point(unit, out);
-    return 0;
 }
 
 static int read_string(struct reader *r, struct smollm_text *text)
@@ -144,10 +94,11 @@ static int read_string(struct reader *r, struct smollm_text *text)
         size_t length = 1;
         uint32_t code_point;
         if (c == '\\') {
-            r->at++;
-            int result = read_escape(r, out + count, &length);
-            if (result != 0)
-                return result;
+            const struct json_escape escape = json_escape_read(r->data + r->at, r->size - r->at);
+            r->at += escape.size;
+            if (escape.problem)
+                return malformed(r, escape.problem);
+            length = encode_code_point(escape.code_point, out + count);
         } else {
             length = utf8_decode(r->data + r->at, r->size - r->at, &code_point);
             if (length == 0)
