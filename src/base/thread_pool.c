@@ -1,3 +1,40 @@
+/* The protocol of the pool.
+ *
+ * The caller runs one job at a time: it fills in the slots, publishes the job, works like every other thread, and
+ * returns when the last phase is done. No thread ever waits for a particular other thread, only for units to return.
+ *
+ * A phase of a lane goes through these states, which its slot holds:
+ *
+ *   state      slot->claim               slot->left          what happens
+ *   stale      number of an older job    of an older job     the caller prepares the slot
+ *   open       first < end               > 0                 threads claim units by compare-and-swap
+ *   handed out first == end              > 0                 the claimed units are still running
+ *   done       first == end              0                   lanes that waited for this phase may enter the next
+ *
+ * Who writes which word, and in which memory order:
+ *
+ *   word           written by            when                          order            read by, order
+ *   phases, times  caller                before job is published       plain            holders of a unit, plain
+ *   slot->claim    caller                in prepare()                  relaxed          all, relaxed: a hint, which the
+ *                  any thread            to claim a unit               seq_cst (CAS)    CAS then checks
+ *   slot->left     caller                in prepare()                  relaxed
+ *                  holder of a unit      when the unit has returned    seq_cst          all, acquire
+ *   job            caller                after prepare()               seq_cst          work(), seq_cst
+ *   progress       holder of a unit      after it brought left to 0    seq_cst          all, acquire
+ *   waiters        a thread that sleeps  around its futex_wait         seq_cst          whoever raised progress,
+ * seq_cst generation     caller                after job; when stopping      seq_cst          workers, acquire sleepers
+ * a worker that sleeps  around its futex_wait         seq_cst          caller, seq_cst stop           caller before the
+ * last generation    seq_cst          workers, seq_cst
+ *
+ * What makes this safe:
+ *
+ *   - claim and left begin with the number of their job. A worker that comes late compares that number with its own,
+ *     or fails its compare-and-swap, and leaves; it never takes a unit of a job that it has not read.
+ *   - A job cannot end while a unit is claimed, because left counts it. So the holder of a unit may read the plain
+ *     fields of the job, and the caller may rewrite them only after the last unit has returned.
+ *   - A unit's results are visible to whoever waited for it: the decrement of left releases them, is_done() acquires.
+ *   - No wake-up is lost: a sleeper raises its counter before it looks at the word again, the waker changes the word
+ *     before it looks at the counter, and both use the total order of seq_cst. */
 #include "base/thread_pool.h"
 
 #include "base/clock.h"
@@ -17,8 +54,13 @@
 
 enum { SPIN_NANOSECONDS = 30000, SPINS_PER_CLOCK = 64, MOST_THREADS = 1024 };
 
-/* What a lane waits for before it enters a phase: the phase before, in ... */
-enum wait { WAIT_LANE, WAIT_LANES_BEFORE, WAIT_FIRST_LANE, WAIT_ALL };
+/* The lanes that must have finished the phase before when a lane enters a phase. */
+enum wait {
+    WAIT_LANE,         /* the lane itself */
+    WAIT_LANES_BEFORE, /* the lane itself and all lanes with lower numbers */
+    WAIT_FIRST_LANE,   /* lane 0, the only one that the phase before has */
+    WAIT_ALL,
+};
 
 struct worker {
     struct thread_pool *pool;
@@ -26,38 +68,56 @@ struct worker {
     unsigned index;
 };
 
-/* A phase of a lane, or a share of a phase. Both words begin with the number of the job: a worker that comes late sees
- * at once that its job is over, whatever the caller is preparing. */
+/* One phase of one lane, or one share of a phase. Both words begin with the number of the job. */
 struct slot {
-    _Atomic uint64_t claim; /* job, whether it is a share, enum wait, [first, end) of the units not handed out yet */
-    _Atomic uint64_t left;  /* job, units that have not returned; of a phase with shares all of them, in lane 0 */
+    /* From the lowest bit: the first unit that is not handed out, the end of the units, enum wait, whether the units
+     * are a share, and the number of the job. */
+    _Atomic uint64_t claim;
+    /* From the lowest bit: the number of units that have not returned, and the number of the job. A phase with shares
+     * counts the units of all of them in lane 0. */
+    _Atomic uint64_t left;
 };
 enum { UNIT_BITS = 20, WAIT_BITS = 2, SHARE_SHIFT = 2 * UNIT_BITS + WAIT_BITS, JOB_SHIFT = SHARE_SHIFT + 1 };
 _Static_assert(1 << UNIT_BITS == THREAD_POOL_MOST_UNITS, "units fit their bits");
 
 struct thread_pool {
+    /* The number of threads, the caller among them. */
     unsigned size;
-    unsigned started; /* workers that run, size - 1 at most */
+    /* The number of workers that pthread_create started: size - 1, or fewer when it failed. */
+    unsigned started;
     struct worker *workers;
-    struct slot *slots; /* [lane or share][phase] */
-    /* The job: written by the caller while no unit is held, read by those who hold one. */
+    /* The slots are indexed by [lane or share][phase]. The pool of one thread has none. */
+    struct slot *slots;
+    /* The phases of the job, borrowed from the caller. */
     const struct thread_pool_phase *phases;
-    _Atomic uint64_t *times;                /* of the phases, or NULL */
-    _Alignas(64) _Atomic uint64_t job;      /* its number, its phases (24 bits), its lanes or shares (16 bits) */
-    _Alignas(64) _Atomic uint32_t progress; /* futex: phases of lanes that are done, of all jobs */
+    /* The time of each phase is added here, unless this is NULL. */
+    _Atomic uint64_t *times;
+    /* From the lowest bit: the number of lanes or shares (16 bits), the number of phases (24 bits), and the number of
+     * the job. */
+    _Alignas(64) _Atomic uint64_t job;
+    /* This futex counts the phases of lanes that are done, over all jobs. */
+    _Alignas(64) _Atomic uint32_t progress;
+    /* The number of threads that sleep until progress changes. */
     _Atomic uint32_t waiters;
-    _Alignas(64) _Atomic uint32_t generation; /* futex: workers wait for it to change */
+    /* This futex changes when there is a new job and when the workers are to stop. */
+    _Alignas(64) _Atomic uint32_t generation;
+    /* The number of workers that sleep until generation changes. */
     _Atomic uint32_t sleepers;
+    /* Workers return when this is true. */
     _Atomic bool stop;
 };
 
-/* A thread's way through a job. */
+/* How far a thread has come in a job. */
 struct walk {
     struct thread_pool *pool;
     unsigned thread;
-    uint64_t job;                          /* number */
-    uint32_t phases, lanes;                /* lanes: or shares, whatever any phase has more of */
-    uint32_t next[THREAD_POOL_MOST_LANES]; /* the first phase of a lane that may have units to hand out */
+    /* The number of the job. */
+    uint64_t job;
+    uint32_t phases;
+    /* The number of lanes or of shares, whichever is larger in any phase. */
+    uint32_t lanes;
+    /* For each lane, the first phase that may still have units to hand out. */
+    uint32_t next[THREAD_POOL_MOST_LANES];
 };
 
 static void relax(void)
@@ -121,13 +181,13 @@ static bool claim_is_share(uint64_t claim)
     return claim >> SHARE_SHIFT & 1;
 }
 
-/* All units of a lane's phase have returned. false too when the job is over. */
+/* Whether all units of a lane's phase have returned. False also when the job is over. */
 static bool is_done(const struct walk *w, uint32_t lane, uint32_t phase)
 {
     return atomic_load_explicit(&slot_of(w->pool, lane, phase)->left, memory_order_acquire) == w->job << JOB_SHIFT;
 }
 
-/* A lane may enter a phase. */
+/* Whether a lane may enter a phase. */
 static bool is_ready(const struct walk *w, uint32_t lane, uint32_t phase, enum wait wait)
 {
     if (phase == 0)
@@ -140,7 +200,8 @@ static bool is_ready(const struct walk *w, uint32_t lane, uint32_t phase, enum w
     return true;
 }
 
-/* Lanes are dealt to and fro, so that the first and the last, whose work may differ most, come together. */
+/* Whether a lane belongs to this thread. Lanes are dealt out forwards and then backwards, so that the first and the
+ * last lane, whose work may differ most, go to the same thread. */
 static bool is_home(const struct walk *w, uint32_t lane)
 {
     const uint32_t threads = w->pool->size, at = lane % (2 * threads);
@@ -149,15 +210,18 @@ static bool is_home(const struct walk *w, uint32_t lane)
 
 enum found { FOUND_UNIT, FOUND_NONE_READY, FOUND_NONE };
 
-/* Unit `unit` of a lane's phase; of shares the lane is 0. */
+/* A unit that this thread has claimed. The lane of a share's unit is 0. */
 struct taken {
     uint32_t lane, phase, unit;
 };
 
-/* Of all lanes that have something ready, the one to take a unit of. */
+/* The lane that choose() found to take a unit of. */
 struct choice {
-    uint32_t lane; /* THREAD_POOL_MOST_LANES: none */
-    uint32_t rank; /* its phase; of others' lanes behind those of the thread's own */
+    /* THREAD_POOL_MOST_LANES when no lane has a unit ready. */
+    uint32_t lane;
+    /* The lane's phase; lanes of other threads rank after all of the thread's own. The lowest rank is chosen. */
+    uint32_t rank;
+    /* The slot's claim when it was chosen. */
     uint64_t claim;
 };
 
@@ -169,8 +233,8 @@ static bool is_better(const struct choice *choice, uint32_t rank, uint64_t claim
            claim_end(claim) - claim_first(claim) > claim_end(choice->claim) - claim_first(choice->claim);
 }
 
-/* Chooses the earliest phase among the thread's own lanes, otherwise among the others; of shares the own one, otherwise
- * that with most left. */
+/* Chooses the lane with the earliest phase among the thread's own lanes; when none of those is ready, among the others.
+ * Among shares it chooses the thread's own, and when that is used up, the one with the most units left. */
 static enum found choose(struct walk *w, struct choice *choice)
 {
     bool is_over = true;
@@ -197,7 +261,7 @@ static enum found choose(struct walk *w, struct choice *choice)
     return choice->lane < THREAD_POOL_MOST_LANES ? FOUND_UNIT : is_over ? FOUND_NONE : FOUND_NONE_READY;
 }
 
-/* Takes a unit: the next one, or the last of another thread's share. */
+/* Claims a unit: the next one of a lane or of the thread's own share, or the last one of another thread's share. */
 static enum found take_unit(struct walk *w, struct taken *taken)
 {
     for (;;) {
@@ -217,13 +281,13 @@ static enum found take_unit(struct walk *w, struct taken *taken)
     }
 }
 
-/* The caller's own wait: for every unit of the last phase. */
+/* Whether every unit of the last phase has returned, which ends the caller's own wait. */
 static bool job_is_done(const struct walk *w)
 {
     return is_ready(w, 0, w->phases, WAIT_ALL);
 }
 
-/* Works until nothing is left to hand out; the caller, until all have returned. */
+/* Runs units. A worker returns when no units are left to claim, the caller when all units have returned. */
 static void work(struct thread_pool *pool, unsigned thread)
 {
     const uint64_t job = atomic_load(&pool->job);
@@ -242,7 +306,7 @@ static void work(struct thread_pool *pool, unsigned thread)
             wait_for_change(&pool->progress, seen, &pool->waiters);
             continue;
         }
-        /* The unit in hand keeps the job from ending, so its fields may be read. */
+        /* The job cannot end before this unit returns, so its fields may be read. */
         const struct thread_pool_phase *p = &pool->phases[taken.phase];
         const uint64_t begin = pool->times ? clock_nanoseconds() : 0;
         p->run(p->argument, taken.lane * p->units + taken.unit, thread);
@@ -273,14 +337,14 @@ static void *worker_main(void *user)
 int thread_pool_create(unsigned threads, struct thread_pool **result, struct smollm_error *error)
 {
     *result = NULL;
-    RETURN_ERROR_IF(threads < 1 || threads > MOST_THREADS, error, SMOLLM_EINVAL, "%u threads wanted (1 to %d)", threads,
-                    MOST_THREADS);
+    RETURN_ERROR_IF(threads < 1 || threads > MOST_THREADS, error, SMOLLM_EINVAL,
+                    "%u threads were requested; 1 to %d are possible", threads, MOST_THREADS);
     struct thread_pool *pool = array_allocate(1, sizeof *pool);
     RETURN_ERROR_IF(!pool, error, SMOLLM_ENOMEM, "out of memory for a thread pool");
     pool->size = threads;
     pool->workers = array_allocate(threads, sizeof *pool->workers);
     if (threads > 1)
-        /* Of these few megabytes a page becomes real when it is first written. */
+        /* calloc: memory pages of these few megabytes are taken only when they are first written. */
         pool->slots = calloc((size_t)THREAD_POOL_MOST_LANES * THREAD_POOL_MOST_PHASES, sizeof *pool->slots);
     if (!pool->workers || (threads > 1 && !pool->slots)) {
         thread_pool_destroy(pool);
@@ -335,7 +399,7 @@ static void run_alone(struct thread_pool *pool, const struct thread_pool_phase *
     }
 }
 
-/* A lane that a phase does not have gets no units of it there. lanes: or shares. */
+/* Fills in the slots of `lanes` lanes or shares. Lanes beyond those of a phase get no units in that phase. */
 static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_pool_phase *phases, uint32_t count,
                     uint32_t lanes)
 {
