@@ -406,11 +406,10 @@ static int name_other_file(struct gguf_reader *r)
                      file->header[0], file->header[1], file->header[2], file->header[3]);
 }
 
-static int header_read(struct gguf_reader *r)
+/* Reads the magic number and the version. */
+static int magic_read(struct gguf_reader *r)
 {
     struct gguf_file *file = r->file;
-    uint64_t tensor_count;
-    uint64_t entry_count;
     int code = gguf_reader_need(r, 4, "a GGUF file");
     if (code != 0)
         return code;
@@ -424,18 +423,37 @@ static int header_read(struct gguf_reader *r)
                     "a big-endian GGUF file; smollm reads little-endian ones");
     RETURN_ERROR_IF(file->version != 2 && file->version != 3, r->error, SMOLLM_EUNSUPPORTED,
                     "GGUF version %u; smollm reads versions 2 and 3", file->version);
-    code = gguf_reader_take_u64(r, "the number of tensors", &tensor_count);
+    return 0;
+}
+
+/* Reads how many tensors and metadata entries there are, and refuses more than the file has bytes for. */
+static int counts_read(struct gguf_reader *r, uint64_t *tensor_count, uint64_t *entry_count)
+{
+    int code = gguf_reader_take_u64(r, "the number of tensors", tensor_count);
     if (code == 0)
-        code = gguf_reader_take_u64(r, "the number of metadata entries", &entry_count);
+        code = gguf_reader_take_u64(r, "the number of metadata entries", entry_count);
     if (code != 0)
         return code;
-    uint64_t left = file->size - r->at;
-    RETURN_ERROR_IF(entry_count > ENTRY_LIMIT || entry_count > left / ENTRY_BYTES_MIN, r->error, SMOLLM_EFORMAT,
-                    "the file claims %llu metadata entries in %llu bytes", (unsigned long long)entry_count,
+    uint64_t left = r->file->size - r->at;
+    RETURN_ERROR_IF(*entry_count > ENTRY_LIMIT || *entry_count > left / ENTRY_BYTES_MIN, r->error, SMOLLM_EFORMAT,
+                    "the file claims %llu metadata entries in %llu bytes", (unsigned long long)*entry_count,
                     (unsigned long long)left);
-    RETURN_ERROR_IF(tensor_count > TENSOR_LIMIT || tensor_count > left / TENSOR_BYTES_MIN, r->error, SMOLLM_EFORMAT,
-                    "the file claims %llu tensors in %llu bytes", (unsigned long long)tensor_count,
+    RETURN_ERROR_IF(*tensor_count > TENSOR_LIMIT || *tensor_count > left / TENSOR_BYTES_MIN, r->error, SMOLLM_EFORMAT,
+                    "the file claims %llu tensors in %llu bytes", (unsigned long long)*tensor_count,
                     (unsigned long long)left);
+    return 0;
+}
+
+static int header_read(struct gguf_reader *r)
+{
+    struct gguf_file *file = r->file;
+    uint64_t tensor_count;
+    uint64_t entry_count;
+    int code = magic_read(r);
+    if (code == 0)
+        code = counts_read(r, &tensor_count, &entry_count);
+    if (code != 0)
+        return code;
     code = entries_read(r, entry_count);
     size_t tensors_at = r->at;
     if (code == 0)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 void merge_workspace_free(struct merge_workspace *workspace)
@@ -71,13 +72,15 @@ static uint64_t heap_item(const struct merge_entry *merge, int32_t position)
     return (uint64_t)merge->rank << 32 | (uint32_t)position;
 }
 
-int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct merge_workspace *w,
-                   struct smollm_error *error)
+static int no_memory(size_t word_size, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(word.size > INT32_MAX, error, SMOLLM_ELIMIT, "tokenizer: a word of %zu bytes", word.size);
-    if (workspace_reserve(w, word.size) != 0)
-        return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for a word of %zu bytes", word.size);
-    struct merge_symbol *symbols = w->symbols;
+    return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for a word of %zu bytes", word_size);
+}
+
+/* Makes the tokens of the word's bytes the symbols, in a list; returns their number. Bytes without a token are left
+ * out. */
+static int32_t make_symbols(const struct vocabulary *v, struct smollm_text word, struct merge_symbol *symbols)
+{
     int32_t count = 0;
     for (size_t i = 0; i < word.size; i++) {
         int32_t token = v->byte_tokens[(unsigned char)word.data[i]];
@@ -86,57 +89,87 @@ int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct m
         symbols[count] = (struct merge_symbol){token, count - 1, count + 1};
         count++;
     }
-    if (count == 0)
-        return 0;
-    symbols[count - 1].next = -1;
+    if (count > 0)
+        symbols[count - 1].next = -1;
+    return count;
+}
 
-    size_t heap_size = 0;
+/* Fills the heap with the merges of all neighboring symbols. False when memory is short. */
+static bool make_heap(const struct vocabulary *v, struct merge_workspace *w, int32_t count, size_t *heap_size)
+{
+    *heap_size = 0;
     for (int32_t i = 0; i + 1 < count; i++) {
-        const struct merge_entry *merge = vocabulary_find_merge(v, symbols[i].token, symbols[i + 1].token);
+        const struct merge_entry *merge = vocabulary_find_merge(v, w->symbols[i].token, w->symbols[i + 1].token);
         if (!merge)
             continue;
-        if (heap_reserve(w, heap_size + 1) != 0)
-            return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for a word of %zu bytes", word.size);
-        w->heap[heap_size++] = heap_item(merge, i);
+        if (heap_reserve(w, *heap_size + 1) != 0)
+            return false;
+        w->heap[(*heap_size)++] = heap_item(merge, i);
     }
-    for (size_t i = heap_size / 2; i-- > 0;)
-        heap_sift_down(w->heap, heap_size, i);
+    for (size_t i = *heap_size / 2; i-- > 0;)
+        heap_sift_down(w->heap, *heap_size, i);
+    return true;
+}
 
+/* Applies the merge that a heap item stands for to the symbol at its position; false when it does not apply any more.
+ *
+ * The neighbors may have changed since the item was pushed. As in HF tokenizers it still counts when what they merge
+ * into now is the same token. */
+static bool apply_merge(const struct vocabulary *v, struct merge_symbol *symbols, uint64_t item)
+{
+    int32_t position = (int32_t)(item & UINT32_MAX);
+    struct merge_symbol *left = &symbols[position];
+    if (left->token < 0 || left->next < 0)
+        return false;
+    struct merge_symbol *right = &symbols[left->next];
+    const struct merge_entry *merge = vocabulary_find_merge(v, left->token, right->token);
+    if (!merge || merge->result != v->merge_results[item >> 32])
+        return false;
+    left->token = merge->result;
+    left->next = right->next;
+    right->token = -1;
+    if (left->next >= 0)
+        symbols[left->next].previous = position;
+    return true;
+}
+
+/* Pushes the merge of the symbol at `position` with the one after it, if there is one; the heap has room. */
+static void push_merge(const struct vocabulary *v, struct merge_workspace *w, size_t *heap_size, int32_t position)
+{
+    const struct merge_symbol *left = &w->symbols[position], *right = &w->symbols[left->next];
+    const struct merge_entry *merge = vocabulary_find_merge(v, left->token, right->token);
+    if (merge)
+        heap_push(w->heap, heap_size, heap_item(merge, position));
+}
+
+int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct merge_workspace *w,
+                   struct smollm_error *error)
+{
+    RETURN_ERROR_IF(word.size > INT32_MAX, error, SMOLLM_ELIMIT,
+                    "tokenizer: a word has %zu bytes; up to %d are supported", word.size, INT32_MAX);
+    if (workspace_reserve(w, word.size) != 0)
+        return no_memory(word.size, error);
+    int32_t count = make_symbols(v, word, w->symbols);
+    size_t heap_size;
+    if (!make_heap(v, w, count, &heap_size))
+        return no_memory(word.size, error);
     int64_t tokens = count;
     while (heap_size > 0) {
         uint64_t item = w->heap[0];
         w->heap[0] = w->heap[--heap_size];
         if (heap_size > 0)
             heap_sift_down(w->heap, heap_size, 0);
-        int32_t position = (int32_t)(item & UINT32_MAX);
-        struct merge_symbol *left = &symbols[position];
-        if (left->token < 0 || left->next < 0)
+        if (!apply_merge(v, w->symbols, item))
             continue;
-        /* The neighbours may have changed since the item was pushed. As in HF tokenizers it still counts when what they
-         * merge into now is the same token. */
-        struct merge_symbol *right = &symbols[left->next];
-        const struct merge_entry *merge = vocabulary_find_merge(v, left->token, right->token);
-        if (!merge || merge->result != v->merge_results[item >> 32])
-            continue;
-        left->token = merge->result;
-        left->next = right->next;
-        right->token = -1;
-        if (left->next >= 0)
-            symbols[left->next].previous = position;
         tokens--;
-
         if (heap_reserve(w, heap_size + 2) != 0)
-            return error_set(error, SMOLLM_ENOMEM, "tokenizer: no memory for a word of %zu bytes", word.size);
-        if (left->previous >= 0) {
-            merge = vocabulary_find_merge(v, symbols[left->previous].token, left->token);
-            if (merge)
-                heap_push(w->heap, &heap_size, heap_item(merge, left->previous));
-        }
-        if (left->next >= 0) {
-            merge = vocabulary_find_merge(v, left->token, symbols[left->next].token);
-            if (merge)
-                heap_push(w->heap, &heap_size, heap_item(merge, position));
-        }
+            return no_memory(word.size, error);
+        int32_t position = (int32_t)(item & UINT32_MAX);
+        const struct merge_symbol *merged = &w->symbols[position];
+        if (merged->previous >= 0)
+            push_merge(v, w, &heap_size, merged->previous);
+        if (merged->next >= 0)
+            push_merge(v, w, &heap_size, position);
     }
     return tokens;
 }

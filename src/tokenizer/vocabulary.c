@@ -113,17 +113,18 @@ static void place_tokens(struct vocabulary *v, bool normal)
     }
 }
 
-static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, const int32_t *types,
-                       const int16_t byte_of[0x144], struct smollm_error *error)
+/* Checks the tokens' sizes and allocates what has a place for each of them. */
+static int allocate_tokens(struct vocabulary *v, const struct smollm_text *tokens, struct smollm_error *error)
 {
     size_t total = 0;
     for (int32_t i = 0; i < v->token_count; i++) {
         RETURN_ERROR_IF(tokens[i].size > MAX_TOKEN_BYTES, error, SMOLLM_EFORMAT,
-                        "tokenizer: token %d has %zu bytes, at most %d are possible", i, tokens[i].size,
+                        "tokenizer: token %d has %zu bytes; up to %d are supported", i, tokens[i].size,
                         MAX_TOKEN_BYTES);
         total += tokens[i].size;
     }
-    RETURN_ERROR_IF(total > INT32_MAX, error, SMOLLM_EFORMAT, "tokenizer: the tokens have %zu bytes together", total);
+    RETURN_ERROR_IF(total > INT32_MAX, error, SMOLLM_EFORMAT,
+                    "tokenizer: the tokens have %zu bytes together; up to %d are supported", total, INT32_MAX);
     size_t count = (size_t)v->token_count;
     size_t places = table_size(count);
     v->bytes = array_allocate(total + 1, 1);
@@ -135,27 +136,42 @@ static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, c
     v->place_mask = places - 1;
     for (size_t i = 0; i < places; i++)
         v->places[i].id = -1;
+    return 0;
+}
 
+/* Writes a token's bytes to `out` and returns their number, which is never more than the token's size in the file. */
+static size_t decode_token(const int16_t byte_of[0x144], struct smollm_text token, int32_t type, char *out)
+{
+    if (type == TOKEN_NORMAL || type == TOKEN_BYTE) {
+        size_t size = alphabet_decode(byte_of, token, out);
+        if (size != SIZE_MAX)
+            return size;
+    }
+    /* Special tokens, and tokens with characters outside of the byte alphabet, stand for themselves. */
+    if (token.size > 0)
+        memcpy(out, token.data, token.size);
+    return token.size;
+}
+
+static int load_tokens(struct vocabulary *v, const struct smollm_text *tokens, const int32_t *types,
+                       const int16_t byte_of[0x144], struct smollm_error *error)
+{
+    int result = allocate_tokens(v, tokens, error);
+    if (result != 0)
+        return result;
     uint32_t offset = 0;
     for (int32_t i = 0; i < v->token_count; i++) {
         int32_t type = types ? types[i] : TOKEN_NORMAL;
-        RETURN_ERROR_IF(type < 0 || type > TOKEN_BYTE, error, SMOLLM_EFORMAT, "tokenizer: token %d has the type %d", i,
-                        type);
+        RETURN_ERROR_IF(type < 0 || type > TOKEN_BYTE, error, SMOLLM_EFORMAT,
+                        "tokenizer: token %d has the type %d; it must be from 0 to %d", i, type, TOKEN_BYTE);
         v->types[i] = (uint8_t)type;
-        size_t size = SIZE_MAX;
-        if (type == TOKEN_NORMAL || type == TOKEN_BYTE)
-            size = alphabet_decode(byte_of, tokens[i], v->bytes + offset);
-        if (size == SIZE_MAX) { /* special tokens, and what is not in the alphabet, stand for themselves */
-            size = tokens[i].size;
-            if (size > 0)
-                memcpy(v->bytes + offset, tokens[i].data, size);
-        }
+        size_t size = decode_token(byte_of, tokens[i], type, v->bytes + offset);
         v->offsets[i] = offset;
         offset += (uint32_t)size;
         if (size > v->longest)
             v->longest = size;
     }
-    v->offsets[count] = offset;
+    v->offsets[v->token_count] = offset;
     /* Ordinary tokens first: text is never a special token by its bytes alone, but merges may name one. */
     place_tokens(v, true);
     place_tokens(v, false);
@@ -287,10 +303,10 @@ int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *t
 {
     *vocabulary = (struct vocabulary){0};
     RETURN_ERROR_IF(token_count == 0, error, SMOLLM_EFORMAT, "tokenizer: the vocabulary is empty");
-    RETURN_ERROR_IF(token_count > MAX_TOKENS, error, SMOLLM_EFORMAT, "tokenizer: %zu tokens, at most %d are possible",
-                    token_count, MAX_TOKENS);
-    RETURN_ERROR_IF(merge_count > MAX_MERGES, error, SMOLLM_EFORMAT, "tokenizer: %zu merges, at most %d are possible",
-                    merge_count, MAX_MERGES);
+    RETURN_ERROR_IF(token_count > MAX_TOKENS, error, SMOLLM_EFORMAT,
+                    "tokenizer: the vocabulary has %zu tokens; up to %d are supported", token_count, MAX_TOKENS);
+    RETURN_ERROR_IF(merge_count > MAX_MERGES, error, SMOLLM_EFORMAT,
+                    "tokenizer: the vocabulary has %zu merges; up to %d are supported", merge_count, MAX_MERGES);
     vocabulary->token_count = (int32_t)token_count;
     vocabulary->merge_count = merge_count;
     int16_t byte_of[0x144];
