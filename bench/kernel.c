@@ -23,12 +23,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_LISTED = 32, MOST_TOKENS = 4096, COLD_TOKENS = 16 };
+enum { MAX_LISTED = 32, MAX_TOKENS = 4096, COLD_TOKENS = 16 };
 
 enum memory { MEMORY_AUTO, MEMORY_COLD, MEMORY_HOT };
 
 struct list {
-    uint32_t values[MOST_LISTED];
+    uint32_t values[MAX_LISTED];
     uint32_t count;
 };
 
@@ -127,7 +127,7 @@ static double seconds_of(struct bench *b, const struct work *w)
         uint32_t parts = units * w->largest < w->parts ? units * w->largest : w->parts;
         double cases = units <= w->units ? (double)parts / w->parts : (double)units / w->units;
         /* A run that is short because it is few units counts only until there is a longer one. */
-        bool grows = took < 4e-3 && took < b->seconds / 8 && units < THREAD_POOL_MOST_UNITS / 4;
+        bool grows = took < 4e-3 && took < b->seconds / 8 && units < THREAD_POOL_MAX_UNITS / 4;
         if (is_first || grows || took / cases < best)
             best = took / cases;
         is_first = grows;
@@ -162,7 +162,7 @@ static void report(struct bench *b, const char *text, const struct work *w)
     fflush(stdout);
 }
 
-/* Limits move with what neighbours of a shared machine do: measured anew before each group of cases. */
+/* Limits move with what neighbors of a shared machine do: measured anew before each group of cases. */
 static void measure_limits(struct bench *b)
 {
     b->limits = limits_measure(&b->meter, 0.02);
@@ -243,7 +243,7 @@ static void matmul_tokens_case(struct matmul_case *c, uint32_t tokens)
     for (uint32_t t = 0; t < tokens; t++) {
         for (uint32_t i = 0; i < m->columns; i++)
             c->input.values[(size_t)t * m->columns + i] = random_normal(b);
-        activations_quantise(&c->input, &b->kernels, t, 0, m->columns, form);
+        activations_quantize(&c->input, &b->kernels, t, 0, m->columns, form);
     }
     c->out = must(array_allocate((size_t)tokens * m->rows, sizeof *c->out));
     c->slices = is_cold ? slices : 1;
@@ -323,7 +323,7 @@ struct attention_case {
 static void attention_unit(void *argument, uint32_t unit, unsigned thread)
 {
     const struct attention_case *c = argument;
-    float out[ATTENTION_TILE_ROWS * ATTENTION_MOST_HEAD_DIM];
+    float out[ATTENTION_TILE_ROWS * ATTENTION_MAX_HEAD_DIM];
     struct attention_args args = c->args;
     args.cache += (size_t)(unit % c->sequences) * c->blocks * kv_block_bytes(args.type, args.head_dim);
     args.out = out;
@@ -432,11 +432,11 @@ static void rmsnorm_unit(void *argument, uint32_t unit, unsigned thread)
     c->bench->kernels.rmsnorm(&args);
 }
 
-static void quantise_unit(void *argument, uint32_t unit, unsigned thread)
+static void quantize_unit(void *argument, uint32_t unit, unsigned thread)
 {
     const struct vector_case *c = argument;
     const size_t at = (size_t)thread * c->size;
-    const struct quantise_args args = {c->x + at,
+    const struct quantize_args args = {c->x + at,
                                        c->size,
                                        c->block,
                                        1,
@@ -446,7 +446,7 @@ static void quantise_unit(void *argument, uint32_t unit, unsigned thread)
                                        c->sums16 + at / 16,
                                        c->sums32 + at / 32,
                                        c->block == 256 ? c->large + at / 32 : NULL};
-    c->bench->kernels.quantise(&args);
+    c->bench->kernels.quantize(&args);
 }
 
 static void swiglu_unit(void *argument, uint32_t unit, unsigned thread)
@@ -594,11 +594,11 @@ static void bench_rmsnorm(struct bench *b)
     vector_bench(b, rmsnorm_unit, 576, 0, 12);
 }
 
-static void bench_quantise(struct bench *b)
+static void bench_quantize(struct bench *b)
 {
-    vector_bench(b, quantise_unit, 2048, 32, 4 + 1 + 0.125 + 0.125 + 0.0625);
-    vector_bench(b, quantise_unit, 2048, 256, 4 + 1 + 0.015625 + 0.125 + 0.0625);
-    vector_bench(b, quantise_unit, 11008, 256, 4 + 1 + 0.015625 + 0.125 + 0.0625);
+    vector_bench(b, quantize_unit, 2048, 32, 4 + 1 + 0.125 + 0.125 + 0.0625);
+    vector_bench(b, quantize_unit, 2048, 256, 4 + 1 + 0.015625 + 0.125 + 0.0625);
+    vector_bench(b, quantize_unit, 11008, 256, 4 + 1 + 0.015625 + 0.125 + 0.0625);
 }
 
 static void bench_swiglu(struct bench *b)
@@ -643,7 +643,7 @@ static const char usage[] = "usage: kernel [OPTIONS]\n\n"
 
 static bool read_numbers(const char *text, struct list *list, uint32_t most)
 {
-    for (list->count = 0; list->count < MOST_LISTED;) {
+    for (list->count = 0; list->count < MAX_LISTED;) {
         char *end;
         unsigned long value = strtoul(text, &end, 10);
         if (end == text || value < 1 || value > most || (*end && *end != ','))
@@ -661,7 +661,7 @@ static bool read_types(char *text, struct list *list)
     char *rest = NULL;
     for (char *name = strtok_r(text, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
         const struct gguf_type_info *type = gguf_type_find_name(name);
-        if (!type || list->count == MOST_LISTED)
+        if (!type || list->count == MAX_LISTED)
             return false;
         list->values[list->count++] = type->number;
     }
@@ -675,7 +675,7 @@ static bool read_shapes(char *text, struct list *rows, struct list *columns)
         uint32_t r, c;
         char more;
         if (sscanf(shape, "%ux%u%c", &r, &c, &more) != 2 || r < 1 || c < 1 || r > 1 << 20 || c > 1 << 20 ||
-            rows->count == MOST_LISTED)
+            rows->count == MAX_LISTED)
             return false;
         rows->values[rows->count++] = r;
         columns->values[columns->count++] = c;
@@ -710,7 +710,7 @@ static bool read_options(int argc, char **argv, struct bench *b, unsigned *threa
             good = read_shapes(optarg, &b->rows, &b->columns);
             break;
         case 'n':
-            good = read_numbers(optarg, &b->tokens, MOST_TOKENS);
+            good = read_numbers(optarg, &b->tokens, MAX_TOKENS);
             break;
         case 'd':
             good = read_numbers(optarg, &b->depths, 1 << 20);

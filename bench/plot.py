@@ -70,14 +70,14 @@ class Figure:
 
     def y_axis(self, most):
         marks = ticks(most)
-        self.y_most = marks[-1]
+        self.y_max = marks[-1]
         for value in marks:
             y = self.y(value)
             self.segment(LEFT, y, WIDTH - RIGHT, y, "axis" if value == 0 else "grid")
             self.text(LEFT - 8, y + 4, number(value), "faint", "end")
 
     def y(self, value):
-        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * min(value / self.y_most, 1)
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * min(value / self.y_max, 1)
 
     def legend(self, name, mark):
         self.parts.append(f'<g transform="translate({self.legend_x} 48)">{mark}</g>')

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTEXT = 2048, FILE_BYTES = 1350, ANSWER_MOST = 500, PROSE_PROMPT = 150, PROSE_ANSWER = 500, MOST_ROUNDS = 99 };
+enum { CONTEXT = 2048, FILE_BYTES = 1350, MAX_ANSWER = 500, PROSE_PROMPT = 150, PROSE_ANSWER = 500, MAX_ROUNDS = 99 };
 
 static const char old_name[] = "read_row", new_name[] = "load_row";
 
@@ -43,7 +43,7 @@ struct run {
 };
 
 struct outcome {
-    double rate[2][MOST_ROUNDS]; /* tokens a second: guesses off, on */
+    double rate[2][MAX_ROUNDS]; /* tokens a second: guesses off, on */
     struct run last[2];
 };
 
@@ -86,7 +86,7 @@ static double run_task(const struct smollm_model *model, struct engine *engine, 
                                      .prompt_count = (uint32_t)task->prompt.count,
                                      .replay = task->target.data,
                                      .replay_count = (uint32_t)task->target.count,
-                                     .max_tokens = task->target.count > 0 ? (uint32_t)task->target.count : ANSWER_MOST,
+                                     .max_tokens = task->target.count > 0 ? (uint32_t)task->target.count : MAX_ANSWER,
                                      .sampling = smollm_sampling_default(),
                                      .alternatives = -1,
                                      .end_token = task->target.count > 0 ? NULL : model->end_token,
@@ -117,7 +117,7 @@ static void measure(const struct smollm_model *model, struct engine *engines[2],
                     uint32_t rounds)
 {
     static struct outcome outcome;
-    double ratio[MOST_ROUNDS];
+    double ratio[MAX_ROUNDS];
     for (uint32_t round = 0; round < rounds; round++) {
         for (uint32_t turn = 0; turn < 2; turn++) {
             const uint32_t way = (round + turn) % 2;
@@ -242,7 +242,7 @@ static bool read_options(int argc, char **argv, struct settings *settings)
         default:
             return false;
         }
-    return optind + 1 == argc && settings->rounds >= 1 && settings->rounds <= MOST_ROUNDS && settings->threads >= 1;
+    return optind + 1 == argc && settings->rounds >= 1 && settings->rounds <= MAX_ROUNDS && settings->threads >= 1;
 }
 
 int main(int argc, char **argv)

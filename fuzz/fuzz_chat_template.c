@@ -63,6 +63,6 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         abort();
     buffer_free(&repr);
     const struct chat_format *found;
-    chat_format_recognise((struct smollm_text){(const char *)data, size}, text_of("llama"), &found, &error);
+    chat_format_recognize((struct smollm_text){(const char *)data, size}, text_of("llama"), &found, &error);
     return 0;
 }

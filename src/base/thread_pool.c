@@ -52,7 +52,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPIN_NANOSECONDS = 30000, SPINS_PER_CLOCK = 64, MOST_THREADS = 1024 };
+enum { SPIN_NANOSECONDS = 30000, SPINS_PER_CLOCK = 64, MAX_THREADS = 1024 };
 
 /* The lanes that must have finished the phase before when a lane enters a phase. */
 enum wait {
@@ -78,7 +78,7 @@ struct slot {
     _Atomic uint64_t left;
 };
 enum { UNIT_BITS = 20, WAIT_BITS = 2, SHARE_SHIFT = 2 * UNIT_BITS + WAIT_BITS, JOB_SHIFT = SHARE_SHIFT + 1 };
-_Static_assert(1 << UNIT_BITS == THREAD_POOL_MOST_UNITS, "units fit their bits");
+_Static_assert(1 << UNIT_BITS == THREAD_POOL_MAX_UNITS, "units fit their bits");
 
 struct thread_pool {
     /* The number of threads, the caller among them. */
@@ -117,7 +117,7 @@ struct walk {
     /* The number of lanes or of shares, whichever is larger in any phase. */
     uint32_t lanes;
     /* For each lane, the first phase that may still have units to hand out. */
-    uint32_t next[THREAD_POOL_MOST_LANES];
+    uint32_t next[THREAD_POOL_MAX_LANES];
 };
 
 static void relax(void)
@@ -158,17 +158,17 @@ static void wait_for_change(_Atomic uint32_t *word, uint32_t value, _Atomic uint
 
 static struct slot *slot_of(const struct thread_pool *pool, uint32_t lane, uint32_t phase)
 {
-    return &pool->slots[(size_t)lane * THREAD_POOL_MOST_PHASES + phase];
+    return &pool->slots[(size_t)lane * THREAD_POOL_MAX_PHASES + phase];
 }
 
 static uint32_t claim_first(uint64_t claim)
 {
-    return (uint32_t)claim & (THREAD_POOL_MOST_UNITS - 1);
+    return (uint32_t)claim & (THREAD_POOL_MAX_UNITS - 1);
 }
 
 static uint32_t claim_end(uint64_t claim)
 {
-    return (uint32_t)(claim >> UNIT_BITS) & (THREAD_POOL_MOST_UNITS - 1);
+    return (uint32_t)(claim >> UNIT_BITS) & (THREAD_POOL_MAX_UNITS - 1);
 }
 
 static enum wait claim_wait(uint64_t claim)
@@ -217,7 +217,7 @@ struct taken {
 
 /* The lane that choose() found to take a unit of. */
 struct choice {
-    /* THREAD_POOL_MOST_LANES when no lane has a unit ready. */
+    /* THREAD_POOL_MAX_LANES when no lane has a unit ready. */
     uint32_t lane;
     /* The lane's phase; lanes of other threads rank after all of the thread's own. The lowest rank is chosen. */
     uint32_t rank;
@@ -238,7 +238,7 @@ static bool is_better(const struct choice *choice, uint32_t rank, uint64_t claim
 static enum found choose(struct walk *w, struct choice *choice)
 {
     bool is_over = true;
-    *choice = (struct choice){.lane = THREAD_POOL_MOST_LANES, .rank = UINT32_MAX};
+    *choice = (struct choice){.lane = THREAD_POOL_MAX_LANES, .rank = UINT32_MAX};
     for (uint32_t i = 0, lane = w->thread % w->lanes; i < w->lanes; i++, lane = lane + 1 < w->lanes ? lane + 1 : 0) {
         while (w->next[lane] < w->phases) {
             const uint64_t claim =
@@ -246,7 +246,7 @@ static enum found choose(struct walk *w, struct choice *choice)
             if (claim >> JOB_SHIFT != w->job)
                 return FOUND_NONE;
             if (claim_first(claim) < claim_end(claim)) {
-                const uint32_t rank = (is_home(w, lane) ? 0 : THREAD_POOL_MOST_PHASES) + w->next[lane];
+                const uint32_t rank = (is_home(w, lane) ? 0 : THREAD_POOL_MAX_PHASES) + w->next[lane];
                 is_over = false;
                 if (is_better(choice, rank, claim) && is_ready(w, lane, w->next[lane], claim_wait(claim)))
                     *choice = (struct choice){lane, rank, claim};
@@ -258,7 +258,7 @@ static enum found choose(struct walk *w, struct choice *choice)
         if (i == 0 && choice->lane == lane && w->lanes <= w->pool->size)
             break;
     }
-    return choice->lane < THREAD_POOL_MOST_LANES ? FOUND_UNIT : is_over ? FOUND_NONE : FOUND_NONE_READY;
+    return choice->lane < THREAD_POOL_MAX_LANES ? FOUND_UNIT : is_over ? FOUND_NONE : FOUND_NONE_READY;
 }
 
 /* Claims a unit: the next one of a lane or of the thread's own share, or the last one of another thread's share. */
@@ -316,7 +316,7 @@ static void work(struct thread_pool *pool, unsigned thread)
             continue;
         atomic_fetch_add(&pool->progress, 1);
         if (atomic_load(&pool->waiters) > 0)
-            futex_wake(&pool->progress, MOST_THREADS);
+            futex_wake(&pool->progress, MAX_THREADS);
     }
 }
 
@@ -337,15 +337,15 @@ static void *worker_main(void *user)
 int thread_pool_create(unsigned threads, struct thread_pool **result, struct smollm_error *error)
 {
     *result = NULL;
-    RETURN_ERROR_IF(threads < 1 || threads > MOST_THREADS, error, SMOLLM_EINVAL,
-                    "%u threads were requested; 1 to %d are possible", threads, MOST_THREADS);
+    RETURN_ERROR_IF(threads < 1 || threads > MAX_THREADS, error, SMOLLM_EINVAL,
+                    "%u threads were requested; 1 to %d are possible", threads, MAX_THREADS);
     struct thread_pool *pool = array_allocate(1, sizeof *pool);
     RETURN_ERROR_IF(!pool, error, SMOLLM_ENOMEM, "out of memory for a thread pool");
     pool->size = threads;
     pool->workers = array_allocate(threads, sizeof *pool->workers);
     if (threads > 1)
         /* calloc: memory pages of these few megabytes are taken only when they are first written. */
-        pool->slots = calloc((size_t)THREAD_POOL_MOST_LANES * THREAD_POOL_MOST_PHASES, sizeof *pool->slots);
+        pool->slots = calloc((size_t)THREAD_POOL_MAX_LANES * THREAD_POOL_MAX_PHASES, sizeof *pool->slots);
     if (!pool->workers || (threads > 1 && !pool->slots)) {
         thread_pool_destroy(pool);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for %u threads", threads);
@@ -370,7 +370,7 @@ void thread_pool_destroy(struct thread_pool *pool)
         return;
     atomic_store(&pool->stop, true);
     atomic_fetch_add(&pool->generation, 1);
-    futex_wake(&pool->generation, MOST_THREADS);
+    futex_wake(&pool->generation, MAX_THREADS);
     for (unsigned i = 0; i < pool->started; i++)
         pthread_join(pool->workers[i].thread, NULL);
     free(pool->workers);
@@ -385,7 +385,7 @@ unsigned thread_pool_size(const struct thread_pool *pool)
 
 uint32_t thread_pool_shares(unsigned threads)
 {
-    return threads < THREAD_POOL_MOST_LANES ? threads : THREAD_POOL_MOST_LANES;
+    return threads < THREAD_POOL_MAX_LANES ? threads : THREAD_POOL_MAX_LANES;
 }
 
 static void run_alone(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
@@ -425,16 +425,16 @@ static void prepare(struct thread_pool *pool, uint64_t job, const struct thread_
 
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count)
 {
-    uint32_t lanes = 1, most_units = 0;
+    uint32_t lanes = 1, max_units = 0;
     bool has_shares = false;
-    assert(count <= THREAD_POOL_MOST_PHASES);
+    assert(count <= THREAD_POOL_MAX_PHASES);
     for (uint32_t i = 0; i < count; i++) {
-        assert(phases[i].units > 0 && phases[i].units < THREAD_POOL_MOST_UNITS);
+        assert(phases[i].units > 0 && phases[i].units < THREAD_POOL_MAX_UNITS);
         lanes = phases[i].lanes > lanes ? phases[i].lanes : lanes;
-        most_units = phases[i].units > most_units ? phases[i].units : most_units;
+        max_units = phases[i].units > max_units ? phases[i].units : max_units;
         has_shares |= phases[i].shares != NULL;
     }
-    if (pool->size == 1 || (lanes == 1 && most_units <= 1)) {
+    if (pool->size == 1 || (lanes == 1 && max_units <= 1)) {
         run_alone(pool, phases, count);
         return;
     }
@@ -446,7 +446,7 @@ void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_p
     atomic_store(&pool->job, job << JOB_SHIFT | (uint64_t)count << 16 | lanes);
     atomic_fetch_add(&pool->generation, 1);
     if (atomic_load(&pool->sleepers) > 0)
-        futex_wake(&pool->generation, MOST_THREADS);
+        futex_wake(&pool->generation, MAX_THREADS);
     work(pool, 0);
 }
 

@@ -27,10 +27,10 @@ int thread_pool_create(unsigned threads, struct thread_pool **pool, struct smoll
 /* Accepts NULL. */
 void thread_pool_destroy(struct thread_pool *pool);
 unsigned thread_pool_size(const struct thread_pool *pool);
-/* Shares of a phase that has any: one for each thread, THREAD_POOL_MOST_LANES at most. */
+/* Shares of a phase that has any: one for each thread, THREAD_POOL_MAX_LANES at most. */
 uint32_t thread_pool_shares(unsigned threads);
 
-enum { THREAD_POOL_MOST_LANES = 16, THREAD_POOL_MOST_PHASES = 10000, THREAD_POOL_MOST_UNITS = 1 << 20 };
+enum { THREAD_POOL_MAX_LANES = 16, THREAD_POOL_MAX_PHASES = 10000, THREAD_POOL_MAX_UNITS = 1 << 20 };
 
 /* unit in [0, lanes * units), thread in [0, size) */
 typedef void thread_pool_function(void *argument, uint32_t unit, unsigned thread);
@@ -38,8 +38,8 @@ typedef void thread_pool_function(void *argument, uint32_t unit, unsigned thread
 struct thread_pool_phase {
     thread_pool_function *run;
     void *argument;
-    uint32_t units; /* of each lane, lane after lane; 1 to THREAD_POOL_MOST_UNITS - 1 */
-    uint32_t lanes; /* 1 to THREAD_POOL_MOST_LANES */
+    uint32_t units; /* of each lane, lane after lane; 1 to THREAD_POOL_MAX_UNITS - 1 */
+    uint32_t lanes; /* 1 to THREAD_POOL_MAX_LANES */
     bool ordered;   /* a lane also waits for the lanes before it to leave the phase before */
     /* Of one lane: share i is units [shares[i], shares[i + 1]), thread_pool_shares of them. NULL: none. */
     const uint32_t *shares;
@@ -47,7 +47,7 @@ struct thread_pool_phase {
 
 /* Runs all phases; returns when all units have returned. A lane enters a phase when the phase before is done: in this
  * lane, if both phases have as many lanes, otherwise in all. One caller at a time; phases are borrowed meanwhile, at
- * most THREAD_POOL_MOST_PHASES. What a unit wrote is visible to every unit that waited for it and to the caller
+ * most THREAD_POOL_MAX_PHASES. What a unit wrote is visible to every unit that waited for it and to the caller
  * afterwards. */
 void thread_pool_run_phases(struct thread_pool *pool, const struct thread_pool_phase *phases, uint32_t count);
 

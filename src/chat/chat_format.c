@@ -29,7 +29,7 @@ static const struct {
     const struct chat_format *format;
     const char *has[8];
     const char *lacks[8];
-} recognised[] = {
+} recognized[] = {
     {&smollm3,
      {"'##Metadata", "KnowledgeCutoffDate:June2025", "strftime_now('%d%B%Y')", "'/system_override'insystem_message",
       "fortoolinxml_tools[:]", "fortoolinpython_tools[:]", "content.lstrip('\\n')"},
@@ -87,16 +87,16 @@ static void append_compact(struct buffer *out, struct smollm_text text)
 
 static bool matches(size_t i, struct smollm_text compact)
 {
-    for (size_t k = 0; k < 8 && recognised[i].has[k]; k++)
-        if (!text_contains(compact, recognised[i].has[k]))
+    for (size_t k = 0; k < 8 && recognized[i].has[k]; k++)
+        if (!text_contains(compact, recognized[i].has[k]))
             return false;
-    for (size_t k = 0; k < 8 && recognised[i].lacks[k]; k++)
-        if (text_contains(compact, recognised[i].lacks[k]))
+    for (size_t k = 0; k < 8 && recognized[i].lacks[k]; k++)
+        if (text_contains(compact, recognized[i].lacks[k]))
             return false;
     return true;
 }
 
-int chat_format_recognise(struct smollm_text template_text, struct smollm_text architecture,
+int chat_format_recognize(struct smollm_text template_text, struct smollm_text architecture,
                           const struct chat_format **format, struct smollm_error *error)
 {
     *format = NULL;
@@ -119,9 +119,9 @@ int chat_format_recognise(struct smollm_text template_text, struct smollm_text a
     int result = 0;
     if (compact.failed)
         result = error_set(error, SMOLLM_ENOMEM, "no memory for a chat template of %zu bytes", template_text.size);
-    for (size_t i = 0; result == 0 && !*format && i < sizeof recognised / sizeof *recognised; i++)
+    for (size_t i = 0; result == 0 && !*format && i < sizeof recognized / sizeof *recognized; i++)
         if (matches(i, buffer_text(&compact)))
-            *format = recognised[i].format;
+            *format = recognized[i].format;
     buffer_free(&compact);
     if (result == 0 && !*format)
         result =

@@ -20,7 +20,7 @@ const struct chat_format *chat_format_find(const char *name);
 const char *chat_format_names(void);
 /* The format of a file: by its template (size 0: none), or smollm3 for a file of that architecture without one.
  * SMOLLM_EUNSUPPORTED for a template that is not known, SMOLLM_ENOTFOUND when there is none; both name the formats. */
-int chat_format_recognise(struct smollm_text template_text, struct smollm_text architecture,
+int chat_format_recognize(struct smollm_text template_text, struct smollm_text architecture,
                           const struct chat_format **format, struct smollm_error *error);
 
 const char *chat_format_name(const struct chat_format *format);
@@ -35,7 +35,7 @@ struct chat_span {
     size_t size;
 };
 
-/* The prompt, and where in it special tokens may be recognised: in what the format itself writes. Whatever comes from
+/* The prompt, and where in it special tokens may be recognized: in what the format itself writes. Whatever comes from
  * the conversation lies outside the spans, so that text which spells a special token stays text. Spans are in order and
  * do not touch. A zeroed struct is empty. */
 struct chat_prompt {

@@ -22,7 +22,7 @@ int chatml_plain_render(const struct smollm_conversation *conversation, const st
 int llama3_render(const struct smollm_conversation *conversation, const struct chat_options *options,
                   struct chat_prompt *out, struct smollm_error *error);
 
-/* Text of the format, where special tokens may be recognised. */
+/* Text of the format, where special tokens may be recognized. */
 void prompt_append_format(struct chat_prompt *prompt, const char *string);
 /* Text of the conversation, where none is. */
 void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text);

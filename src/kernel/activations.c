@@ -64,13 +64,13 @@ bool activations_can_split(unsigned forms, uint32_t columns)
     return true;
 }
 
-void activations_quantise(const struct activations *a, const struct kernel_table *kernels, uint32_t token,
+void activations_quantize(const struct activations *a, const struct kernel_table *kernels, uint32_t token,
                           uint32_t first, uint32_t count, unsigned forms)
 {
-    activations_quantise_values(a, kernels, a->values + (size_t)token * a->columns + first, token, first, count, forms);
+    activations_quantize_values(a, kernels, a->values + (size_t)token * a->columns + first, token, first, count, forms);
 }
 
-void activations_quantise_values(const struct activations *a, const struct kernel_table *kernels, const float *values,
+void activations_quantize_values(const struct activations *a, const struct kernel_table *kernels, const float *values,
                                  uint32_t token, uint32_t first, uint32_t count, unsigned forms)
 {
     for (int i = 0; i < 2; i++) {
@@ -78,7 +78,7 @@ void activations_quantise_values(const struct activations *a, const struct kerne
             continue;
         const size_t block = block_of[i], rows = (size_t)a->tokens * a->planes,
                      at = first / block * rows + (size_t)token * a->planes;
-        struct quantise_args args = {
+        struct quantize_args args = {
             .x = values,
             .size = count,
             .block = block_of[i],
@@ -90,6 +90,6 @@ void activations_quantise_values(const struct activations *a, const struct kerne
             .sums32 = a->int8[i].sums32 + at * (block / 32),
             .large = a->int8[i].large ? a->int8[i].large + at : NULL,
         };
-        kernels->quantise(&args);
+        kernels->quantize(&args);
     }
 }

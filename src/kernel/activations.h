@@ -1,7 +1,7 @@
 /* The input of a matrix product, for a number of tokens, in the forms that the weights' types want.
  *
  * A model mixes types (attn_v may be Q6_K where attn_q is Q4_K), so one input may be wanted as int8 in blocks of 256
- * and again in blocks of 32 or as float; activations_quantise makes the forms that are asked for. */
+ * and again in blocks of 32 or as float; activations_quantize makes the forms that are asked for. */
 #ifndef KERNEL_ACTIVATIONS_H
 #define KERNEL_ACTIVATIONS_H
 
@@ -22,7 +22,7 @@ struct activations {
         float *scales;   /* [columns / block][rows] */
         int16_t *sums16; /* [columns / block][rows][block / 16] */
         int16_t *sums32; /* [columns / block][rows][block / 32] */
-        uint8_t *large;  /* [columns / block][rows], see struct quantise_args; blocks of 32: NULL */
+        uint8_t *large;  /* [columns / block][rows], see struct quantize_args; blocks of 32: NULL */
     } int8[2];
 };
 
@@ -35,14 +35,14 @@ int activations_create(struct activations *activations, uint32_t columns, uint32
 /* Accepts a zeroed struct. */
 void activations_destroy(struct activations *activations);
 
-/* Whether columns in runs of `columns` can be quantised each by itself: they are whole blocks of all the forms. */
+/* Whether columns in runs of `columns` can be quantized each by itself: they are whole blocks of all the forms. */
 bool activations_can_split(unsigned forms, uint32_t columns);
 
 /* Makes the int8 forms of `count` columns of one token from its values, or from those given; first and count are whole
  * blocks. */
-void activations_quantise(const struct activations *activations, const struct kernel_table *kernels, uint32_t token,
+void activations_quantize(const struct activations *activations, const struct kernel_table *kernels, uint32_t token,
                           uint32_t first, uint32_t count, unsigned forms);
-void activations_quantise_values(const struct activations *activations, const struct kernel_table *kernels,
+void activations_quantize_values(const struct activations *activations, const struct kernel_table *kernels,
                                  const float *values, uint32_t token, uint32_t first, uint32_t count, unsigned forms);
 
 #endif

@@ -10,7 +10,7 @@
 struct partial {
     float maximum;
     float sum;
-    float values[ATTENTION_MOST_HEAD_DIM];
+    float values[ATTENTION_MAX_HEAD_DIM];
 };
 
 static const float MINUS_INFINITY = -__builtin_inff();
@@ -18,7 +18,7 @@ static const float MINUS_INFINITY = -__builtin_inff();
 /* One query head of one token; codes, of which one is worth unit, where keys are int8. */
 struct query {
     const float *values;
-    int16_t codes[ATTENTION_MOST_HEAD_DIM];
+    int16_t codes[ATTENTION_MAX_HEAD_DIM];
     float unit;
 };
 
@@ -196,7 +196,7 @@ void kv_store_int8(const struct kv_store_args *args)
     const uint32_t head_dim = args->head_dim, slot = args->slot;
     int8_t *k = (int8_t *)args->block, *v = k + kv_block_v(args->type, head_dim);
     float *scales = (float *)(void *)(args->block + kv_block_scales(args->type, head_dim));
-    int8_t codes[ATTENTION_MOST_HEAD_DIM];
+    int8_t codes[ATTENTION_MAX_HEAD_DIM];
     scales[slot] = float_codes(args->key, head_dim, codes, NULL);
     for (uint32_t d = 0; d < head_dim; d++)
         k[kv_int8_key(d, slot)] = codes[d];

@@ -5,8 +5,8 @@
  *
  *   f16   K [head_dim][32]         transposed: positions are the lanes of a vector
  *         V [32][head_dim]
- *   int8  K [head_dim / 2][32][2]  the same, but two neighbouring dimensions together
- *         V [head_dim / 32][16][32][2]  two neighbouring positions together, 32 dimensions at a time, of which the last
+ *   int8  K [head_dim / 2][32][2]  the same, but two neighboring dimensions together
+ *         V [head_dim / 32][16][32][2]  two neighboring positions together, 32 dimensions at a time, of which the last
  *                                  may be fewer
  *         scales of K [32], scales of V [32]
  *
@@ -19,15 +19,15 @@
 #include <stdint.h>
 
 enum {
-    ATTENTION_BLOCK = 32,          /* positions */
-    ATTENTION_RANGE = 16,          /* blocks */
-    ATTENTION_MOST_HEAD_DIM = 256, /* values */
-    KV_COLUMNS = 32,               /* dimensions of int8 values that lie together */
-    ATTENTION_TILE_ROWS = 96,      /* tokens * query heads that one call does best together */
+    ATTENTION_BLOCK = 32,                /* positions */
+    ATTENTION_RANGE = 16,                /* blocks */
+    ATTENTION_MAX_HEAD_DIM = 256,        /* values */
+    KV_COLUMNS = 32,                     /* dimensions of int8 values that lie together */
+    ATTENTION_TILE_ROWS = 96,            /* tokens * query heads that one call does best together */
     ATTENTION_SCRATCH_BYTES = 384 * 1024 /* what a call needs meanwhile, beside a small stack */
 };
 
-/* Pages of which one follows the other are neighbours in memory, this many: see kv_page_offset. */
+/* Pages of which one follows the other are neighbors in memory, this many: see kv_page_offset. */
 enum { KV_GROUP = ATTENTION_RANGE };
 
 enum kv_type { KV_F16, KV_INT8, KV_TYPE_COUNT };
@@ -97,7 +97,7 @@ struct attention_next {
     uint32_t count; /* 0: nothing */
 };
 
-/* Attention of neighbouring tokens of one sequence with the query heads that share one head of K and V.
+/* Attention of neighboring tokens of one sequence with the query heads that share one head of K and V.
  *
  * q    [tokens][heads][head_dim], rotated
  * out  [tokens][out_stride], of which heads * head_dim are written; may not alias q
@@ -130,7 +130,8 @@ struct attention_args {
     float *partials; /* NULL: all ranges, merged into out */
     bool end_is_shared;
     struct attention_next next;
-    void *scratch; /* ATTENTION_SCRATCH_BYTES of the calling thread's own, 64-byte aligned; what it holds means nothing */
+    void *
+        scratch; /* ATTENTION_SCRATCH_BYTES of the calling thread's own, 64-byte aligned; what it holds means nothing */
 };
 
 /* A partial result of one row: its maximum, its sum, and head_dim values that are to be divided by the sum. */

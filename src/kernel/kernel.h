@@ -56,16 +56,16 @@ struct rmsnorm_args {
     float epsilon;
 };
 
-enum { MOST_SMALL_SUM = 1023 };
+enum { MAX_SMALL_SUM = 1023 };
 
 /* int8 codes with one scale per block of 32 or 256 values, and the sums of the codes of each 16 and each 32.
  * A block that holds a value which is not finite gets the scale NaN and codes 0. With two planes what the codes leave
  * is coded too, with scale / 128, and lies behind each block as a block of its own.
  *
  * large says of a block whether some 16 of its codes, beginning at a multiple of 16, add up to more than
- * MOST_SMALL_SUM in magnitude. Where none do, which is nearly always, 6-bit codes times a sub-block stay within int16.
+ * MAX_SMALL_SUM in magnitude. Where none do, which is nearly always, 6-bit codes times a sub-block stay within int16.
  */
-struct quantise_args {
+struct quantize_args {
     const float *x;
     uint32_t size; /* a multiple of block */
     uint32_t block;
@@ -127,7 +127,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(attention_merge)                                                                                                 \
     X(rotate)                                                                                                          \
     X(rmsnorm)                                                                                                         \
-    X(quantise)                                                                                                        \
+    X(quantize)                                                                                                        \
     X(swiglu)                                                                                                          \
     X(exponentials)                                                                                                    \
     X(peaks)
@@ -139,7 +139,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(attention_merge)                                                                                                 \
     X(rotate)                                                                                                          \
     X(rmsnorm)                                                                                                         \
-    X(quantise)                                                                                                        \
+    X(quantize)                                                                                                        \
     X(swiglu)                                                                                                          \
     X(exponentials)                                                                                                    \
     X(peaks)
@@ -149,7 +149,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
     X(attention_merge)                                                                                                 \
-    X(quantise)                                                                                                        \
+    X(quantize)                                                                                                        \
     X(swiglu)                                                                                                          \
     X(exponentials)
 

@@ -7,7 +7,7 @@ enum { TILE = 32 /* rows of activations, of one or two planes */ };
 
 /* One block of one row times one token: Σ scale Σ (code - offset) y, and Σ min Σ y. */
 static void block_sums(const struct packed_layout *layout, const struct quant_block *block,
-                       const int8_t codes[MOST_BLOCK_COLUMNS], const int8_t *y, const int16_t *sums16, int32_t *product,
+                       const int8_t codes[MAX_BLOCK_COLUMNS], const int8_t *y, const int16_t *sums16, int32_t *product,
                        int32_t *minimum)
 {
     uint32_t size = layout->sub_columns;
@@ -35,7 +35,7 @@ static void panel_integer(const struct matmul_args *args, uint32_t panel, uint32
         for (uint32_t row = 0; row < PANEL_ROWS; row++) {
             uint8_t bytes[QUANT_BYTES_MAX];
             struct quant_block block;
-            int8_t codes[MOST_BLOCK_COLUMNS] = {0};
+            int8_t codes[MAX_BLOCK_COLUMNS] = {0};
             packed_block_unpack(layout, w->data + panel * w->panel_bytes + (size_t)b * layout->block_bytes, row, bytes);
             quant_block_unpack(format, bytes, &block);
             for (uint32_t i = 0; i < columns; i++)

@@ -1,12 +1,12 @@
 /* A weight matrix as the kernels read it: panels of 32 rows, in which the same bytes of the rows lie side by side, so
  * that a row is a lane of a vector register.
  *
- * Quantised types. A panel is a sequence of blocks of 32 or 256 columns (block_columns), each of which is the 32 rows'
+ * Quantized types. A panel is a sequence of blocks of 32 or 256 columns (block_columns), each of which is the 32 rows'
  * blocks of the file, transposed. It holds exactly the file's bytes:
  *
  *   uint16 halves[n][32 rows]  the block's 16-bit fields: d, then dmin, m or scales_h where the type has it
- *   uint32 words[n][32 rows]   everything else, four bytes at a time. Four neighbouring bytes of codes belong to four
- *                              neighbouring columns in every type. Scales come first: a type which has them last in the
+ *   uint32 words[n][32 rows]   everything else, four bytes at a time. Four neighboring bytes of codes belong to four
+ *                              neighboring columns in every type. Scales come first: a type which has them last in the
  *                              file begins at words_first and wraps around.
  *
  * The list in gguf/gguf_type.h says where the fields of each type lie. What their bits mean is defined by ggml
@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PANEL_ROWS = 32, GROUP_COLUMNS = 32, MOST_BLOCK_COLUMNS = 256 };
+enum { PANEL_ROWS = 32, GROUP_COLUMNS = 32, MAX_BLOCK_COLUMNS = 256 };
 
 /* How the weights of a type are laid out and what they mean. */
 struct packed_layout {
@@ -65,7 +65,7 @@ size_t packed_matrix_bytes(const struct packed_matrix *matrix);
 /* Packs panel `panel` from its rows as they stand in the file (the last panel may have fewer than 32). */
 void packed_matrix_pack(struct packed_matrix *matrix, uint32_t panel, const uint8_t *rows, size_t row_bytes);
 
-/* The way back: the bytes of the file of one block of one row; quantised types. */
+/* The way back: the bytes of the file of one block of one row; quantized types. */
 void packed_block_unpack(const struct packed_layout *layout, const uint8_t *block, uint32_t row, uint8_t *bytes);
 
 /* The weights of one row as float, the same bits as quant/'s decoder gives. */

@@ -29,7 +29,7 @@ void rotate_generic(const struct rotate_args *args)
 }
 
 /* Sums of the codes of one block. */
-static void sum_codes(const struct quantise_args *args, size_t at)
+static void sum_codes(const struct quantize_args *args, size_t at)
 {
     const int8_t *codes = args->codes + at * args->block;
     bool large = false;
@@ -40,7 +40,7 @@ static void sum_codes(const struct quantise_args *args, size_t at)
             sum[j / 16] += codes[i * 32 + j];
             magnitude[j / 16] += abs(codes[i * 32 + j]);
         }
-        large = large || magnitude[0] > MOST_SMALL_SUM || magnitude[1] > MOST_SMALL_SUM;
+        large = large || magnitude[0] > MAX_SMALL_SUM || magnitude[1] > MAX_SMALL_SUM;
         sums16[0] = (int16_t)sum[0];
         sums16[1] = (int16_t)sum[1];
         args->sums32[at * (args->block / 32) + i] = (int16_t)(sum[0] + sum[1]);
@@ -49,7 +49,7 @@ static void sum_codes(const struct quantise_args *args, size_t at)
         args->large[at] = large;
 }
 
-void quantise_generic(const struct quantise_args *args)
+void quantize_generic(const struct quantize_args *args)
 {
     for (uint32_t b = 0; b < args->size / args->block; b++) {
         const float *x = args->x + (size_t)b * args->block;

@@ -51,7 +51,7 @@ static int choose_format(struct smollm_model *model, const struct gguf_file *fil
     struct smollm_text template_text = {0};
     gguf_get_text(file, "tokenizer.chat_template", &template_text, NULL);
     /* A file without a chat format still serves raw prompts; a conversation is refused with this message. */
-    chat_format_recognise(template_text, text_of(model->weights.config.architecture), &model->chat_format,
+    chat_format_recognize(template_text, text_of(model->weights.config.architecture), &model->chat_format,
                           &model->chat_format_error);
     return 0;
 }

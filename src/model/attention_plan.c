@@ -7,36 +7,36 @@
 #include <stdlib.h>
 
 enum {
-    LEAST_UNITS = 4,  /* for each thread, as far as there are ranges, so that a late thread holds nobody up */
-    MOST_UNITS = 64,  /* for each thread: the smaller they are, the sooner all end after the first one did */
+    MIN_UNITS = 4,    /* for each thread, as far as there are ranges, so that a late thread holds nobody up */
+    MAX_UNITS = 64,   /* for each thread: the smaller they are, the sooner all end after the first one did */
     PIECE_RANGES = 4, /* between the two: where a unit ends, memory rests */
-    LEAST_TILE = 4,   /* tokens, when tiles are made smaller to have enough */
+    MIN_TILE = 4,     /* tokens, when tiles are made smaller to have enough */
     DEEP = 1024       /* positions: below, tiles of half the rows skip more of what lies behind them */
 };
 static const size_t PARTIALS_BYTES = (size_t)8 << 20;
 
 /* Each tile has a piece, and together they may have so many more. */
-static size_t works_of(unsigned threads, uint32_t most_tokens)
+static size_t works_of(unsigned threads, uint32_t max_tokens)
 {
-    return most_tokens + (size_t)MOST_UNITS * threads;
+    return max_tokens + (size_t)MAX_UNITS * threads;
 }
 
 int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
-                          uint32_t most_tokens, struct smollm_error *error)
+                          uint32_t max_tokens, struct smollm_error *error)
 {
     *plan = (struct attention_plan){.kv_heads = config->kv_heads,
                                     .group = config->heads / config->kv_heads,
                                     .head_dim = config->head_dim,
                                     .threads = threads,
                                     .partials_bytes = PARTIALS_BYTES};
-    plan->most_tile = plan->group < ATTENTION_TILE_ROWS ? ATTENTION_TILE_ROWS / plan->group : 1;
-    plan->tiles = array_allocate(most_tokens, sizeof *plan->tiles);
-    plan->works = array_allocate(works_of(threads, most_tokens), sizeof *plan->works);
-    plan->finished = array_allocate((size_t)most_tokens * config->kv_heads, sizeof *plan->finished);
+    plan->max_tile = plan->group < ATTENTION_TILE_ROWS ? ATTENTION_TILE_ROWS / plan->group : 1;
+    plan->tiles = array_allocate(max_tokens, sizeof *plan->tiles);
+    plan->works = array_allocate(works_of(threads, max_tokens), sizeof *plan->works);
+    plan->finished = array_allocate((size_t)max_tokens * config->kv_heads, sizeof *plan->finished);
     plan->partials = pages_allocate(plan->partials_bytes);
     if (!plan->tiles || !plan->works || !plan->finished || !plan->partials) {
         attention_plan_destroy(plan);
-        return error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens);
+        return error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", max_tokens);
     }
     return 0;
 }
@@ -56,7 +56,7 @@ static void make_tiles(struct attention_plan *plan, const struct batch_token *to
 {
     plan->tile_count = 0;
     for (uint32_t token = 0; token < count;) {
-        const uint32_t shallow = (plan->most_tile + 1) / 2;
+        const uint32_t shallow = (plan->max_tile + 1) / 2;
         const uint32_t limit = tokens[token].position < DEEP && most > shallow ? shallow : most;
         uint32_t size = 1;
         while (size < limit && token + size < count && (token + size) % lane != 0 &&
@@ -94,17 +94,17 @@ static uint32_t ranges_for(const struct attention_plan *plan, uint32_t units)
 /* Ranges of a piece at most: PIECE_RANGES where that gives threads neither too little to do nor too much to merge. */
 static uint32_t ranges_of_piece(const struct attention_plan *plan)
 {
-    const uint32_t low = ranges_for(plan, MOST_UNITS), high = ranges_for(plan, LEAST_UNITS);
+    const uint32_t low = ranges_for(plan, MAX_UNITS), high = ranges_for(plan, MIN_UNITS);
     return low > PIECE_RANGES ? low : high < PIECE_RANGES ? high : PIECE_RANGES;
 }
 
 void attention_plan_make(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane)
 {
     assert(lane > 0);
-    const uint32_t wanted = (LEAST_UNITS * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
-    uint32_t most = plan->most_tile;
+    const uint32_t wanted = (MIN_UNITS * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
+    uint32_t most = plan->max_tile;
     make_tiles(plan, tokens, count, lane, most);
-    while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= LEAST_TILE && plan->tile_count < count)
+    while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= MIN_TILE && plan->tile_count < count)
         make_tiles(plan, tokens, count, lane, most /= 2);
     const bool is_cut = plan->threads > 1 && (plan->tile_count < wanted || count <= lane);
     const uint32_t ranges = ranges_of_piece(plan);
@@ -126,12 +126,12 @@ void attention_plan_make(struct attention_plan *plan, const struct batch_token *
     }
     const uint32_t lanes = (count + lane - 1) / lane;
     plan->lane_works[lanes] = plan->work_count;
-    plan->most_lane_works = 0;
+    plan->max_lane_works = 0;
     for (uint32_t i = 0; i < lanes; i++) {
         const uint32_t works = plan->lane_works[i + 1] - plan->lane_works[i];
-        plan->most_lane_works = works > plan->most_lane_works ? works : plan->most_lane_works;
+        plan->max_lane_works = works > plan->max_lane_works ? works : plan->max_lane_works;
     }
-    plan->units = plan->most_lane_works * plan->kv_heads;
+    plan->units = plan->max_lane_works * plan->kv_heads;
     const uint32_t shares = thread_pool_shares(plan->threads);
     for (uint32_t share = 0; share <= shares; share++)
         plan->shares[share] = plan->units * share / shares;

@@ -1,4 +1,4 @@
-/* How the tokens of a pass share the work of attention: neighbouring tokens of a sequence go together as a tile, which
+/* How the tokens of a pass share the work of attention: neighboring tokens of a sequence go together as a tile, which
  * reads K and V once, and where there are fewer tiles than threads want, a long context is cut into pieces of whole
  * ranges, whose partial results are merged in order. Neither shows in the bits (docs/numerics.md, "Attention"). */
 #ifndef MODEL_ATTENTION_PLAN_H
@@ -44,22 +44,22 @@ struct attention_plan {
     uint32_t group; /* query heads of a KV head */
     uint32_t head_dim;
     uint32_t threads;
-    uint32_t most_tile; /* tokens */
+    uint32_t max_tile; /* tokens */
     struct attention_tile *tiles;
     struct attention_work *works; /* short ones first */
     uint32_t tile_count;
     uint32_t work_count;
-    uint32_t lane_works[THREAD_POOL_MOST_LANES + 1]; /* works of lane i: [i] to [i + 1] */
-    uint32_t most_lane_works;
-    uint32_t units;                              /* of each lane: most_lane_works with every KV head */
-    uint32_t shares[THREAD_POOL_MOST_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
-    _Atomic uint32_t *finished;                  /* [tile][KV head]: pieces, counted through all layers of a pass */
+    uint32_t lane_works[THREAD_POOL_MAX_LANES + 1]; /* works of lane i: [i] to [i + 1] */
+    uint32_t max_lane_works;
+    uint32_t units;                             /* of each lane: max_lane_works with every KV head */
+    uint32_t shares[THREAD_POOL_MAX_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
+    _Atomic uint32_t *finished;                 /* [tile][KV head]: pieces, counted through all layers of a pass */
     float *partials;
     size_t partials_bytes;
 };
 
 int attention_plan_create(struct attention_plan *plan, const struct model_config *config, unsigned threads,
-                          uint32_t most_tokens, struct smollm_error *error);
+                          uint32_t max_tokens, struct smollm_error *error);
 /* Accepts a zeroed struct. */
 void attention_plan_destroy(struct attention_plan *plan);
 

@@ -7,13 +7,13 @@
 
 enum {
     /* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
-    MOST_NORMED_BY_ONE = 4,
+    MAX_NORMED_BY_ONE = 4,
     /* So many tokens, and positions of all of them, are attended to by the thread that finishes a head's projections.
      */
-    MOST_JOINED_TOKENS = 2,
-    MOST_JOINED_POSITIONS = 512,
+    MAX_JOINED_TOKENS = 2,
+    MAX_JOINED_POSITIONS = 512,
     /* Rows of activations in a lane that is still worth unpacking weights for. */
-    LEAST_LANE_ROWS = 48,
+    MIN_LANE_ROWS = 48,
     HEAD_PANELS = 64 /* whose logits of some tokens stay in the second-level cache */
 };
 
@@ -51,7 +51,7 @@ static struct thread_pool_phase product_phase(struct forward *f, struct product 
 
 /* ---- Single tokens ---- */
 
-/* One token: normed from the residual into its place of the input, and quantised. */
+/* One token: normed from the residual into its place of the input, and quantized. */
 static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input,
                        unsigned forms)
 {
@@ -62,7 +62,7 @@ static void norm_token(struct forward *f, uint32_t token, const float *weight, s
                                 .size = c->hidden,
                                 .epsilon = c->norm_epsilon};
     f->kernels.rmsnorm(&norm);
-    activations_quantise(input, &f->kernels, token, 0, c->hidden, forms);
+    activations_quantize(input, &f->kernels, token, 0, c->hidden, forms);
 }
 
 static void attention_norm_token(struct layer_pass *pass, uint32_t token)
@@ -96,7 +96,7 @@ static void embed_token(struct layer_pass *pass, uint32_t token)
 /* Tokens of a unit of little work. */
 static uint32_t unit_tokens(const struct lanes *lanes)
 {
-    return lanes->count > 1 ? UNIT_TOKENS : 1;
+    return lanes->count > 1 ? FORWARD_UNIT_TOKENS : 1;
 }
 
 static struct thread_pool_phase token_phase(thread_pool_function *run, struct layer_pass *pass, struct lanes lanes)
@@ -221,7 +221,7 @@ static bool end_is_shared(const struct forward *f, const struct attention_tile *
            f->tokens[next].position / ATTENTION_BLOCK == last->position / ATTENTION_BLOCK;
 }
 
-/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantises. next:
+/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantizes. next:
  * what the thread will probably do then. */
 static void attend(const struct layer_pass *pass, struct attention_unit unit, struct attention_unit next,
                    unsigned thread)
@@ -235,7 +235,7 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
     const uint32_t position = f->tokens[tile->first].position;
     if (pass->stores && work->last_range == tile->ranges)
         store_head(pass, tile->first, kv_head);
-    float *q = f->queries + (size_t)thread * f->attention.most_tile * size;
+    float *q = f->queries + (size_t)thread * f->attention.max_tile * size;
     for (uint32_t t = 0; t < tile->tokens; t++) {
         memcpy(q + (size_t)t * size, projections_of(f, tile->first + t) + first, size * sizeof *q);
         rotate(pass, tile->first + t, q + (size_t)t * size, group);
@@ -276,7 +276,7 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
     }
     if (heads_are_whole_blocks(f) && !pass->chooses)
         for (uint32_t t = 0; t < tile->tokens; t++)
-            activations_quantise(&f->attended, &f->kernels, tile->first + t, first, size, f->attended_forms);
+            activations_quantize(&f->attended, &f->kernels, tile->first + t, first, size, f->attended_forms);
 }
 
 static bool is_wanted(const struct forward *f, const struct attention_tile *tile)
@@ -335,7 +335,7 @@ static void projection_unit(void *user, uint32_t unit, unsigned thread)
 static void attended_token(struct layer_pass *pass, uint32_t token)
 {
     const struct forward *f = pass->forward;
-    activations_quantise(pass->attended, &f->kernels, token, 0, pass->attended->columns, f->attended_forms);
+    activations_quantize(pass->attended, &f->kernels, token, 0, pass->attended->columns, f->attended_forms);
 }
 
 static void attended_unit(void *user, uint32_t unit, unsigned thread)
@@ -372,7 +372,7 @@ static bool sequences_differ(const struct batch_token *tokens, uint32_t count)
 
 /* ---- Feed-forward ---- */
 
-/* The same panels of gate and up, then SwiGLU of their columns, quantised for down where they are whole blocks. */
+/* The same panels of gate and up, then SwiGLU of their columns, quantized for down where they are whole blocks. */
 static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
@@ -386,8 +386,8 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     const uint32_t ffn = f->weights->config.ffn, first = piece.first_panel * PANEL_ROWS;
     const uint32_t left = ffn - first, wide = (piece.last_panel - piece.first_panel) * PANEL_ROWS;
     const uint32_t count = left < wide ? left : wide;
-    /* Rows of whole lines, of which neighbours do not fall into the same set of a cache. */
-    const size_t stride = wide + GATED_PAD;
+    /* Rows of whole lines, of which neighbors do not fall into the same set of a cache. */
+    const size_t stride = wide + FORWARD_GATED_PAD;
     then = (struct piece){.matrix = piece.matrix + 1, .first_panel = piece.first_panel};
     product_multiply_to(p, &piece, &then, lane, gate, stride);
     then = (struct piece){.matrix = piece.matrix, .first_panel = piece.last_panel};
@@ -397,7 +397,7 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
         float *out = activated->values ? activated->values + (size_t)token * ffn + first : gate;
         struct swiglu_args args = {.gate = gate, .up = up, .out = out, .size = count};
         f->kernels.swiglu(&args);
-        activations_quantise_values(activated, &f->kernels, out, token, first, count, f->activated_forms);
+        activations_quantize_values(activated, &f->kernels, out, token, first, count, f->activated_forms);
     }
 }
 
@@ -443,21 +443,23 @@ static bool plan_is_short(const struct forward *f)
     uint64_t positions = 0;
     for (uint32_t token = 0; token < f->token_count; token++)
         positions += f->tokens[token].position + 1;
-    return positions <= MOST_JOINED_POSITIONS;
+    return positions <= MAX_JOINED_POSITIONS;
 }
 
-/* Lanes of at most LANE_ROWS rows of activations, as many for each thread where they do not become too short. */
+/* Lanes of at most FORWARD_LANE_ROWS rows of activations, as many for each thread where they do not become too short.
+ */
 static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_one)
 {
     const uint32_t rows = tokens * f->normed.planes, threads = thread_pool_size(f->pool);
-    uint32_t lanes = (rows + LANE_ROWS - 1) / LANE_ROWS;
+    uint32_t lanes = (rows + FORWARD_LANE_ROWS - 1) / FORWARD_LANE_ROWS;
     const uint32_t even = (lanes + threads - 1) / threads * threads;
-    if (even > 0 && rows / even >= LEAST_LANE_ROWS)
+    if (even > 0 && rows / even >= MIN_LANE_ROWS)
         lanes = even;
-    lanes = is_one ? 1 : lanes < THREAD_POOL_MOST_LANES ? lanes : THREAD_POOL_MOST_LANES;
+    lanes = is_one ? 1 : lanes < THREAD_POOL_MAX_LANES ? lanes : THREAD_POOL_MAX_LANES;
     if (lanes <= 1)
         return (struct lanes){1, tokens};
-    const uint32_t size = (tokens + lanes * UNIT_TOKENS - 1) / (lanes * UNIT_TOKENS) * UNIT_TOKENS;
+    const uint32_t size =
+        (tokens + lanes * FORWARD_UNIT_TOKENS - 1) / (lanes * FORWARD_UNIT_TOKENS) * FORWARD_UNIT_TOKENS;
     return (struct lanes){(tokens + size - 1) / size, size};
 }
 
@@ -477,7 +479,7 @@ static void plan_product(struct forward *f, enum operation operation, struct pro
 static void plan_product_and_norm(struct forward *f, enum operation operation, struct product *p, struct lanes lanes,
                                   struct thread_pool_phase norm)
 {
-    const bool is_joined = lanes.count == 1 && lanes.tokens <= MOST_NORMED_BY_ONE;
+    const bool is_joined = lanes.count == 1 && lanes.tokens <= MAX_NORMED_BY_ONE;
     plan_product(f, operation, p, lanes, is_joined ? norm : (struct thread_pool_phase){0});
     if (!is_joined)
         add_phase(f->plan, norm, (struct planned){.operation = OPERATION_norm});
@@ -527,7 +529,7 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     pass->chooses = is_last && wanted < f->token_count;
     pass->behind = pass->chooses ? lanes_of(f, wanted, false) : f->lanes;
     pass->stores = stores && !pass->chooses;
-    pass->joined = pass->stores && f->token_count <= MOST_JOINED_TOKENS && plan_is_short(f);
+    pass->joined = pass->stores && f->token_count <= MAX_JOINED_TOKENS && plan_is_short(f);
     plan_attention(plan, pass);
     if (pass->behind.tokens == 0)
         return;

@@ -16,7 +16,7 @@ struct forward {
     const struct kv_cache *cache;
     struct thread_pool *pool;
     struct kernel_table kernels;
-    uint32_t most_tokens;
+    uint32_t max_tokens;
     float *residual;              /* [token][hidden] */
     float *projections;           /* [token][query, key, value] */
     float *cosine, *sine;         /* [token][pairs] */
@@ -28,26 +28,26 @@ struct forward {
     struct activations chosen_normed, chosen_attended, chosen_activated;
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
-    float *queries;            /* [thread][row of a tile][head_dim]: rotated */
+    float *queries;             /* [thread][row of a tile][head_dim]: rotated */
     uint8_t *attention_scratch; /* [thread][ATTENTION_SCRATCH_BYTES] */
-    float *gated;              /* [thread][gate, up][token of a lane][row of a unit] */
-    size_t gated_stride;       /* floats of a thread */
-    struct forward_plan *plan; /* forward.c */
-    struct profile *profile;   /* borrowed, set by who wants to know; NULL: nothing is timed */
+    float *gated;               /* [thread][gate, up][token of a lane][row of a unit] */
+    size_t gated_stride;        /* floats of a thread */
+    struct forward_plan *plan;  /* forward.c */
+    struct profile *profile;    /* borrowed, set by who wants to know; NULL: nothing is timed */
     /* The pass under way. */
     const struct batch_token *tokens;
     uint32_t token_count;
     struct lanes lanes;
-    uint32_t *wanted; /* [most_tokens]: tokens that want logits */
+    uint32_t *wanted; /* [max_tokens]: tokens that want logits */
     float *peaks;     /* of their logits, or NULL */
 };
 
 /* planes: of the int8 activations, 1 or 2. weights, cache and pool are borrowed until forward_destroy. */
 int forward_create(struct forward *forward, const struct weights *weights, const struct kv_cache *cache,
-                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t max_tokens,
                    struct smollm_error *error);
 /* Bytes that forward_create takes, nearly: for refusing before anything is read. */
-uint64_t forward_bytes(const struct model_config *config, unsigned threads, uint32_t planes, uint32_t most_tokens);
+uint64_t forward_bytes(const struct model_config *config, unsigned threads, uint32_t planes, uint32_t max_tokens);
 /* Accepts a zeroed struct. */
 void forward_destroy(struct forward *forward);
 
@@ -56,7 +56,7 @@ void forward_destroy(struct forward *forward);
 #define PRECISE_PARAMETERS 1000000000
 int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error);
 
-/* Runs 1 to most_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order; and, where
+/* Runs 1 to max_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order; and, where
  * peaks is not NULL, what kernels.peaks finds in them, [tokens that want them][peak_count(vocabulary)], while they are
  * in the cache of the thread that made them. Allocates nothing and cannot fail; logits that are not finite say that the
  * sequence must end. */

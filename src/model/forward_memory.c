@@ -43,12 +43,13 @@ static void describe_products(struct forward *f, const struct layer_weights *w, 
                                     .count = 1,
                                     .input = pass->attended,
                                     .add = true};
-    pass->gate_up = (struct product){.kernels = &f->kernels,
-                                     .whole = activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : MOST_WHOLE,
-                                     .matrices = {&w->gate, &w->up},
-                                     .is_pair = true,
-                                     .count = 2,
-                                     .input = pass->normed};
+    pass->gate_up =
+        (struct product){.kernels = &f->kernels,
+                         .whole = activations_can_split(f->activated_forms, PANEL_ROWS) ? 1 : PRODUCT_MAX_WHOLE,
+                         .matrices = {&w->gate, &w->up},
+                         .is_pair = true,
+                         .count = 2,
+                         .input = pass->normed};
     pass->down = (struct product){.kernels = &f->kernels,
                                   .whole = 1,
                                   .matrices = {&w->down},
@@ -77,7 +78,7 @@ static int create_plan(struct forward *f, struct smollm_error *error)
     struct forward_plan *plan = f->plan = array_allocate(1, sizeof *plan);
     if (plan) {
         plan->layers = array_allocate(c->layers, sizeof *plan->layers);
-        const size_t phases = (size_t)c->layers * PHASES_PER_LAYER + OTHER_PHASES;
+        const size_t phases = (size_t)c->layers * FORWARD_PHASES_PER_LAYER + FORWARD_OTHER_PHASES;
         plan->phases = array_allocate(phases, sizeof *plan->phases);
         plan->planned = array_allocate(phases, sizeof *plan->planned);
         plan->times = array_allocate(phases, sizeof *plan->times);
@@ -127,25 +128,25 @@ static size_t queries_size(const struct model_config *c, unsigned threads)
     return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
 }
 
-/* Floats of gate and up that a thread makes before it goes on with them: at least MOST_WHOLE panels for a lane. */
-static size_t gated_size(uint32_t most_tokens)
+/* Floats of gate and up that a thread makes before it goes on with them: at least PRODUCT_MAX_WHOLE panels for a lane.
+ */
+static size_t gated_size(uint32_t max_tokens)
 {
-    const size_t lane = (size_t)most_tokens / THREAD_POOL_MOST_LANES + UNIT_TOKENS;
-    const size_t tokens = lane > LANE_ROWS ? lane : LANE_ROWS;
-    const size_t least = tokens * MOST_WHOLE * PANEL_ROWS;
-    return 2 * ((least > MOST_CACHED_RESULTS ? least : MOST_CACHED_RESULTS) + tokens * GATED_PAD);
+    const size_t lane = (size_t)max_tokens / THREAD_POOL_MAX_LANES + FORWARD_UNIT_TOKENS;
+    const size_t tokens = lane > FORWARD_LANE_ROWS ? lane : FORWARD_LANE_ROWS;
+    const size_t least = tokens * PRODUCT_MAX_WHOLE * PANEL_ROWS;
+    return 2 * ((least > PRODUCT_MAX_CACHED_RESULTS ? least : PRODUCT_MAX_CACHED_RESULTS) + tokens * FORWARD_GATED_PAD);
 }
 
-uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t planes, uint32_t most_tokens)
+uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t planes, uint32_t max_tokens)
 {
     const uint64_t q = query_size(c), kv = kv_size(c), floats = sizeof(float);
     /* int8 codes of each plane with their sums and scales: less than two bytes a value; both block sizes at most. */
     const uint64_t codes = 2 * 2 * (uint64_t)planes;
     const uint64_t for_token =
         floats * (c->hidden + q + 2 * kv + c->head_dim) + (floats + codes) * (c->hidden + q) + codes * c->ffn + 64;
-    const uint64_t for_thread =
-        floats * (gated_size(most_tokens) + queries_size(c, 1)) + ATTENTION_SCRATCH_BYTES + 4096;
-    return for_token * most_tokens + for_thread * threads + ((uint64_t)8 << 20); /* and partial results of attention */
+    const uint64_t for_thread = floats * (gated_size(max_tokens) + queries_size(c, 1)) + ATTENTION_SCRATCH_BYTES + 4096;
+    return for_token * max_tokens + for_thread * threads + ((uint64_t)8 << 20); /* and partial results of attention */
 }
 
 int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error)
@@ -162,39 +163,39 @@ int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struc
 }
 
 int forward_create(struct forward *f, const struct weights *weights, const struct kv_cache *cache,
-                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t most_tokens,
+                   struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t max_tokens,
                    struct smollm_error *error)
 {
     const struct model_config *c = &weights->config;
-    *f = (struct forward){.weights = weights, .cache = cache, .pool = pool, .most_tokens = most_tokens};
+    *f = (struct forward){.weights = weights, .cache = cache, .pool = pool, .max_tokens = max_tokens};
     kernel_table_fill(&f->kernels, tier);
     find_forms(f);
-    f->residual = array_allocate((size_t)most_tokens * c->hidden, sizeof(float));
-    f->projections = array_allocate((size_t)most_tokens * (query_size(c) + 2 * kv_size(c)), sizeof(float));
-    f->cosine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
-    f->sine = array_allocate((size_t)most_tokens * weights->rope.pairs, sizeof(float));
-    f->wanted = array_allocate(most_tokens, sizeof *f->wanted);
-    f->gated_stride = gated_size(most_tokens);
+    f->residual = array_allocate((size_t)max_tokens * c->hidden, sizeof(float));
+    f->projections = array_allocate((size_t)max_tokens * (query_size(c) + 2 * kv_size(c)), sizeof(float));
+    f->cosine = array_allocate((size_t)max_tokens * weights->rope.pairs, sizeof(float));
+    f->sine = array_allocate((size_t)max_tokens * weights->rope.pairs, sizeof(float));
+    f->wanted = array_allocate(max_tokens, sizeof *f->wanted);
+    f->gated_stride = gated_size(max_tokens);
     f->gated = array_allocate(f->gated_stride * thread_pool_size(pool), sizeof(float));
     f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
     f->attention_scratch = array_allocate(thread_pool_size(pool), ATTENTION_SCRATCH_BYTES);
     int status = !f->queries || !f->attention_scratch || !f->residual || !f->projections || !f->gated || !f->cosine ||
                          !f->sine || !f->wanted
-                     ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", most_tokens)
+                     ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", max_tokens)
                      : 0;
     if (status == 0)
-        status = activations_create(&f->normed, c->hidden, most_tokens, planes,
+        status = activations_create(&f->normed, c->hidden, max_tokens, planes,
                                     f->attention_forms | f->ffn_forms | f->head_forms | ACTIVATIONS_FLOAT, error);
     if (status == 0)
-        status = activations_create(&f->attended, query_size(c), most_tokens, planes,
+        status = activations_create(&f->attended, query_size(c), max_tokens, planes,
                                     f->attended_forms | ACTIVATIONS_FLOAT, error);
     if (status == 0)
-        status = activations_create(&f->activated, c->ffn, most_tokens, planes, f->activated_forms, error);
+        status = activations_create(&f->activated, c->ffn, max_tokens, planes, f->activated_forms, error);
     f->chosen_normed = f->normed;
     f->chosen_attended = f->attended;
     f->chosen_activated = f->activated;
     if (status == 0)
-        status = attention_plan_create(&f->attention, c, thread_pool_size(pool), most_tokens, error);
+        status = attention_plan_create(&f->attention, c, thread_pool_size(pool), max_tokens, error);
     if (status == 0)
         status = create_plan(f, error);
     if (status < 0)

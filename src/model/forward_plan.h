@@ -1,8 +1,8 @@
 /* The forward pass as a job of the thread pool; what the parts of model/forward.c share.
  *
- * A batch of many tokens goes through the layers in lanes of up to LANE_ROWS rows of activations: a lane waits for
- * other lanes only where its tokens attend to theirs, and what one thread has written it reads again. Batches of few
- * tokens are one lane, in which all threads share every phase. */
+ * A batch of many tokens goes through the layers in lanes of up to FORWARD_LANE_ROWS rows of activations: a lane waits
+ * for other lanes only where its tokens attend to theirs, and what one thread has written it reads again. Batches of
+ * few tokens are one lane, in which all threads share every phase. */
 #ifndef MODEL_FORWARD_PLAN_H
 #define MODEL_FORWARD_PLAN_H
 
@@ -11,11 +11,12 @@
 #include <stdatomic.h>
 
 enum {
-    PHASES_PER_LAYER = 9,
-    OTHER_PHASES = 2,
-    GATED_PAD = 16,  /* floats between rows of gated */
-    LANE_ROWS = 128, /* what the kernels keep sums of at a time */
-    UNIT_TOKENS = 16 /* of a unit of little work; its results are whole cache lines, and lanes are multiples of it */
+    FORWARD_PHASES_PER_LAYER = 9,
+    FORWARD_OTHER_PHASES = 2,
+    FORWARD_GATED_PAD = 16,  /* floats between rows of gated */
+    FORWARD_LANE_ROWS = 128, /* what the kernels keep sums of at a time */
+    FORWARD_UNIT_TOKENS =
+        16 /* of a unit of little work; its results are whole cache lines, and lanes are multiples of it */
 };
 
 /* One layer as the phases see it. */

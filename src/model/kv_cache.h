@@ -1,7 +1,7 @@
 /* The keys and values of all sequences, in pages of 32 positions that sequences hold by number.
  *
  * Memory: [group][layer][KV head][page of the group] blocks of kernel/attention.h, as f16 or int8. A group of pages
- * is one piece: a head's neighbouring blocks are together, as memory wants to be read, and a sequence that grows meets
+ * is one piece: a head's neighboring blocks are together, as memory wants to be read, and a sequence that grows meets
  * new memory, which the system has to clear, in one place and not in every layer: see kv_cache_prepare. The last group
  * has the addresses of a whole one, but takes the memory of its pages only. Who owns which page is the engine's
  * business. */

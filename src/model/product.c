@@ -42,8 +42,8 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
 {
     if (p->units > 0 && lanes.count == p->lanes.count && lanes.tokens == p->lanes.tokens && p->first == p->begins_first)
         return;
-    const uint32_t panels = panels_of(p), cached = MOST_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
-    const uint32_t whole = lanes.count == 1 && p->whole < PANELS_BY_TURNS ? PANELS_BY_TURNS : p->whole;
+    const uint32_t panels = panels_of(p), cached = PRODUCT_MAX_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
+    const uint32_t whole = lanes.count == 1 && p->whole < PRODUCT_PANELS_BY_TURNS ? PRODUCT_PANELS_BY_TURNS : p->whole;
     const uint32_t most = !p->is_pair ? panels : cached > whole ? cached / whole * whole : whole;
     p->lanes = lanes;
     p->begins_first = p->first;

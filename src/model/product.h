@@ -1,6 +1,6 @@
 /* The matrices of a layer that read one input, as units of panels for the threads of a pass.
  *
- * In one lane each thread has a share of neighbouring panels, since what it reads next is being fetched while it works
+ * In one lane each thread has a share of neighboring panels, since what it reads next is being fetched while it works
  * (docs/performance.md, "Reading memory"); its units become smaller towards the end, where others take some when they
  * are through. Where there are several lanes, threads help each other out with units of one size
  * (model/forward_plan.h). */
@@ -14,11 +14,11 @@
 #include <stdatomic.h>
 
 enum {
-    MOST_TOGETHER = 3,
+    PRODUCT_MAX_MATRICES = 3,
     /* Results that a unit of a pair makes before it goes on with them: what stays in the second-level cache. */
-    MOST_CACHED_RESULTS = 65536,
-    MOST_WHOLE = 8,     /* panels: blocks of 256 columns of what a pair makes */
-    PANELS_BY_TURNS = 2 /* units of one lane are multiples of it: see kernel/wide/streams.h */
+    PRODUCT_MAX_CACHED_RESULTS = 65536,
+    PRODUCT_MAX_WHOLE = 8,      /* panels: blocks of 256 columns of what a pair makes */
+    PRODUCT_PANELS_BY_TURNS = 2 /* units of one lane are multiples of it: see kernel/wide/streams.h */
 };
 
 /* How tokens are cut into lanes: of `tokens` each, the last may be shorter. */
@@ -29,9 +29,9 @@ struct lanes {
 
 struct product {
     const struct kernel_table *kernels;
-    const struct packed_matrix *matrices[MOST_TOGETHER];
-    float *out[MOST_TOGETHER];
-    size_t out_stride[MOST_TOGETHER];
+    const struct packed_matrix *matrices[PRODUCT_MAX_MATRICES];
+    float *out[PRODUCT_MAX_MATRICES];
+    size_t out_stride[PRODUCT_MAX_MATRICES];
     int first, count; /* matrices [first, count) are wanted */
     bool is_pair;     /* a unit is the same panels of both matrices; where results go is its own affair */
     uint32_t whole;   /* panels that stay together: units begin at multiples of it */
@@ -41,7 +41,7 @@ struct product {
     uint32_t units;   /* of each lane */
     uint32_t *begins; /* [units + 1]: panels of the wanted matrices, one after the other; of a pair, of one of them */
     int begins_first; /* what they were made for, with the lanes */
-    uint32_t shares[THREAD_POOL_MOST_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
+    uint32_t shares[THREAD_POOL_MAX_LANES + 1]; /* of the units, in one lane: see struct thread_pool_phase */
     /* What whoever finishes last goes on with, token by token; only in one lane. 0 units: nothing. */
     struct thread_pool_phase then;
     _Atomic uint32_t finished;

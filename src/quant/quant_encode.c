@@ -27,7 +27,7 @@ struct trial {
     float codes[COLUMNS];
 };
 
-/* Codes nearest to x / d within the grid; the sum has eight fixed partial sums, so that it vectorises and its result
+/* Codes nearest to x / d within the grid; the sum has eight fixed partial sums, so that it vectorizes and its result
  * does not depend on the compiler. */
 static float codes_choose(const struct grid *grid, float d, const float *x, float *codes)
 {

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 
 enum {
-    TOGETHER = 256,     /* weights that are looked at in vectors before any of them decides anything */
-    MOST_INSERTED = 32, /* candidates that are not worth a radix sort */
-    DIGITS = 3,         /* of the bits of a weight: 1 is 0x3f800000 */
+    TOGETHER = 256,    /* weights that are looked at in vectors before any of them decides anything */
+    MAX_INSERTED = 32, /* candidates that are not worth a radix sort */
+    DIGITS = 3,        /* of the bits of a weight: 1 is 0x3f800000 */
     DIGIT_BITS = 10,
     DIGIT_VALUES = 1 << DIGIT_BITS
 };
@@ -224,7 +224,7 @@ static uint32_t digit_of(float weight, int digit)
 /* Likeliest first, ties by the lower id: candidates come in the order of their ids, and a radix sort keeps it. */
 static void sort_candidates(struct sampler_scratch *s, uint32_t count)
 {
-    if (count <= MOST_INSERTED) {
+    if (count <= MAX_INSERTED) {
         insert_sorted(s->candidates, count);
         return;
     }

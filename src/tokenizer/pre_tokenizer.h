@@ -1,4 +1,4 @@
-/* Pre-tokenisers: the patterns that cut text into words before byte pairs are merged.
+/* Pre-tokenizers: the patterns that cut text into words before byte pairs are merged.
  *
  * Each pattern of HF tokenizers is one hand-written matcher that runs in time linear in the text. Bytes that are not
  * UTF-8 count as characters that are neither letter, number nor space, one byte each. */

@@ -58,14 +58,14 @@ struct tokenizer_span {
     size_t size;
 };
 
-/* Appends the tokens of text to out. A special token is recognised only where it lies wholly inside one span (the
- * longest that fits, from the left); everywhere else its spelling is ordinary text. What lies between two recognised
+/* Appends the tokens of text to out. A special token is recognized only where it lies wholly inside one span (the
+ * longest that fits, from the left); everywhere else its spelling is ordinary text. What lies between two recognized
  * special tokens is cut into words as one text, whether inside spans or not: spans end nothing by themselves. Spans are
  * in order, do not overlap and lie inside the text (otherwise SMOLLM_EINVAL). No BOS is added. On failure out->count is
  * as before. Scratch memory is allocated for words that are not tokens, at most 20 bytes for a byte of the longest. */
 int tokenizer_encode(const struct tokenizer *tokenizer, struct smollm_text text, const struct tokenizer_span *spans,
                      size_t span_count, struct token_buffer *out, struct smollm_error *error);
-/* The same with special tokens recognised everywhere, or nowhere. */
+/* The same with special tokens recognized everywhere, or nowhere. */
 int tokenizer_encode_text(const struct tokenizer *tokenizer, struct smollm_text text, bool parse_special,
                           struct token_buffer *out, struct smollm_error *error);
 

@@ -26,17 +26,17 @@ static const struct command_help help = {COMMAND_BENCH,
                                          1};
 
 enum {
-    MOST_VALUES = 16,
-    MOST_BATCH = 1024,
+    MAX_VALUES = 16,
+    MAX_BATCH = 1024,
     WARM_UP = 512 /* tokens of a prompt at most that are read before it is timed */
 };
 static const double LIMIT_SECONDS = 0.05; /* for each of three */
 
 struct plan {
-    uint32_t prompts[MOST_VALUES], prompt_count;
-    uint32_t lengths[MOST_VALUES], length_count;
-    uint32_t batches[MOST_VALUES], batch_count;
-    uint32_t depths[MOST_VALUES], depth_count;
+    uint32_t prompts[MAX_VALUES], prompt_count;
+    uint32_t lengths[MAX_VALUES], length_count;
+    uint32_t batches[MAX_VALUES], batch_count;
+    uint32_t depths[MAX_VALUES], depth_count;
     uint32_t repetitions;
     bool json;
     bool printed; /* a first result */
@@ -59,9 +59,9 @@ static uint32_t largest(const uint32_t *values, uint32_t count)
 static void fill_cache(const struct pass *pass, uint32_t pages)
 {
     enum { NUMBERS = 4099 };
-    static float numbers[NUMBERS + ATTENTION_MOST_HEAD_DIM];
+    static float numbers[NUMBERS + ATTENTION_MAX_HEAD_DIM];
     const struct kv_cache *cache = &pass->cache;
-    for (uint32_t i = 0; i < NUMBERS + ATTENTION_MOST_HEAD_DIM; i++)
+    for (uint32_t i = 0; i < NUMBERS + ATTENTION_MAX_HEAD_DIM; i++)
         numbers[i] = (float)(int32_t)(hash_mix(i) >> 32) * 0x1p-31f;
     uint32_t row = 0;
     for (uint32_t layer = 0; layer < cache->layers; layer++)
@@ -81,7 +81,7 @@ static void fill_cache(const struct pass *pass, uint32_t pages)
 /* Seconds for reading `tokens` tokens from position `depth` on. */
 static double time_prefill(struct pass *pass, uint32_t tokens, uint32_t depth)
 {
-    uint32_t most = pass->forward.most_tokens, vocabulary = pass->weights.config.vocabulary;
+    uint32_t most = pass->forward.max_tokens, vocabulary = pass->weights.config.vocabulary;
     double begin = clock_seconds();
     for (uint32_t first = 0; first < tokens; first += most) {
         uint32_t count = tokens - first < most ? tokens - first : most;
@@ -241,13 +241,13 @@ int command_bench(int argc, char **argv)
     if (!options_read(&help, argc, argv, &options, &code))
         return code;
     struct plan plan = {.repetitions = options.repetitions, .json = options.json, .profiles = options.profile};
-    plan.prompt_count = options_list(&help, "p", options.n_prompt, 0, 1 << 24, plan.prompts, MOST_VALUES);
+    plan.prompt_count = options_list(&help, "p", options.n_prompt, 0, 1 << 24, plan.prompts, MAX_VALUES);
     if (plan.prompt_count > 0)
-        plan.length_count = options_list(&help, "n", options.n_gen, 0, 1 << 24, plan.lengths, MOST_VALUES);
+        plan.length_count = options_list(&help, "n", options.n_gen, 0, 1 << 24, plan.lengths, MAX_VALUES);
     if (plan.length_count > 0)
-        plan.batch_count = options_list(&help, "b", options.n_batch, 1, MOST_BATCH, plan.batches, MOST_VALUES);
+        plan.batch_count = options_list(&help, "b", options.n_batch, 1, MAX_BATCH, plan.batches, MAX_VALUES);
     if (plan.batch_count > 0)
-        plan.depth_count = options_list(&help, "d", options.n_depth, 0, 1 << 24, plan.depths, MOST_VALUES);
+        plan.depth_count = options_list(&help, "d", options.n_depth, 0, 1 << 24, plan.depths, MAX_VALUES);
     if (plan.depth_count == 0)
         return EXIT_USAGE;
     struct smollm_error error = {0};

@@ -103,7 +103,7 @@ static void memory_compute(struct summary *s, uint32_t asked, enum kv_type type)
                         : s->context < DEFAULT_CONTEXT ? s->context
                                                        : DEFAULT_CONTEXT;
     uint64_t row;
-    s->memory_known = s->layers > 0 && s->kv_heads > 0 && s->head_size > 0 && s->head_size <= ATTENTION_MOST_HEAD_DIM &&
+    s->memory_known = s->layers > 0 && s->kv_heads > 0 && s->head_size > 0 && s->head_size <= ATTENTION_MAX_HEAD_DIM &&
                       !__builtin_mul_overflow((uint64_t)s->kv_heads,
                                               (uint64_t)(kv_block_bytes(type, s->head_size) / ATTENTION_BLOCK), &row) &&
                       !__builtin_mul_overflow(row, (uint64_t)s->layers, &s->kv_bytes_per_token) &&
@@ -149,7 +149,7 @@ static void summary_fill(const struct gguf_file *file, uint32_t context, enum kv
 static const char *template_text(const struct summary *summary)
 {
     const struct chat_format *format;
-    if (chat_format_recognise(summary->chat_template, summary->architecture, &format, NULL) == 0)
+    if (chat_format_recognize(summary->chat_template, summary->architecture, &format, NULL) == 0)
         return chat_format_name(format);
     return summary->chat_template.size > 0 ? "not known" : "none";
 }

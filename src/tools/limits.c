@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UNIT_BYTES = 4 << 20, LEAST_RUNS = 3, UNITS_PER_THREAD = 16, ROUNDS = 40000 };
+enum { UNIT_BYTES = 4 << 20, MIN_RUNS = 3, UNITS_PER_THREAD = 16, ROUNDS = 40000 };
 
 static _Atomic uint64_t sink; /* what was read must go somewhere */
 
@@ -178,7 +178,7 @@ static double fastest(struct thread_pool *pool, thread_pool_function *run, void 
                       double seconds)
 {
     double best = 0, end = clock_seconds() + seconds;
-    for (int i = 0; i < LEAST_RUNS || clock_seconds() < end; i++) {
+    for (int i = 0; i < MIN_RUNS || clock_seconds() < end; i++) {
         double begin = clock_seconds();
         thread_pool_run(pool, run, argument, units);
         double took = clock_seconds() - begin;

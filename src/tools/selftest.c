@@ -102,7 +102,7 @@ static bool check_matmul(const struct kernel_table *reference, const struct kern
             const struct kernel_table *kernels = i == 0 ? reference : tested;
             input.tokens = tokens;
             for (uint32_t t = 0; t < tokens; t++)
-                activations_quantise(&input, kernels, t, 0, COLUMNS, form);
+                activations_quantize(&input, kernels, t, 0, COLUMNS, form);
             struct matmul_args args = {.weights = &matrix,
                                        .input = &input,
                                        .last_token = tokens,

@@ -1,7 +1,7 @@
 /* The pool runs each unit once, whatever the numbers of threads and units, and a job sees what the one before it wrote.
  */
-#include "base/thread_pool.h"
 #include "base/system_limits.h"
+#include "base/thread_pool.h"
 
 #include "base/clock.h"
 
@@ -13,11 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_UNITS = 3000 };
+enum { MAX_UNITS = 3000 };
 
 struct job {
-    _Atomic int runs[MOST_UNITS];
-    int value[MOST_UNITS]; /* written by one job, read by the next */
+    _Atomic int runs[MAX_UNITS];
+    int value[MAX_UNITS]; /* written by one job, read by the next */
     _Atomic int wrong;
     int round;
     unsigned threads;
@@ -39,7 +39,7 @@ static void every_unit_runs_once(void **state)
         struct thread_pool *pool;
         assert_int_equal(thread_pool_create(threads, &pool, NULL), 0);
         assert_int_equal(thread_pool_size(pool), threads);
-        static const uint32_t units[] = {0, 1, 2, 3, 17, 1000, MOST_UNITS};
+        static const uint32_t units[] = {0, 1, 2, 3, 17, 1000, MAX_UNITS};
         for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
             memset(&job, 0, sizeof job);
             job.threads = threads;
@@ -49,7 +49,7 @@ static void every_unit_runs_once(void **state)
                     usleep(200); /* long enough to fall asleep */
                 thread_pool_run(pool, count, &job, units[i]);
             }
-            for (uint32_t u = 0; u < MOST_UNITS; u++)
+            for (uint32_t u = 0; u < MAX_UNITS; u++)
                 assert_int_equal(job.runs[u], u < units[i] ? rounds : 0);
             assert_int_equal(job.wrong, 0);
         }
@@ -62,7 +62,7 @@ enum { PHASES = 7, LANES = 6 };
 struct phase_job {
     _Atomic uint32_t finished[LANES];
     const struct thread_pool_phase *phase, *before; /* before: NULL for the first */
-    uint32_t shares[THREAD_POOL_MOST_LANES + 1];
+    uint32_t shares[THREAD_POOL_MAX_LANES + 1];
 };
 
 static bool is_finished(const struct thread_pool_phase *phase, uint32_t lane)

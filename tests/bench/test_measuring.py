@@ -96,7 +96,7 @@ def test_the_kernel_bench_names_every_operation():
     text = subprocess.run([program, "--tier", "generic", "--shape", "64x256", "--type", "q4_k,f16", "--tokens", "1,2",
                            "--depth", "64", "--seconds", "0.005"], check=True, capture_output=True, text=True).stdout
     rows = [line.split() for line in text.splitlines()[1:] if not line.startswith("#")]
-    assert {row[0] for row in rows} == {"matmul", "kv_store", "attention", "attention_merge", "rotate", "rmsnorm", "quantise", "swiglu",
+    assert {row[0] for row in rows} == {"matmul", "kv_store", "attention", "attention_merge", "rotate", "rmsnorm", "quantize", "swiglu",
                                         "exponentials", "peaks"}
     assert all(row[1] == "generic" for row in rows) and sum(row[0] == "matmul" for row in rows) == 4
 

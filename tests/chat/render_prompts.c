@@ -109,7 +109,7 @@ int main(void)
             result = answer(python_repr_object(text_member(request, "repr"), &text, &error), &text, &error);
         } else if (json_object_get(request, "template")) {
             const struct chat_format *format;
-            int code = chat_format_recognise(text_member(request, "template"), text_member(request, "architecture"),
+            int code = chat_format_recognize(text_member(request, "template"), text_member(request, "architecture"),
                                              &format, &error);
             if (code == 0)
                 buffer_append_string(&text, chat_format_name(format));

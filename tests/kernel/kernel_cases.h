@@ -99,7 +99,7 @@ static void matmul_equals_reference(void **state)
                 input.tokens = tokens;
                 fill(input.values, (size_t)tokens * columns, (int)(tokens % 5));
                 for (uint32_t t = 0; t < tokens; t++)
-                    activations_quantise(&input, &reference, t, 0, columns, form);
+                    activations_quantize(&input, &reference, t, 0, columns, form);
                 size_t size = tokens * (size_t)rows * sizeof(float);
                 /* The second time only some of the tokens: the others stay as they are. */
                 for (int add = 0; add < 2; add++) {
@@ -132,7 +132,7 @@ static void matmul_equals_reference(void **state)
 }
 
 /* A token's product does not depend on how many others there are. */
-static void matmul_does_not_see_its_neighbours(void **state)
+static void matmul_does_not_see_its_neighbors(void **state)
 {
     enum { TOKENS = 17 };
     struct packed_matrix matrix;
@@ -147,7 +147,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
     input.tokens = TOKENS;
     fill(input.values, TOKENS * 512, 0);
     for (uint32_t t = 0; t < TOKENS; t++)
-        activations_quantise(&input, &reference, t, 0, 512, ACTIVATIONS_INT8_256);
+        activations_quantize(&input, &reference, t, 0, 512, ACTIVATIONS_INT8_256);
     float all[TOKENS][64], one[64];
     struct matmul_args args = {
         .weights = &matrix, .input = &input, .last_token = TOKENS, .out = all[0], .out_stride = 64, .last_panel = 2};
@@ -157,7 +157,7 @@ static void matmul_does_not_see_its_neighbours(void **state)
         activations_create(&single, 512, 1, 1, ACTIVATIONS_INT8_256 | ACTIVATIONS_FLOAT, NULL);
         single.tokens = 1;
         memcpy(single.values, input.values + t * 512, 512 * sizeof(float));
-        activations_quantise(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
+        activations_quantize(&single, &tested, 0, 0, 512, ACTIVATIONS_INT8_256);
         args.input = &single;
         args.last_token = 1;
         args.out = one;
@@ -204,7 +204,7 @@ static void infinite_factors_equal_reference(void **state)
         input.tokens = TOKENS;
         fill(input.values, (size_t)TOKENS * COLUMNS, 0);
         for (uint32_t t = 0; t < TOKENS; t++)
-            activations_quantise(&input, &reference, t, 0, COLUMNS, ACTIVATIONS_INT8_32);
+            activations_quantize(&input, &reference, t, 0, COLUMNS, ACTIVATIONS_INT8_32);
         for (uint32_t tokens = 1; tokens <= TOKENS; tokens += 5) {
             float want[TOKENS][ROWS], have[TOKENS][ROWS];
             struct matmul_args args = {.weights = &matrix,
@@ -245,11 +245,11 @@ static uint8_t *cache_block(uint8_t *cache, enum kv_type type, uint32_t dim, uin
 static uint8_t *random_cache(enum kv_type type, uint32_t dim, uint32_t pages[BLOCKS])
 {
     uint8_t *cache = malloc((BLOCKS / KV_GROUP + 1) * group_stride(type, dim));
-    float rows[2][ATTENTION_MOST_HEAD_DIM];
+    float rows[2][ATTENTION_MAX_HEAD_DIM];
     for (uint32_t b = 0; b < BLOCKS; b++) {
         pages[b] = (b * 7 + 3) % BLOCKS;
         for (uint32_t slot = 0; slot < ATTENTION_BLOCK; slot++) {
-            fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, 0);
+            fill(rows[0], 2 * ATTENTION_MAX_HEAD_DIM, 0);
             rows[slot % 2][random_u32() % dim] *= 30.0f;
             struct kv_store_args args = {type, cache_block(cache, type, dim, b), slot, dim, rows[0], rows[1]};
             reference.kv_store(&args);
@@ -261,7 +261,7 @@ static uint8_t *random_cache(enum kv_type type, uint32_t dim, uint32_t pages[BLO
 /* What lies behind the last token's position must not be read as a value: NaN there. */
 static void poison(uint8_t *cache, enum kv_type type, uint32_t dim, const uint32_t pages[BLOCKS], uint32_t visible)
 {
-    float nan[ATTENTION_MOST_HEAD_DIM];
+    float nan[ATTENTION_MAX_HEAD_DIM];
     for (uint32_t d = 0; d < dim; d++)
         nan[d] = NAN;
     for (uint32_t p = visible; p < BLOCKS * ATTENTION_BLOCK; p++) {
@@ -406,8 +406,8 @@ static void check_not_finite(enum kv_type type, uint32_t dim, int where, float n
     const size_t size = (size_t)TOKENS * HEADS * dim;
     float *q = malloc(size * sizeof *q), *want = malloc(size * sizeof *q), *have = malloc(size * sizeof *q);
     fill(q, size, 0);
-    float rows[2][ATTENTION_MOST_HEAD_DIM];
-    fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, 0);
+    float rows[2][ATTENTION_MAX_HEAD_DIM];
+    fill(rows[0], 2 * ATTENTION_MAX_HEAD_DIM, 0);
     if (where == 1)
         q[(size_t)(AT - POSITION) * HEADS * dim + dim / 2] = number;
     else
@@ -470,8 +470,8 @@ static void seed_random(void)
     printf("seed %llu\n", (unsigned long long)random_state);
 }
 
-/* Planes are neighbours, blocks `stride` apart: what lies between is left alone. */
-static void quantise_equals_reference(void **state)
+/* Planes are neighbors, blocks `stride` apart: what lies between is left alone. */
+static void quantize_equals_reference(void **state)
 {
     for (int round = 0; round < 400; round++)
         for (uint32_t block = 32; block <= 256; block *= 8) {
@@ -489,7 +489,7 @@ static void quantise_equals_reference(void **state)
                     out[i][k] = guarded(bytes[k]);
                     memset(out[i][k], 0x5A, bytes[k]);
                 }
-                struct quantise_args args = {x,
+                struct quantize_args args = {x,
                                              size,
                                              block,
                                              stride,
@@ -499,10 +499,10 @@ static void quantise_equals_reference(void **state)
                                              (int16_t *)out[i][2],
                                              (int16_t *)out[i][3],
                                              block == 256 || round % 3 == 0 ? out[i][4] : NULL};
-                (i == 0 ? reference : tested).quantise(&args);
+                (i == 0 ? reference : tested).quantize(&args);
             }
             for (int k = 0; k < 5; k++) {
-                check("quantise", out[0][k], out[1][k], bytes[k]);
+                check("quantize", out[0][k], out[1][k], bytes[k]);
                 guarded_free(out[0][k], bytes[k]);
                 guarded_free(out[1][k], bytes[k]);
             }

@@ -6,10 +6,10 @@ static void kv_store_equals_reference(void **state)
 {
     for (int round = 0; round < 300; round++) {
         const enum kv_type type = (enum kv_type)(round % KV_TYPE_COUNT);
-        const uint32_t dim = 2 + random_u32() % (ATTENTION_MOST_HEAD_DIM / 2) * 2;
+        const uint32_t dim = 2 + random_u32() % (ATTENTION_MAX_HEAD_DIM / 2) * 2;
         const size_t size = kv_block_bytes(type, dim);
-        float rows[2][ATTENTION_MOST_HEAD_DIM];
-        fill(rows[0], 2 * ATTENTION_MOST_HEAD_DIM, round % 4);
+        float rows[2][ATTENTION_MAX_HEAD_DIM];
+        fill(rows[0], 2 * ATTENTION_MAX_HEAD_DIM, round % 4);
         if (round % 3 == 0)
             rows[round % 2][random_u32() % dim] = round % 5 == 0 ? NAN : round % 5 == 1 ? -INFINITY : 65519.9f;
         uint8_t *want = guarded(size), *have = guarded(size);
@@ -25,20 +25,20 @@ static void kv_store_equals_reference(void **state)
 
 /* Codes stay within 127, of the second plane within 64; values come back within half a step of either; what is not
  * finite is marked. */
-static void quantise_is_what_it_says(void **state)
+static void quantize_is_what_it_says(void **state)
 {
     float x[256], scales[2];
     int8_t codes[2][256];
     int16_t sums16[2][16], sums32[2][8];
     uint8_t large[2];
-    struct quantise_args args = {x, 256, 256, 2, 2, codes[0], scales, sums16[0], sums32[0], large};
+    struct quantize_args args = {x, 256, 256, 2, 2, codes[0], scales, sums16[0], sums32[0], large};
     /* A value in steps is rounded three times: the scale, its inverse, the product. */
     const double rounding = 3 * 127 * 0x1p-24;
     for (int kind = 0; kind < 5; kind++) {
         if (kind == 3)
             continue;
         fill(x, 256, kind);
-        tested.quantise(&args);
+        tested.quantize(&args);
         for (int plane = 0; plane < 2; plane++) {
             int sum = 0, magnitude[16] = {0}, most = 0;
             for (int i = 0; i < 256; i++) {
@@ -60,7 +60,7 @@ static void quantise_is_what_it_says(void **state)
         }
     }
     x[200] = NAN;
-    tested.quantise(&args);
+    tested.quantize(&args);
     assert_true(isnan(scales[0]) && isnan(scales[1]));
 }
 
@@ -82,7 +82,7 @@ int main(int argc, char **argv)
         kernel_table_fill(&tested, (enum cpu_tier)tier);
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(matmul_equals_reference),
-            cmocka_unit_test(matmul_does_not_see_its_neighbours),
+            cmocka_unit_test(matmul_does_not_see_its_neighbors),
             cmocka_unit_test(infinite_factors_equal_reference),
             cmocka_unit_test(kv_store_equals_reference),
             cmocka_unit_test(attention_equals_reference),
@@ -90,8 +90,8 @@ int main(int argc, char **argv)
             cmocka_unit_test(attention_tells_of_what_is_not_finite),
             cmocka_unit_test(vectors_equal_reference),
             cmocka_unit_test(peaks_are_as_defined),
-            cmocka_unit_test(quantise_equals_reference),
-            cmocka_unit_test(quantise_is_what_it_says),
+            cmocka_unit_test(quantize_equals_reference),
+            cmocka_unit_test(quantize_is_what_it_says),
         };
         failed += cmocka_run_group_tests_name(cpu_tier_name((enum cpu_tier)tier), tests, NULL, NULL);
     }

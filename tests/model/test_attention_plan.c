@@ -1,4 +1,4 @@
-/* Tiles and pieces of random batches: every token is in one tile beside its neighbours of one lane, every range of it
+/* Tiles and pieces of random batches: every token is in one tile beside its neighbors of one lane, every range of it
  * in one piece, and partial results do not overlap. */
 #include "cmocka_all.h"
 #include "model/attention_plan.h"
@@ -6,12 +6,12 @@
 
 #include <stdlib.h>
 
-enum { MOST_TOKENS = 200, SEQUENCES = 6 };
+enum { MAX_TOKENS = 200, SEQUENCES = 6 };
 
-/* Runs of one sequence at neighbouring positions; a sequence may come again further on. */
+/* Runs of one sequence at neighboring positions; a sequence may come again further on. */
 static uint32_t random_batch(struct batch_token *tokens, uint32_t pages[SEQUENCES])
 {
-    uint32_t count = 0, wanted = 1 + random_u32() % MOST_TOKENS;
+    uint32_t count = 0, wanted = 1 + random_u32() % MAX_TOKENS;
     while (count < wanted) {
         const uint32_t *of = &pages[random_u32() % SEQUENCES];
         uint32_t position = random_u32() % (random_u32() % 2 ? 40000 : 700);
@@ -26,7 +26,7 @@ static uint32_t random_batch(struct batch_token *tokens, uint32_t pages[SEQUENCE
 static void check_units(const struct attention_plan *plan, uint32_t lanes)
 {
     const uint32_t shares = thread_pool_shares(plan->threads);
-    assert_int_equal(plan->units, plan->most_lane_works * plan->kv_heads);
+    assert_int_equal(plan->units, plan->max_lane_works * plan->kv_heads);
     for (uint32_t lane = 0, unit = 0; lane < lanes; lane++) {
         const uint32_t works = plan->lane_works[lane + 1] - plan->lane_works[lane];
         for (uint32_t i = 0; i < plan->units; i++, unit++) {
@@ -52,11 +52,11 @@ static void check_plan(struct attention_plan *plan, const struct batch_token *to
     for (uint32_t i = 0; i < plan->tile_count; i++) {
         const struct attention_tile *tile = &plan->tiles[i];
         assert_int_equal(tile->first, token);
-        assert_in_range(tile->tokens, 1, plan->most_tile);
+        assert_in_range(tile->tokens, 1, plan->max_tile);
         assert_int_equal(tile->first / lane, (tile->first + tile->tokens - 1) / lane);
         const uint32_t *works = &plan->lane_works[tile->first / lane];
         assert_true(works[0] <= work && work + tile->pieces <= works[1]);
-        assert_true(works[1] - works[0] <= plan->most_lane_works);
+        assert_true(works[1] - works[0] <= plan->max_lane_works);
         for (uint32_t t = 0; t < tile->tokens; t++, token++) {
             assert_ptr_equal(tokens[token].pages, tokens[tile->first].pages);
             assert_int_equal(tokens[token].position, tokens[tile->first].position + t);
@@ -88,16 +88,16 @@ static void check_plan(struct attention_plan *plan, const struct batch_token *to
 
 static void every_token_is_attended_once(void **state)
 {
-    static struct batch_token tokens[MOST_TOKENS];
+    static struct batch_token tokens[MAX_TOKENS];
     uint32_t pages[SEQUENCES];
     const uint32_t threads[] = {1, 2, 3, 16, 64};
     for (int i = 0; i < 10; i++) {
         const struct model_config config = {.heads = i % 2 ? 16 : 9, .kv_heads = i % 2 ? 4 : 3, .head_dim = 64};
         struct attention_plan plan;
-        assert_int_equal(attention_plan_create(&plan, &config, threads[i / 2], MOST_TOKENS, NULL), 0);
+        assert_int_equal(attention_plan_create(&plan, &config, threads[i / 2], MAX_TOKENS, NULL), 0);
         for (int round = 0; round < 300; round++) {
             const uint32_t count = random_batch(tokens, pages),
-                           least = (count + THREAD_POOL_MOST_LANES - 1) / THREAD_POOL_MOST_LANES;
+                           least = (count + THREAD_POOL_MAX_LANES - 1) / THREAD_POOL_MAX_LANES;
             check_plan(&plan, tokens, count, round % 2 ? count : least + random_u32() % count);
         }
         attention_plan_destroy(&plan);

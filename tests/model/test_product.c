@@ -4,11 +4,11 @@
 #include "model/product.h"
 #include "random_weights.h"
 
-enum { MOST_PANELS = 800 };
+enum { MAX_PANELS = 800 };
 
 static void check_units(const struct product *p)
 {
-    static uint8_t seen[MOST_TOGETHER][MOST_PANELS];
+    static uint8_t seen[PRODUCT_MAX_MATRICES][MAX_PANELS];
     memset(seen, 0, sizeof seen);
     for (uint32_t unit = 0; unit < p->units; unit++) {
         uint32_t pieces = 0, first = 0;
@@ -24,7 +24,8 @@ static void check_units(const struct product *p)
                 seen[piece.matrix][panel]++;
             const uint32_t results = (piece.last_panel - piece.first_panel) * PANEL_ROWS * p->lanes.tokens;
             const uint32_t least = p->whole * PANEL_ROWS * p->lanes.tokens;
-            assert_true(!p->is_pair || results <= (least > MOST_CACHED_RESULTS ? least : MOST_CACHED_RESULTS));
+            assert_true(!p->is_pair ||
+                        results <= (least > PRODUCT_MAX_CACHED_RESULTS ? least : PRODUCT_MAX_CACHED_RESULTS));
         }
         assert_int_equal(p->is_pair, pieces == 2 && p->is_pair);
         assert_true(pieces > 0);
@@ -37,7 +38,7 @@ static void check_units(const struct product *p)
 /* Shares are all units, in order; none has more than one `whole` more of panels than another. */
 static void check_shares(const struct product *p, uint32_t shares)
 {
-    const uint32_t whole = p->whole > PANELS_BY_TURNS ? p->whole : PANELS_BY_TURNS;
+    const uint32_t whole = p->whole > PRODUCT_PANELS_BY_TURNS ? p->whole : PRODUCT_PANELS_BY_TURNS;
     uint32_t least = UINT32_MAX, most = 0;
     assert_int_equal(p->shares[0], 0);
     assert_int_equal(p->shares[shares], p->units);
@@ -54,13 +55,13 @@ static void every_panel_is_in_one_unit(void **state)
 {
     for (int round = 0; round < 400; round++) {
         const bool is_pair = random_u32() % 2;
-        struct packed_matrix matrices[MOST_TOGETHER];
+        struct packed_matrix matrices[PRODUCT_MAX_MATRICES];
         const unsigned threads = 1 + random_u32() % 40;
         struct product p = {.is_pair = is_pair,
-                            .count = is_pair ? 2 : 1 + (int)(random_u32() % MOST_TOGETHER),
-                            .whole = is_pair && random_u32() % 2 ? MOST_WHOLE : 1};
-        const uint32_t panels = 1 + random_u32() % (random_u32() % 2 ? 30 : MOST_PANELS);
-        for (int i = 0; i < MOST_TOGETHER; i++) {
+                            .count = is_pair ? 2 : 1 + (int)(random_u32() % PRODUCT_MAX_MATRICES),
+                            .whole = is_pair && random_u32() % 2 ? PRODUCT_MAX_WHOLE : 1};
+        const uint32_t panels = 1 + random_u32() % (random_u32() % 2 ? 30 : MAX_PANELS);
+        for (int i = 0; i < PRODUCT_MAX_MATRICES; i++) {
             matrices[i].panels = is_pair ? panels : 1 + random_u32() % panels;
             p.matrices[i] = &matrices[i];
         }
@@ -91,8 +92,8 @@ static void units_become_smaller(void **state)
         for (uint32_t unit = 1; unit < units; unit++)
             assert_true(begins[unit + 1] - begins[unit] <= begins[unit] - begins[unit - 1]);
         for (uint32_t unit = 0; unit < units; unit++)
-            assert_int_equal(begins[unit] % PANELS_BY_TURNS, 0);
-        assert_int_equal(begins[units] - begins[units - 1], PANELS_BY_TURNS);
+            assert_int_equal(begins[unit] % PRODUCT_PANELS_BY_TURNS, 0);
+        assert_int_equal(begins[units] - begins[units - 1], PRODUCT_PANELS_BY_TURNS);
     }
     product_destroy(&p);
 }

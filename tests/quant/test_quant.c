@@ -213,7 +213,7 @@ static void unpacked_integers_stay_in_range(void **state)
     }
 }
 
-/* ggml's reference quantisation (quantize_row_q8_0_ref, quantize_row_q4_0_ref): squared error of one block. */
+/* ggml's reference quantization (quantize_row_q8_0_ref, quantize_row_q4_0_ref): squared error of one block. */
 static double reference_error(uint32_t type, const float *x)
 {
     float largest = 0;

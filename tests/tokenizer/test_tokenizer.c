@@ -221,7 +221,7 @@ static void odd_vocabularies_are_tolerated(void **state)
     assert_int_equal(tokenizer_token_text(t, TOKENS).size, 0);
     assert_int_equal(tokenizer_token_text(t, INT32_MIN).size, 0);
     tokenizer_free(t);
-    /* Without a token for a byte it is left out, and its neighbours meet. */
+    /* Without a token for a byte it is left out, and its neighbors meet. */
     sample_fill(&s);
     s.tokens[1] = text_of("<one>");
     t = create(&s);

@@ -12,18 +12,18 @@
 
 enum {
     PARTS = ATTENTION_BLOCK / LANES,
-    MOST_ROWS = ATTENTION_TILE_ROWS,
+    MAX_ROWS = ATTENTION_TILE_ROWS,
     TOGETHER = 6,
-    MOST_LEAD = 20480 /* bytes, where blocks are small */
+    MAX_LEAD = 20480 /* bytes, where blocks are small */
 };
 
 /* The state of a row within a range: values are to be divided by sum. */
 struct partial {
     /* Whole vectors are stored: what is behind the last row means nothing. */
-    float maximum[MOST_ROWS + LANES];
-    float sum[MOST_ROWS + LANES];
+    float maximum[MAX_ROWS + LANES];
+    float sum[MAX_ROWS + LANES];
     /* [row][head_dim]: close together, as the cache wants them */
-    _Alignas(64) float values[MOST_ROWS * ATTENTION_MOST_HEAD_DIM];
+    _Alignas(64) float values[MAX_ROWS * ATTENTION_MAX_HEAD_DIM];
 };
 
 /* Rows that go together, and where they are. */
@@ -31,7 +31,7 @@ struct work {
     const struct attention_args *args;
     uint32_t first_row; /* row 0 of this work among all rows */
     uint32_t rows;
-    uint32_t positions[MOST_ROWS]; /* that a row sees */
+    uint32_t positions[MAX_ROWS]; /* that a row sees */
     struct partial total, range;
     size_t block_bytes;
     uint32_t last_block;       /* that any row sees of the ranges that are wanted */
@@ -39,16 +39,16 @@ struct work {
     uint32_t block;            /* under way */
     bool has_end;              /* the last block is read from `end` */
     const uint8_t *far, *near; /* the half blocks that are fetched */
-    _Alignas(64) float weights[MOST_ROWS][ATTENTION_BLOCK]; /* scores before */
-    float corrections[MOST_ROWS + LANES];
-    /* K, then V, for many rows: [MOST_HEAD_DIM][32] of f16 as float, of int8 as int16 */
-    _Alignas(64) uint8_t wide[sizeof(float) * ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM];
-    _Alignas(64) uint8_t end[2 * sizeof(uint16_t) * ATTENTION_BLOCK * ATTENTION_MOST_HEAD_DIM];
+    _Alignas(64) float weights[MAX_ROWS][ATTENTION_BLOCK]; /* scores before */
+    float corrections[MAX_ROWS + LANES];
+    /* K, then V, for many rows: [MAX_HEAD_DIM][32] of f16 as float, of int8 as int16 */
+    _Alignas(64) uint8_t wide[sizeof(float) * ATTENTION_BLOCK * ATTENTION_MAX_HEAD_DIM];
+    _Alignas(64) uint8_t end[2 * sizeof(uint16_t) * ATTENTION_BLOCK * ATTENTION_MAX_HEAD_DIM];
     /* int8 only: the rows' queries and weights as codes, and what one of theirs is worth. */
-    _Alignas(64) int16_t queries[MOST_ROWS][ATTENTION_MOST_HEAD_DIM];
-    _Alignas(64) int16_t weight_codes[MOST_ROWS][ATTENTION_BLOCK];
-    float query_units[MOST_ROWS];
-    float weight_units[MOST_ROWS + LANES];
+    _Alignas(64) int16_t queries[MAX_ROWS][ATTENTION_MAX_HEAD_DIM];
+    _Alignas(64) int16_t weight_codes[MAX_ROWS][ATTENTION_BLOCK];
+    float query_units[MAX_ROWS];
+    float weight_units[MAX_ROWS + LANES];
 };
 
 ALWAYS_INLINE float *values_of(struct work *work, uint32_t row)
@@ -77,8 +77,8 @@ static inline const uint8_t *block_at(const struct work *work, uint32_t block)
 
 /* Begins with a block. What comes is asked for twice, line by line in the order of reading, which the core follows on
  * its own, and so faster: `lead` blocks ahead from memory into the second-level cache, then half a block ahead from
- * there into the first-level one. Where a block is no neighbour of the one before, a line in every 4 KiB of it is asked
- * for in advance, for addresses to be translated in time; between neighbours that would only disturb. */
+ * there into the first-level one. Where a block is no neighbor of the one before, a line in every 4 KiB of it is asked
+ * for in advance, for addresses to be translated in time; between neighbors that would only disturb. */
 static inline void start_block(struct work *work, uint32_t block)
 {
     const uint8_t *after = block_at(work, block + 3);

@@ -16,7 +16,7 @@
  *   floats_of(w), load_integers(p) of int32 as floats
  *   store_codes(p, parts): values below 32768 as int16; NaN as anything
  *
- * Rows, the query heads of all tokens, go up to MOST_ROWS at a time through the blocks, so that K and V are read once
+ * Rows, the query heads of all tokens, go up to MAX_ROWS at a time through the blocks, so that K and V are read once
  * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
  * the head's dimensions are. More than six rows read K and V widened once, fewer widen them as they load. Only
  * the blocks at the end hide something from some rows: their scores are masked. */
@@ -102,10 +102,10 @@ void SUFFIX(attention)(const struct attention_args *args)
     struct work *const work = args->scratch;
     work->args = args;
     work->block_bytes = kv_block_bytes(args->type, args->head_dim);
-    work->lead = work->block_bytes * 2 <= MOST_LEAD ? 2 : 1;
-    assert(args->head_dim <= ATTENTION_MOST_HEAD_DIM);
-    for (work->first_row = 0; work->first_row < rows; work->first_row += MOST_ROWS) {
-        work->rows = smaller(rows - work->first_row, MOST_ROWS);
+    work->lead = work->block_bytes * 2 <= MAX_LEAD ? 2 : 1;
+    assert(args->head_dim <= ATTENTION_MAX_HEAD_DIM);
+    for (work->first_row = 0; work->first_row < rows; work->first_row += MAX_ROWS) {
+        work->rows = smaller(rows - work->first_row, MAX_ROWS);
         for (uint32_t row = 0; row < work->rows; row++)
             work->positions[row] = args->position + (work->first_row + row) / args->heads + 1;
         const uint32_t positions = work->positions[work->rows - 1];
@@ -132,7 +132,7 @@ void SUFFIX(attention_merge)(const struct attention_merge_args *args)
 {
     const uint32_t rows = args->tokens * args->heads, head_dim = args->head_dim;
     const size_t size = attention_partial_floats(head_dim);
-    float values[ATTENTION_MOST_HEAD_DIM];
+    float values[ATTENTION_MAX_HEAD_DIM];
     for (uint32_t row = 0; row < rows; row++) {
         const float *from = args->partials + row * size;
         float maximum = from[0], sum = from[1];

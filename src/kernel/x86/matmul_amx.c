@@ -30,9 +30,9 @@ enum {
     TILE_TOKENS = 16,   /* of a tile at most */
     TILE_COLUMNS = 64,  /* of int8 */
     STEPS = CHUNK_COLUMNS / TILE_COLUMNS,
-    MOST_TOKENS = 128, /* whose accumulators are kept at a time */
-    FEW_TILES = 3,     /* whose activations are in the first-level cache anyway, and which take panels by turns */
-    FETCHED_EARLY = 2  /* half of the weights to come is asked for while a chunk is unpacked */
+    MAX_TOKENS = 128, /* whose accumulators are kept at a time */
+    FEW_TILES = 3,    /* whose activations are in the first-level cache anyway, and which take panels by turns */
+    FETCHED_EARLY = 2 /* half of the weights to come is asked for while a chunk is unpacked */
 };
 
 /* Compilers which do not know that tile instructions read memory (gcc 12) must not keep what is there to themselves. */
@@ -42,7 +42,7 @@ enum {
 #define KEEP_APART() __asm__ volatile("" ::: "memory")
 
 /* The float chains of one panel: [token][row]. Behind them is what is computed for no token. */
-typedef float accumulators[MOST_TOKENS + TILE_TOKENS][PANEL_ROWS];
+typedef float accumulators[MAX_TOKENS + TILE_TOKENS][PANEL_ROWS];
 
 /* Sums of a tile: [token][row of the half] */
 typedef int32_t tile_sums[TILE_TOKENS][HALF];
@@ -115,7 +115,7 @@ ALWAYS_INLINE int planes_of(struct shape s)
 struct factors {
     _Alignas(64) float d[PANEL_ROWS];
     float minus[PANEL_ROWS];          /* -dmin */
-    int32_t min_pairs[8][PANEL_ROWS]; /* int16 minima of two neighbouring sub-blocks */
+    int32_t min_pairs[8][PANEL_ROWS]; /* int16 minima of two neighboring sub-blocks */
 };
 
 /* Codes times scales: [plane][four columns][row][column] */
@@ -141,7 +141,7 @@ ALWAYS_INLINE __m512i spread_byte(__m512i x, int index, bool high)
 }
 
 /* Codes as signed bytes. */
-ALWAYS_INLINE __m512i centred(struct shape s, __m512i codes)
+ALWAYS_INLINE __m512i centered(struct shape s, __m512i codes)
 {
     if (s.is_signed)
         return _mm512_xor_si512(codes, _mm512_set1_epi8((char)0x80));
@@ -159,7 +159,7 @@ ALWAYS_INLINE void multiply_codes(struct shape s, __m512i codes, const __m512i s
         return;
     }
     const __m512i upper = _mm512_set1_epi16((short)0xff00);
-    codes = centred(s, codes);
+    codes = centered(s, codes);
     /* Both factors times 256: the upper half of their product is code * scale. */
     const __m512i even = _mm512_mulhi_epi16(_mm512_slli_epi16(codes, 8), scale[0]);
     const __m512i odd = _mm512_mulhi_epi16(_mm512_and_si512(codes, upper), scale[0]);
@@ -375,8 +375,8 @@ struct codes_32 {
 
 /* Of a chunk's activations. Behind the last token is what is computed for no token. */
 struct factors_32 {
-    float scales[CHUNK_GROUPS][MOST_TOKENS + TILE_TOKENS];
-    float sums[CHUNK_GROUPS][MOST_TOKENS + TILE_TOKENS]; /* with minimum */
+    float scales[CHUNK_GROUPS][MAX_TOKENS + TILE_TOKENS];
+    float sums[CHUNK_GROUPS][MAX_TOKENS + TILE_TOKENS]; /* with minimum */
 };
 
 ALWAYS_INLINE void widen_sums(const int16_t *sums, uint32_t count, float *floats)
@@ -406,7 +406,7 @@ ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, 
             UNROLL
             for (int g = 0; g < UNITS; g++) {
                 const __m512i codes = unit_codes(s, block + s.halves * HALF_BYTES + row * 4, 0, 0, g);
-                _mm512_store_si512(to->codes[group][g] + row * 4, centred(s, codes));
+                _mm512_store_si512(to->codes[group][g] + row * 4, centered(s, codes));
             }
         }
     }
@@ -522,7 +522,7 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
         memset(factors, 0, sizeof factors);
     for (uint32_t first = args->first_token * args->input->planes; first < end; first += tiling.tokens) {
         const uint32_t size = tiling.size;
-        tiling.tokens = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
+        tiling.tokens = end - first < MAX_TOKENS ? end - first : MAX_TOKENS;
         tiling.count = (tiling.tokens + TILE_TOKENS - 1) / TILE_TOKENS;
         tiling.size = (tiling.tokens + tiling.count - 1) / tiling.count;
         if (tiling.size != size)

@@ -18,16 +18,16 @@
 
 enum {
     TILE = 4,            /* tokens whose sums are in registers together */
-    MOST_TOKENS = 128,   /* whose accumulators are kept at a time; even, for two planes */
+    MAX_TOKENS = 128,    /* whose accumulators are kept at a time; even, for two planes */
     FLOATS_AHEAD = 8192, /* bytes of float weights that are fetched ahead */
-    MOST_AHEAD = 10304,  /* of codes: a multiple of 4096 would fall on the lines of the cache that are being read */
+    MAX_AHEAD = 10304,   /* of codes: a multiple of 4096 would fall on the lines of the cache that are being read */
 };
 
 /* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
 #define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
 
 /* The float chains of one panel: [token][row] */
-typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
+typedef float accumulators[MAX_TOKENS][PANEL_ROWS];
 
 /* Activations of a chunk for one tile of tokens. */
 struct inputs {
@@ -55,7 +55,7 @@ ALWAYS_INLINE uint32_t direct_tokens(struct shape s)
     return s.bits == 4 && !s.is_signed ? 4 : 2;
 }
 
-/* The int32 of two neighbouring int16 in every lane. */
+/* The int32 of two neighboring int16 in every lane. */
 ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
 {
     int32_t both;
@@ -144,7 +144,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
                             float (*acc)[PANEL_ROWS])
 {
     const uint8_t *words = block + s.halves * HALF_BYTES + octet * OCTET * 4;
-    const int subs = s.columns / s.sub, centred = s.offset ? subs : 0;
+    const int subs = s.columns / s.sub, centered = s.offset ? subs : 0;
     const size_t share = shape_block_bytes(s) / CHUNK_GROUPS * (size_t)octets / OCTETS;
     __m256i total[4][4];
     UNROLL
@@ -153,7 +153,7 @@ ALWAYS_INLINE void tile_256(struct shape s, const uint8_t *block, const uint8_t 
         for (int t = 0; t < tokens; t++) {
             total[o][t] = _mm256_setzero_si256();
             UNROLL
-            for (int sub = 0; sub < centred; sub += 2) {
+            for (int sub = 0; sub < centered; sub += 2) {
                 const __m256i pair = _mm256_load_si256((const __m256i *)chunk->pairs[sub / 2][(octet + o) * OCTET]);
                 const __m256i sums = broadcast_pair(in->sums + (size_t)t * in->token_sums + sub);
                 total[o][t] = _mm256_sub_epi32(total[o][t], _mm256_madd_epi16(pair, sums));
@@ -333,11 +333,11 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t row_sums = columns / (size_t)s.sub;
     /* Small matrices end soon: what is fetched far ahead would be another thread's. */
-    const size_t ahead = w->panel_bytes / 4 < MOST_AHEAD ? w->panel_bytes / 4 : MOST_AHEAD;
+    const size_t ahead = w->panel_bytes / 4 < MAX_AHEAD ? w->panel_bytes / 4 : MAX_AHEAD;
     _Alignas(32) accumulators acc;
-    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS)
+    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MAX_TOKENS)
         for (uint32_t panel = args->first_panel; panel < args->last_panel; panel++) {
-            const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
+            const uint32_t count = end - first < MAX_TOKENS ? end - first : MAX_TOKENS;
             const uint8_t *block = w->data + panel * w->panel_bytes;
             memset(acc, 0, count * sizeof *acc);
             for (uint32_t column = 0; column < w->columns; column += CHUNK_COLUMNS) {

@@ -26,7 +26,7 @@ enum way {
 };
 
 /* The float chains of one panel: [token][row] */
-typedef float accumulators[MOST_TOKENS][PANEL_ROWS];
+typedef float accumulators[MAX_TOKENS][PANEL_ROWS];
 
 /* Where the results of a panel's rows of activations from `first` go, when their last chunk is done. */
 struct destination {
@@ -38,8 +38,8 @@ struct destination {
 
 /* What is derived from the sums of a chunk's activations, for all tokens. */
 struct derived_sums {
-    _Alignas(64) int32_t starts[16 * MOST_TOKENS];
-    float sums_float[CHUNK_GROUPS * MOST_TOKENS];
+    _Alignas(64) int32_t starts[16 * MAX_TOKENS];
+    float sums_float[CHUNK_GROUPS * MAX_TOKENS];
 };
 
 /* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
@@ -90,7 +90,7 @@ ALWAYS_INLINE void derive_sums(struct shape s, const int16_t *sums, size_t sums_
     for (int group = 0; group < groups; group++)
         for (uint32_t t = 0; t < tokens; t++) {
             const int32_t sum = sums[(size_t)group * sums_stride + t];
-            const size_t at = (size_t)group * MOST_TOKENS + t;
+            const size_t at = (size_t)group * MAX_TOKENS + t;
             if (s.has_min)
                 derived->sums_float[at] = (float)sum;
             else
@@ -146,7 +146,7 @@ ALWAYS_INLINE bool are_small(struct shape s, const struct inputs *in, uint32_t t
 /* The widths that tiles come in where tokens are many: from 19, split by tiles_of. */
 ALWAYS_INLINE bool is_width(struct shape s, const uint32_t tokens)
 {
-    return tokens <= tile_tokens(s, MOST_TOKENS) && tokens + 2 >= tile_tokens(s, MOST_TOKENS);
+    return tokens <= tile_tokens(s, MAX_TOKENS) && tokens + 2 >= tile_tokens(s, MAX_TOKENS);
 }
 
 ALWAYS_INLINE void add_tile(struct shape s, enum way way, const uint8_t *block, const uint8_t *bytes,
@@ -238,7 +238,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
 
 /* Groups of a chunk at most. Few tokens of 32 columns read faster where panels take shorter turns, of about 1 KB; short
  * rows are of small models, which may be in a cache, where turns only cost. */
-ALWAYS_INLINE uint32_t most_groups(struct shape s, uint32_t columns, uint32_t together, uint32_t tokens)
+ALWAYS_INLINE uint32_t max_groups(struct shape s, uint32_t columns, uint32_t together, uint32_t tokens)
 {
     enum { LONG_ROW = 2048 };
     if (s.columns == 256 || together < STREAMS || columns < LONG_ROW)
@@ -283,7 +283,7 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t group_bytes = shape_block_bytes(s) * GROUP_COLUMNS / columns;
     const uint32_t all = w->columns / GROUP_COLUMNS;
-    const uint32_t most = most_groups(s, w->columns, together, count);
+    const uint32_t most = max_groups(s, w->columns, together, count);
     const size_t chunk_bytes = chunk_groups(all, most) * group_bytes;
     const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all, most), count);
     _Alignas(64) accumulators acc;
@@ -316,8 +316,8 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
 ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
 {
     const uint32_t end = args->last_token * args->input->planes;
-    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MOST_TOKENS) {
-        const uint32_t count = end - first < MOST_TOKENS ? end - first : MOST_TOKENS;
+    for (uint32_t first = args->first_token * args->input->planes; first < end; first += MAX_TOKENS) {
+        const uint32_t count = end - first < MAX_TOKENS ? end - first : MAX_TOKENS;
         for (uint32_t panel = args->first_panel, together; panel < args->last_panel; panel += together) {
             together = way_of(count) == UNPACKED || args->last_panel - panel < STREAMS ? 1 : STREAMS;
             panels_together(s, args, panel, together, first, count);

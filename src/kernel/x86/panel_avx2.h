@@ -144,7 +144,7 @@ ALWAYS_INLINE __m256i widen_bytes(__m256i x, int first, int second)
 /* Everything of a chunk but its codes, widened once for all tokens. */
 struct chunk {
     _Alignas(32) int16_t scales[16][PANEL_ROWS][2]; /* 256 columns: of each sub-block, twice */
-    int16_t pairs[8][PANEL_ROWS][2];                /* of two neighbouring sub-blocks: minima, or offset * scales */
+    int16_t pairs[8][PANEL_ROWS][2];                /* of two neighboring sub-blocks: minima, or offset * scales */
     float d[CHUNK_GROUPS][PANEL_ROWS];              /* 256 columns: only the first */
     float minus[CHUNK_GROUPS][PANEL_ROWS];          /* -dmin; of Q4_1 and Q5_1 m */
 };

@@ -176,7 +176,7 @@ ALWAYS_INLINE __m512i widen_pair(__m512i x, int first)
 /* Everything of a chunk but its codes, widened once for all tokens. */
 struct chunk {
     _Alignas(64) int32_t scales[16][PANEL_ROWS]; /* 256 columns: of each sub-block; see has_low_scales */
-    int32_t back_pairs[4][PANEL_ROWS];           /* added_back times int16 scales of two neighbouring sub-blocks */
+    int32_t back_pairs[4][PANEL_ROWS];           /* added_back times int16 scales of two neighboring sub-blocks */
     int32_t min_pairs[8][PANEL_ROWS];            /* 256 columns: int16 minima, likewise */
     float d[CHUNK_GROUPS][PANEL_ROWS];           /* 256 columns: only the first */
     float minus[CHUNK_GROUPS][PANEL_ROWS];       /* -dmin; of Q4_1 and Q5_1 m */
@@ -191,7 +191,7 @@ struct chunk {
 enum { SUM_BIAS_BITS = 0x4b400000 };
 
 /* What is subtracted from an unsigned code before the sums of a sub-block are scaled; it costs next to nothing, since a
- * sum starts with -bias times the sum of the activations. Q5_K is centred to make its sums small; added_back makes
+ * sum starts with -bias times the sum of the activations. Q5_K is centered to make its sums small; added_back makes
  * good. */
 ALWAYS_INLINE int bias(struct shape s)
 {
@@ -204,11 +204,11 @@ ALWAYS_INLINE int added_back(struct shape s)
 }
 
 /* Whether the sum of a sub-block fits int16 whatever the codes and the activations are; small: none of these is of a
- * large block (struct quantise_args). */
+ * large block (struct quantize_args). */
 ALWAYS_INLINE bool sums_fit_int16(struct shape s, const bool small)
 {
     const int below = bias(s), above = (1 << s.bits) - 1 - bias(s), most = above > below ? above : below;
-    return most * (small ? MOST_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
+    return most * (small ? MAX_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
 }
 
 /* Where sums may fit int16 the upper halves of scales are zero: the upper half of such a sum is but its sign. */

@@ -9,7 +9,7 @@
  *   there is no integer scale         it is the total
  *
  * Of Q2_K and Q3_K all sums fit, of IQ4_XS none need to, and of Q4_K, Q5_K and Q6_K those with activations that are not
- * `large` (struct quantise_args). */
+ * `large` (struct quantize_args). */
 #ifndef KERNEL_X86_TILE_AVX512_H
 #define KERNEL_X86_TILE_AVX512_H
 
@@ -20,10 +20,10 @@
 #include <string.h>
 
 enum {
-    TILE = 8,         /* tokens whose sums are in registers together */
-    ALL_KEPT = 6,     /* tokens whose sums and totals are: 12 and 12 of 32 registers */
-    PAIR = 2,         /* groups of columns at a time that share their packed words */
-    MOST_TOKENS = 128 /* whose accumulators are kept at a time */
+    TILE = 8,        /* tokens whose sums are in registers together */
+    ALL_KEPT = 6,    /* tokens whose sums and totals are: 12 and 12 of 32 registers */
+    PAIR = 2,        /* groups of columns at a time that share their packed words */
+    MAX_TOKENS = 128 /* whose accumulators are kept at a time */
 };
 
 /* gcc would regroup additions of integers; it must not look through this. */
@@ -53,8 +53,8 @@ struct inputs {
     const float *scales;
     size_t scales_stride;    /* from one group's scales to the next one's; 32 columns only */
     const int16_t *sums;     /* of sub-blocks; 256 columns: [token][sub-block] */
-    const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MOST_TOKENS] */
-    const float *sums_float; /* 32 columns with minimum: [group][MOST_TOKENS] */
+    const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MAX_TOKENS] */
+    const float *sums_float; /* 32 columns with minimum: [group][MAX_TOKENS] */
     const uint8_t *large;    /* 256 columns: [token] */
 };
 
@@ -161,7 +161,7 @@ ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count,
             if (g * 4 % s.sub == 0) {
                 UNROLL
                 for (int t = 0; t < tokens; t++) {
-                    const int at = s.columns == 256 ? t * subs + sub[k] : group * MOST_TOKENS + t;
+                    const int at = s.columns == 256 ? t * subs + sub[k] : group * MAX_TOKENS + t;
                     part[k][0][t] = part[k][1][t] = bias(s) ? broadcast_word(in->starts + at)
                                                             : _mm512_set1_epi32(s.columns == 32 ? SUM_BIAS_BITS : 0);
                 }
@@ -291,7 +291,7 @@ ALWAYS_INLINE void tile_32(struct shape s, const bool finite, const uint8_t *blo
                              : _mm512_mul_ps(d, _mm512_sub_ps(sum, _mm512_set1_ps(SUM_BIAS)));
                 if (s.has_min)
                     sum = _mm512_fmadd_ps(_mm512_load_ps(&chunk->minus[group][h * HALF]),
-                                          _mm512_set1_ps(in->sums_float[group * MOST_TOKENS + t]), sum);
+                                          _mm512_set1_ps(in->sums_float[group * MAX_TOKENS + t]), sum);
                 const __m512 scale = _mm512_set1_ps(in->scales[(size_t)group * in->scales_stride + (size_t)t]);
                 if (is_kept(s, tokens, t))
                     chain[h][t] = _mm512_fmadd_ps(scale, sum, chain[h][t]);

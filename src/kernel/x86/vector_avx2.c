@@ -69,7 +69,7 @@ static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *su
 }
 
 /* 32 values of a block; with two planes what their codes leave goes to the block behind. most: of both planes. */
-static inline __attribute__((always_inline)) void quantise_32(const float *x, __m256 inverse, uint32_t block,
+static inline __attribute__((always_inline)) void quantize_32(const float *x, __m256 inverse, uint32_t block,
                                                               const bool both, int8_t *codes, int16_t *sums16,
                                                               __m256i most[2])
 {
@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) void quantise_32(const float *x, __
         most[1] = store_codes(fine, codes + block, sums16 + block / 16, most[1]);
 }
 
-static inline __attribute__((always_inline)) void quantise(const struct quantise_args *args, const bool both,
+static inline __attribute__((always_inline)) void quantize(const struct quantize_args *args, const bool both,
                                                            const bool wants_large)
 {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
@@ -121,26 +121,26 @@ static inline __attribute__((always_inline)) void quantise(const struct quantise
         const __m256 inverse = _mm256_set1_ps(zero ? 0.0f : 127.0f / maximum);
         __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
         for (uint32_t i = 0; i < block / 32; i++)
-            quantise_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2, sums);
+            quantize_32(x + i * 32, inverse, block, both, codes + i * 32, sums16 + i * 2, sums);
         for (uint32_t plane = 0; wants_large && plane < planes; plane++)
             args->large[at + plane] =
-                _mm256_movemask_epi8(_mm256_cmpgt_epi32(sums[plane], _mm256_set1_epi32(MOST_SMALL_SUM))) != 0;
+                _mm256_movemask_epi8(_mm256_cmpgt_epi32(sums[plane], _mm256_set1_epi32(MAX_SMALL_SUM))) != 0;
         for (uint32_t i = 0; i < block / 32 * planes; i++)
             sums32[i] = (int16_t)(sums16[i * 2] + sums16[i * 2 + 1]);
     }
 }
 
-void quantise_avx2(const struct quantise_args *args)
+void quantize_avx2(const struct quantize_args *args)
 {
     const bool both = args->planes > 1;
     if (both && args->large)
-        quantise(args, true, true);
+        quantize(args, true, true);
     else if (both)
-        quantise(args, true, false);
+        quantize(args, true, false);
     else if (args->large)
-        quantise(args, false, true);
+        quantize(args, false, true);
     else
-        quantise(args, false, false);
+        quantize(args, false, false);
 }
 
 void swiglu_avx2(const struct swiglu_args *args)

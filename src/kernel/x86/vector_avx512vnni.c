@@ -49,7 +49,7 @@ ALWAYS_INLINE __m128i largest_of_four(const float *x)
 }
 
 /* Codes of four blocks, 16 in a register, and their sums, to block `at` and those `stride` apart behind it. */
-ALWAYS_INLINE void store_four(const struct quantise_args *args, size_t at, const __m512i q[2 * FOUR])
+ALWAYS_INLINE void store_four(const struct quantize_args *args, size_t at, const __m512i q[2 * FOUR])
 {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m128i sums[2];
@@ -79,7 +79,7 @@ ALWAYS_INLINE void store_four(const struct quantise_args *args, size_t at, const
 }
 
 /* Four blocks of 32 finite values, whose largest magnitudes these are. */
-ALWAYS_INLINE void quantise_four(const struct quantise_args *args, const float *x, size_t at, __m128i largest,
+ALWAYS_INLINE void quantize_four(const struct quantize_args *args, const float *x, size_t at, __m128i largest,
                                  const bool both)
 {
     const __m128 maximum = _mm_castsi128_ps(largest), is_zero = _mm_cmplt_ps(maximum, _mm_set1_ps(0x1p-100f));
@@ -109,10 +109,10 @@ ALWAYS_INLINE void quantise_four(const struct quantise_args *args, const float *
 }
 
 /* `count` blocks from block `first` on as AVX2 does it. */
-static void quantise_rest(const struct quantise_args *args, uint32_t first, uint32_t count)
+static void quantize_rest(const struct quantize_args *args, uint32_t first, uint32_t count)
 {
     const size_t at = (size_t)first * args->stride;
-    const struct quantise_args rest = {.x = args->x + (size_t)first * SHORT_BLOCK,
+    const struct quantize_args rest = {.x = args->x + (size_t)first * SHORT_BLOCK,
                                        .size = count * SHORT_BLOCK,
                                        .block = SHORT_BLOCK,
                                        .stride = args->stride,
@@ -122,10 +122,10 @@ static void quantise_rest(const struct quantise_args *args, uint32_t first, uint
                                        .sums16 = args->sums16 + at * 2,
                                        .sums32 = args->sums32 + at};
     if (count > 0)
-        quantise_avx2(&rest);
+        quantize_avx2(&rest);
 }
 
-ALWAYS_INLINE void quantise_short(const struct quantise_args *args, const bool both)
+ALWAYS_INLINE void quantize_short(const struct quantize_args *args, const bool both)
 {
     const uint32_t blocks = args->size / SHORT_BLOCK;
     uint32_t block = 0;
@@ -133,22 +133,22 @@ ALWAYS_INLINE void quantise_short(const struct quantise_args *args, const bool b
         const float *x = args->x + (size_t)block * SHORT_BLOCK;
         const __m128i largest = largest_of_four(x);
         if (_mm_movemask_epi8(_mm_cmpgt_epi32(largest, _mm_set1_epi32(0x7f7fffff))))
-            quantise_rest(args, block, FOUR);
+            quantize_rest(args, block, FOUR);
         else
-            quantise_four(args, x, (size_t)block * args->stride, largest, both);
+            quantize_four(args, x, (size_t)block * args->stride, largest, both);
     }
-    quantise_rest(args, block, blocks - block);
+    quantize_rest(args, block, blocks - block);
 }
 
 /* Blocks of 32 four at a time; a block of 256 has enough to do for AVX2. */
-void quantise_avx512vnni(const struct quantise_args *args)
+void quantize_avx512vnni(const struct quantize_args *args)
 {
     if (args->block != SHORT_BLOCK || args->large)
-        quantise_avx2(args);
+        quantize_avx2(args);
     else if (args->planes > 1)
-        quantise_short(args, true);
+        quantize_short(args, true);
     else
-        quantise_short(args, false);
+        quantize_short(args, false);
 }
 
 void swiglu_avx512vnni(const struct swiglu_args *args)
