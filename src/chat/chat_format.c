@@ -105,7 +105,7 @@ int chat_format_recognize(struct smollm_text template_text, struct smollm_text a
         return 0;
     }
     if (template_text.size == 0)
-        return error_set(error, SMOLLM_ENOTFOUND, "the file has no chat template; the chat format must be one of %s",
+        return error_set(error, SMOLLM_ENOTFOUND, "the file has no chat template; set the chat format to one of %s",
                          chat_format_names());
     uint64_t hash = hash_bytes(template_text.data, template_text.size, 0);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -124,10 +124,9 @@ int chat_format_recognize(struct smollm_text template_text, struct smollm_text a
             *format = recognized[i].format;
     buffer_free(&compact);
     if (result == 0 && !*format)
-        result =
-            error_set(error, SMOLLM_EUNSUPPORTED,
-                      "the file's chat template is not one of those known; the chat format can be set to one of %s",
-                      chat_format_names());
+        result = error_set(error, SMOLLM_EUNSUPPORTED,
+                           "the file's chat template is not supported; set the chat format to one of %s",
+                           chat_format_names());
     return result;
 }
 
@@ -155,11 +154,11 @@ int chat_render(const struct chat_format *format, const struct smollm_conversati
     out->span_count = 0;
     out->thinking = out->starts_in_thinking = false;
     RETURN_ERROR_IF(!format->has_tools && (conversation->tool_count > 0 || conversation->python_tool_count > 0), error,
-                    SMOLLM_EUNSUPPORTED, "the chat format %s has no tools", format->name);
+                    SMOLLM_EUNSUPPORTED, "the chat format %s does not support tools", format->name);
     size_t count = conversation->message_count;
-    RETURN_ERROR_IF(conversation->continue_last &&
-                        (count == 0 || !text_is(conversation->messages[count - 1].role, "assistant")),
-                    error, SMOLLM_EINVAL, "only a last message of the assistant can be continued");
+    RETURN_ERROR_IF(
+        conversation->continue_last && (count == 0 || !text_is(conversation->messages[count - 1].role, "assistant")),
+        error, SMOLLM_EINVAL, "only a conversation that ends with a message of the assistant can be continued");
     int result = format->render(conversation, options ? options : &defaults, out, error);
     if (result == 0 && out->text.failed)
         result = error_set(error, SMOLLM_ENOMEM, "no memory for the prompt");

@@ -72,7 +72,7 @@ static size_t encode_code_point(uint32_t c, char out[4])
 static int read_string(struct reader *r, struct smollm_text *text)
 {
     if (peek(r) != '"')
-        return malformed(r, "a string is wanted");
+        return malformed(r, "expected a string");
     r->at++;
     const char *end = r->data + r->at;
     const char *stop = r->data + r->size;
@@ -86,11 +86,11 @@ static int read_string(struct reader *r, struct smollm_text *text)
     for (;;) {
         int c = peek(r);
         if (c < 0)
-            return malformed(r, "a string does not end");
+            return malformed(r, "unterminated string");
         if (c == '"')
             break;
         if (c < 0x20)
-            return malformed(r, "a control character in a string");
+            return malformed(r, "control character in a string");
         size_t length = 1;
         uint32_t code_point;
         if (c == '\\') {
@@ -102,7 +102,7 @@ static int read_string(struct reader *r, struct smollm_text *text)
         } else {
             length = utf8_decode(r->data + r->at, r->size - r->at, &code_point);
             if (length == 0)
-                return malformed(r, "a byte that is not UTF-8");
+                return malformed(r, "invalid UTF-8");
             memcpy(out + count, r->data + r->at, length);
             r->at += length;
         }
@@ -120,7 +120,7 @@ static int read_number(struct reader *r, struct value *value)
     if (peek(r) == '-')
         r->at++;
     if (!is_digit(peek(r)))
-        return malformed(r, "a value is wanted");
+        return malformed(r, "expected a value");
     if (peek(r) == '0')
         r->at++;
     else
@@ -130,7 +130,7 @@ static int read_number(struct reader *r, struct value *value)
         value->kind = KIND_FLOAT;
         r->at++;
         if (!is_digit(peek(r)))
-            return malformed(r, "a digit is wanted");
+            return malformed(r, "expected a digit");
         while (is_digit(peek(r)))
             r->at++;
     }
@@ -140,7 +140,7 @@ static int read_number(struct reader *r, struct value *value)
         if (peek(r) == '+' || peek(r) == '-')
             r->at++;
         if (!is_digit(peek(r)))
-            return malformed(r, "a digit is wanted");
+            return malformed(r, "expected a digit");
         while (is_digit(peek(r)))
             r->at++;
     }
@@ -204,8 +204,8 @@ static int read_items(struct reader *r, struct value *parent)
     bool object = parent->kind == KIND_OBJECT;
     int close = object ? '}' : ']';
     if (++r->depth > PYTHON_REPR_MAX_DEPTH)
-        return error_set(r->error, SMOLLM_ELIMIT, "JSON: nested more than %d deep at byte %zu", PYTHON_REPR_MAX_DEPTH,
-                         r->at);
+        return error_set(r->error, SMOLLM_ELIMIT, "JSON: more than %d levels of nesting at byte %zu",
+                         PYTHON_REPR_MAX_DEPTH, r->at);
     r->at++;
     skip_space(r);
     struct value **link = &parent->first;
@@ -220,7 +220,7 @@ static int read_items(struct reader *r, struct value *parent)
                 return result;
             skip_space(r);
             if (peek(r) != ':')
-                return malformed(r, "a colon is wanted");
+                return malformed(r, "expected a colon");
             r->at++;
             skip_space(r);
         }
@@ -234,7 +234,7 @@ static int read_items(struct reader *r, struct value *parent)
         if (peek(r) == close)
             break;
         if (peek(r) != ',')
-            return malformed(r, object ? "a comma or } is wanted" : "a comma or ] is wanted");
+            return malformed(r, object ? "expected a comma or }" : "expected a comma or ]");
         r->at++;
         skip_space(r);
     }
@@ -423,10 +423,10 @@ int python_repr_object(struct smollm_text json, struct buffer *out, struct smoll
     struct reader r = {.data = json.data, .size = json.size, .error = error};
     struct value value = {0};
     skip_space(&r);
-    int result = peek(&r) == '{' ? read_value(&r, &value) : malformed(&r, "an object is wanted");
+    int result = peek(&r) == '{' ? read_value(&r, &value) : malformed(&r, "expected an object");
     skip_space(&r);
     if (result == 0 && r.at < r.size)
-        result = malformed(&r, "more text after the object");
+        result = malformed(&r, "unexpected text after the object");
     if (result == 0) {
         /* strtod and printf write the decimal point of the thread's locale. */
         locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);

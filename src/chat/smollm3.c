@@ -181,7 +181,7 @@ static int append_message(struct chat_prompt *out, const struct smollm_conversat
             append_tool_calls(out, message);
     } else {
         return error_set(error, SMOLLM_EINVAL,
-                         "message %zu has the role '%.*s'; smollm3 knows system, user, assistant "
+                         "message %zu has the role '%.*s'; smollm3 supports system, user, assistant "
                          "and tool",
                          i, (int)(message->role.size < 64 ? message->role.size : 64),
                          message->role.data ? message->role.data : "");
@@ -193,7 +193,7 @@ static int append_message(struct chat_prompt *out, const struct smollm_conversat
 int smollm3_render(const struct smollm_conversation *conversation, const struct chat_options *options,
                    struct chat_prompt *out, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(conversation->message_count == 0, error, SMOLLM_EINVAL, "there are no messages");
+    RETURN_ERROR_IF(conversation->message_count == 0, error, SMOLLM_EINVAL, "the conversation has no messages");
     bool thinking = conversation->thinking != SMOLLM_THINKING_OFF;
     struct buffer custom = {0};
     int result = append_system(out, conversation, &thinking, &custom, error);

@@ -126,8 +126,8 @@ static int take_values(struct gguf_reader *r, uint32_t type, uint64_t count, con
     if (code != 0)
         return code;
     for (uint64_t i = 0; type == GGUF_VALUE_BOOL && i < count; i++)
-        RETURN_ERROR_IF(r->file->header[start + i] > 1, r->error, SMOLLM_EFORMAT, "%s has a boolean that is %u", what,
-                        (unsigned)r->file->header[start + i]);
+        RETURN_ERROR_IF(r->file->header[start + i] > 1, r->error, SMOLLM_EFORMAT,
+                        "%s has a boolean that is %u; it must be 0 or 1", what, (unsigned)r->file->header[start + i]);
     return 0;
 }
 
@@ -226,7 +226,7 @@ static int tensors_scan(struct gguf_reader *r, uint64_t count)
             return code;
         struct smollm_text name = gguf_header_text(r->file, at, size);
         RETURN_ERROR_IF(n_dims < 1 || n_dims > 4, r->error, SMOLLM_EFORMAT,
-                        "tensor %.*s has %u dimensions, allowed is 1 to 4", TEXT_ARGUMENTS(name), n_dims);
+                        "tensor %.*s has %u dimensions; it must have 1 to 4", TEXT_ARGUMENTS(name), n_dims);
         code = gguf_reader_take_bytes(r, "a tensor description", 8 * (uint64_t)n_dims + 4 + 8);
         if (code != 0)
             return code;
@@ -276,7 +276,7 @@ static int tensor_read(struct gguf_reader *r, struct gguf_tensor *tensor)
     RETURN_ERROR_IF(!type, r->error, SMOLLM_EUNSUPPORTED, "tensor %.*s has type %u (%s), which smollm does not read",
                     TEXT_ARGUMENTS(tensor->name), tensor->type, gguf_type_name(tensor->type));
     RETURN_ERROR_IF(tensor->dims[0] % type->block_columns != 0, r->error, SMOLLM_EFORMAT,
-                    "tensor %.*s has rows of %llu, which is no multiple of the %u columns of a %s block",
+                    "tensor %.*s has rows of %llu columns, which do not fill whole blocks of %u columns of %s",
                     TEXT_ARGUMENTS(tensor->name), (unsigned long long)tensor->dims[0], type->block_columns, type->name);
     RETURN_ERROR_IF(
         __builtin_mul_overflow(tensor->elements / type->block_columns, (uint64_t)type->block_bytes, &tensor->size),
@@ -289,13 +289,13 @@ static int tensor_place(struct gguf_reader *r, struct gguf_tensor *tensor, uint6
 {
     struct gguf_file *file = r->file;
     RETURN_ERROR_IF(tensor->offset % file->alignment != 0, r->error, SMOLLM_EFORMAT,
-                    "tensor %.*s has offset %llu, which is no multiple of the alignment %u",
+                    "tensor %.*s has offset %llu; it must be a multiple of the alignment %u",
                     TEXT_ARGUMENTS(tensor->name), (unsigned long long)tensor->offset, file->alignment);
     uint64_t end;
     bool fits = !__builtin_add_overflow(tensor->offset, data_start, &tensor->offset) &&
                 !__builtin_add_overflow(tensor->offset, tensor->size, &end) && end <= file->size;
     RETURN_ERROR_IF(!fits, r->error, SMOLLM_EFORMAT,
-                    "tensor %.*s needs %llu bytes at offset %llu, file ends at %llu (truncated download?)",
+                    "tensor %.*s needs %llu bytes at offset %llu, but the file ends at %llu (truncated download?)",
                     TEXT_ARGUMENTS(tensor->name), (unsigned long long)tensor->size, (unsigned long long)tensor->offset,
                     (unsigned long long)file->size);
     return 0;
@@ -379,7 +379,7 @@ static int alignment_read(struct gguf_reader *r)
         return code;
     uint32_t a = file->alignment;
     RETURN_ERROR_IF(a == 0 || (a & (a - 1)) != 0 || a > 1u << 24, r->error, SMOLLM_EFORMAT,
-                    "general.alignment is %u, not a power of two up to 16777216", a);
+                    "general.alignment is %u; it must be a power of two up to 16777216", a);
     return 0;
 }
 
@@ -395,14 +395,14 @@ static int name_other_file(struct gguf_reader *r)
     size_t at = 0;
     while (at < looked_at && strchr(" \t\r\n", file->header[at]) && file->header[at] != '\0')
         at++;
-    RETURN_ERROR_IF(looked_at >= sizeof lfs - 1 && memcmp(file->header, lfs, sizeof lfs - 1) == 0, r->error,
-                    SMOLLM_EFORMAT,
-                    "a Git LFS pointer, which stands for the model in a repository; `git lfs pull` there fetches it");
+    RETURN_ERROR_IF(
+        looked_at >= sizeof lfs - 1 && memcmp(file->header, lfs, sizeof lfs - 1) == 0, r->error, SMOLLM_EFORMAT,
+        "this is a Git LFS pointer, which stands for the model in a repository; run `git lfs pull` there to fetch it");
     RETURN_ERROR_IF(
         at < looked_at && file->header[at] == '<', r->error, SMOLLM_EFORMAT,
-        "a web page (HTML or XML), not a GGUF file; perhaps the address of a page was downloaded instead of "
+        "this is a web page (HTML or XML), not a GGUF file; perhaps the address of a page was downloaded instead of "
         "the file's own");
-    return error_set(r->error, SMOLLM_EFORMAT, "not a GGUF file (it begins with bytes %02x %02x %02x %02x)",
+    return error_set(r->error, SMOLLM_EFORMAT, "this is not a GGUF file (it begins with bytes %02x %02x %02x %02x)",
                      file->header[0], file->header[1], file->header[2], file->header[3]);
 }
 
@@ -420,9 +420,9 @@ static int magic_read(struct gguf_reader *r)
     if (code != 0)
         return code;
     RETURN_ERROR_IF(file->version != 0 && (file->version & 0xffff) == 0, r->error, SMOLLM_EUNSUPPORTED,
-                    "a big-endian GGUF file; smollm reads little-endian ones");
+                    "this is a big-endian GGUF file; smollm reads little-endian files");
     RETURN_ERROR_IF(file->version != 2 && file->version != 3, r->error, SMOLLM_EUNSUPPORTED,
-                    "GGUF version %u; smollm reads versions 2 and 3", file->version);
+                    "the file has GGUF version %u; smollm reads versions 2 and 3", file->version);
     return 0;
 }
 
@@ -436,11 +436,11 @@ static int counts_read(struct gguf_reader *r, uint64_t *tensor_count, uint64_t *
         return code;
     uint64_t left = r->file->size - r->at;
     RETURN_ERROR_IF(*entry_count > ENTRY_LIMIT || *entry_count > left / ENTRY_BYTES_MIN, r->error, SMOLLM_EFORMAT,
-                    "the file claims %llu metadata entries in %llu bytes", (unsigned long long)*entry_count,
-                    (unsigned long long)left);
+                    "the file claims to have %llu metadata entries, more than fit in %llu bytes",
+                    (unsigned long long)*entry_count, (unsigned long long)left);
     RETURN_ERROR_IF(*tensor_count > TENSOR_LIMIT || *tensor_count > left / TENSOR_BYTES_MIN, r->error, SMOLLM_EFORMAT,
-                    "the file claims %llu tensors in %llu bytes", (unsigned long long)*tensor_count,
-                    (unsigned long long)left);
+                    "the file claims to have %llu tensors, more than fit in %llu bytes",
+                    (unsigned long long)*tensor_count, (unsigned long long)left);
     return 0;
 }
 
@@ -488,7 +488,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
     if (fstat(descriptor, &status) != 0)
         code = error_set(error, SMOLLM_EIO, "cannot read the file's size: %s", strerror(errno));
     else if (!S_ISREG(status.st_mode))
-        code = error_set(error, SMOLLM_EFORMAT, "%s, not a GGUF file",
+        code = error_set(error, SMOLLM_EFORMAT, "this is %s, not a GGUF file",
                          S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
     else {
         opened->size = (uint64_t)status.st_size;

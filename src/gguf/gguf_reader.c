@@ -44,8 +44,8 @@ int gguf_reader_need(struct gguf_reader *r, uint64_t size, const char *what)
 {
     struct gguf_file *file = r->file;
     if (size > file->size - r->at)
-        return error_set(r->error, SMOLLM_EFORMAT, "%s needs %llu bytes at offset %zu, file ends at %llu%s", what,
-                         (unsigned long long)size, r->at, (unsigned long long)file->size,
+        return error_set(r->error, SMOLLM_EFORMAT, "%s needs %llu bytes at offset %zu, but the file ends at %llu%s",
+                         what, (unsigned long long)size, r->at, (unsigned long long)file->size,
                          size < file->size ? " (truncated download?)" : "");
     size_t end = r->at + (size_t)size;
     if (end <= file->header_size)
@@ -109,7 +109,7 @@ int gguf_reader_take_name(struct gguf_reader *r, const char *what, uint64_t limi
         return code;
     size_t start = r->at;
     RETURN_ERROR_IF(length == 0 || length > limit, r->error, SMOLLM_EFORMAT,
-                    "%s at offset %zu has a length of %llu, allowed is 1 to %llu", what, start,
+                    "%s at offset %zu has a length of %llu; it must be from 1 to %llu", what, start,
                     (unsigned long long)length, (unsigned long long)limit);
     code = gguf_reader_take_bytes(r, what, length);
     if (code != 0)

@@ -44,9 +44,9 @@ static int read_place(const struct gguf_file *file, uint32_t *part, uint32_t *co
     int status = gguf_get_u32(file, "split.count", count, error);
     if (status == 0)
         status = gguf_get_u32(file, "split.no", &number, error);
-    RETURN_ERROR_IF(status < 0, error, SMOLLM_EFORMAT, "the file is a part of a model, and does not say which");
+    RETURN_ERROR_IF(status < 0, error, SMOLLM_EFORMAT, "the file is a part of a model, but does not say which");
     RETURN_ERROR_IF(*count > GGUF_SPLIT_MAX || number >= *count, error, SMOLLM_EFORMAT,
-                    "the file is part %u of %u; up to %d parts are possible", number + 1, *count, GGUF_SPLIT_MAX);
+                    "the file is part %u of %u; up to %d parts are supported", number + 1, *count, GGUF_SPLIT_MAX);
     *part = number + 1;
     return 0;
 }

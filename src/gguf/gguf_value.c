@@ -100,7 +100,7 @@ static int get_unsigned(const struct gguf_file *file, const char *key, uint64_t 
     if (!load_integer(entry->type, file->header + entry->value_at, &integer))
         return wrong_type(key, entry, "an integer", error);
     RETURN_ERROR_IF(integer.negative || integer.magnitude > limit, error, SMOLLM_EFORMAT,
-                    "metadata %s is %s%llu, allowed is 0 to %llu", key, integer.negative ? "-" : "",
+                    "metadata %s is %s%llu; it must be from 0 to %llu", key, integer.negative ? "-" : "",
                     (unsigned long long)integer.magnitude, (unsigned long long)limit);
     *value = integer.magnitude;
     return 0;

@@ -255,10 +255,11 @@ static uint64_t tensor_size(const struct gguf_writer *writer, uint64_t tensor)
 int gguf_writer_write(struct gguf_writer *writer, const void *data, size_t size, struct smollm_error *error)
 {
     static char const zeros[ALIGNMENT];
-    RETURN_ERROR_IF(writer->tensor == writer->tensor_count, error, SMOLLM_EINVAL, "more bytes than tensors");
+    RETURN_ERROR_IF(writer->tensor == writer->tensor_count, error, SMOLLM_EINVAL,
+                    "bytes were written after those of the last tensor");
     uint64_t wanted = tensor_size(writer, writer->tensor);
-    RETURN_ERROR_IF(size > wanted - writer->written, error, SMOLLM_EINVAL, "more bytes than tensor %llu has",
-                    (unsigned long long)writer->tensor);
+    RETURN_ERROR_IF(size > wanted - writer->written, error, SMOLLM_EINVAL,
+                    "tensor %llu was given more bytes than it has", (unsigned long long)writer->tensor);
     int code = write_all(writer, data, size, error);
     if (code != 0)
         return code;
@@ -272,8 +273,9 @@ int gguf_writer_write(struct gguf_writer *writer, const void *data, size_t size,
 
 int gguf_writer_finish(struct gguf_writer *writer, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(writer->tensor != writer->tensor_count, error, SMOLLM_EINVAL, "%llu of %llu tensors are complete",
-                    (unsigned long long)writer->tensor, (unsigned long long)writer->tensor_count);
+    RETURN_ERROR_IF(writer->tensor != writer->tensor_count, error, SMOLLM_EINVAL,
+                    "only %llu of %llu tensors are complete", (unsigned long long)writer->tensor,
+                    (unsigned long long)writer->tensor_count);
     /* Some disks report only here that they are full. */
     RETURN_ERROR_IF(fsync(writer->descriptor) != 0 || rename(writer->temporary_path, writer->path) != 0, error,
                     SMOLLM_EIO, "cannot write %s: %s", writer->path, strerror(errno));

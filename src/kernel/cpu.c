@@ -77,5 +77,6 @@ int cpu_tier_parse(const char *name, enum cpu_tier *tier, struct smollm_error *e
         *tier = (enum cpu_tier)i;
         return 0;
     }
-    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s' (auto, generic, avx2, avx512vnni, amx)", name);
+    return error_set(error, SMOLLM_EINVAL, "unknown kernels '%s'; they must be auto, generic, avx2, avx512vnni or amx",
+                     name);
 }

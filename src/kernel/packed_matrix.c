@@ -49,8 +49,9 @@ int packed_matrix_describe(struct packed_matrix *matrix, uint32_t type, uint32_t
     const struct packed_layout *layout = packed_layout_find(type);
     RETURN_ERROR_IF(!layout, error, SMOLLM_EUNSUPPORTED, "tensor type %u is not supported", type);
     RETURN_ERROR_IF(rows == 0 || columns == 0 || (layout->block_columns && columns % layout->block_columns), error,
-                    SMOLLM_EUNSUPPORTED, "a matrix of %u rows and %u columns of %s", rows, columns,
-                    gguf_type_name(type));
+                    SMOLLM_EUNSUPPORTED,
+                    "a matrix has %u rows and %u columns, which do not fill whole blocks of %u columns of %s", rows,
+                    columns, layout->block_columns ? layout->block_columns : 1, gguf_type_name(type));
     size_t bytes, all;
     uint32_t panels = rows / PANEL_ROWS + (rows % PANEL_ROWS != 0);
     bool fits = layout->block_columns ? size_multiply(columns / layout->block_columns, layout->block_bytes, &bytes)

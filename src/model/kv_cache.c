@@ -79,7 +79,7 @@ int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *err
             *type = (enum kv_type)i;
             return 0;
         }
-    return error_set(error, SMOLLM_EINVAL, "unknown type of the KV cache '%s' (f16, q8_0)", name);
+    return error_set(error, SMOLLM_EINVAL, "unknown KV cache type '%s'; it must be f16 or q8_0", name);
 }
 
 const char *kv_type_name(enum kv_type type)

@@ -130,9 +130,10 @@ static void feed_forward(struct reference *r, uint32_t layer)
 int reference_step(struct reference *r, int32_t token, float *logits, struct smollm_error *error)
 {
     const struct model_config *c = &r->config;
-    RETURN_ERROR_IF(r->position >= r->context, error, SMOLLM_ECONTEXT, "the reference holds %u positions", r->context);
-    RETURN_ERROR_IF(token < 0 || (uint32_t)token >= c->vocabulary, error, SMOLLM_EINVAL, "token %d of %u", token,
-                    c->vocabulary);
+    RETURN_ERROR_IF(r->position >= r->context, error, SMOLLM_ECONTEXT,
+                    "the reference has room for %u positions, and all are used", r->context);
+    RETURN_ERROR_IF(token < 0 || (uint32_t)token >= c->vocabulary, error, SMOLLM_EINVAL,
+                    "token %d is not in the vocabulary of %u", token, c->vocabulary);
     r->error = error;
     r->status = 0;
     rope_angles(&r->rope, r->position, r->cosine, r->sine);

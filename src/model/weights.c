@@ -106,8 +106,8 @@ static int plan_all(struct plan *plan, struct weights *w, const struct gguf_file
     const struct model_config *c = &w->config;
     *plan = (struct plan){0};
     size_t most = (size_t)c->layers * (MATRICES_PER_LAYER + VECTORS_PER_LAYER) + 3;
-    RETURN_ERROR_IF(gguf_tensor_count(file) + 1 < most - 1, error, SMOLLM_EFORMAT, "%zu tensors for %u layers",
-                    gguf_tensor_count(file), c->layers);
+    RETURN_ERROR_IF(gguf_tensor_count(file) + 1 < most - 1, error, SMOLLM_EFORMAT,
+                    "the file has %zu tensors, too few for %u layers", gguf_tensor_count(file), c->layers);
     plan->targets = array_allocate(most, sizeof *plan->targets);
     w->layers = array_allocate(c->layers, sizeof *w->layers);
     RETURN_ERROR_IF(!plan->targets || !w->layers, error, SMOLLM_ENOMEM, "out of memory for %u layers", c->layers);
@@ -171,7 +171,7 @@ struct reporting {
 static int report(const struct reporting *reporting, double bytes, struct smollm_error *error)
 {
     RETURN_ERROR_IF(reporting->progress && !reporting->progress(reporting->user, bytes / reporting->all), error,
-                    SMOLLM_ECANCELED, "interrupted while loading");
+                    SMOLLM_ECANCELED, "loading was interrupted");
     return 0;
 }
 

@@ -32,7 +32,8 @@ static int check_id(const char *name, int32_t id, size_t count, struct smollm_er
 {
     if (id >= -1 && (id < 0 || (size_t)id < count))
         return 0;
-    return error_set(error, SMOLLM_EFORMAT, "tokenizer: the %s token is %d, but there are %zu tokens", name, id, count);
+    return error_set(error, SMOLLM_EFORMAT, "tokenizer: the %s token is %d, but the vocabulary has %zu tokens", name,
+                     id, count);
 }
 
 static void mark_ends(struct tokenizer *t, const struct tokenizer_vocabulary *v)
@@ -58,10 +59,11 @@ int tokenizer_create(const struct tokenizer_vocabulary *v, struct tokenizer **to
     const struct pre_tokenizer *pre = pre_tokenizer_find(v->pre);
     if (!pre && v->pre.size == 0)
         return error_set(error, SMOLLM_EUNSUPPORTED,
-                         "tokenizer: the file names no pre-tokenizer (tokenizer.ggml.pre); known are %s",
+                         "tokenizer: the file names no pre-tokenizer (tokenizer.ggml.pre); it must be one of %s",
                          pre_tokenizer_names());
     if (!pre)
-        return error_set(error, SMOLLM_EUNSUPPORTED, "tokenizer: the pre-tokenizer '%.*s' is unknown; known are %s",
+        return error_set(error, SMOLLM_EUNSUPPORTED,
+                         "tokenizer: the pre-tokenizer '%.*s' is not supported; it must be one of %s",
                          (int)(v->pre.size < 64 ? v->pre.size : 64), v->pre.data, pre_tokenizer_names());
     struct tokenizer *t = calloc(1, sizeof *t);
     if (!t)

@@ -24,7 +24,8 @@ static int read_id(const struct gguf_file *file, const char *key, int32_t *id, s
     int result = optional(gguf_get_u32(file, key, &value, error));
     if (result != 0)
         return result;
-    RETURN_ERROR_IF(value > INT32_MAX && value != UINT32_MAX, error, SMOLLM_EFORMAT, "%s is %u", key, value);
+    RETURN_ERROR_IF(value > INT32_MAX && value != UINT32_MAX, error, SMOLLM_EFORMAT,
+                    "%s is %u; it must be from 0 to %d", key, value, INT32_MAX);
     *id = (int32_t)value;
     return 0;
 }

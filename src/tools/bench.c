@@ -214,7 +214,7 @@ static int run(struct plan *plan, const struct options *options, const char *pat
     struct options wanted = *options;
     wanted.ubatch_size = options->ubatch_size > batch ? options->ubatch_size : batch;
     if (status == 0 && (length > config.context || positions > UINT32_MAX))
-        status = error_set(error, SMOLLM_ECONTEXT, "%llu positions wanted, the model's context is %u",
+        status = error_set(error, SMOLLM_ECONTEXT, "%llu positions are needed, but the model's context is %u",
                            (unsigned long long)length, config.context);
     if (status == 0)
         status = pass_create(&pass, file, &config, &wanted, (uint32_t)positions, batch, error);

@@ -229,7 +229,7 @@ size_t limits_default_bytes(void)
 int limits_meter_create(struct limits_meter *meter, struct thread_pool *pool, size_t bytes, struct smollm_error *error)
 {
     *meter = (struct limits_meter){pool, pages_allocate(bytes), bytes};
-    RETURN_ERROR_IF(!meter->data, error, SMOLLM_ENOMEM, "out of memory for %zu bytes to read", bytes);
+    RETURN_ERROR_IF(!meter->data, error, SMOLLM_ENOMEM, "out of memory for a buffer of %zu bytes", bytes);
     memset(meter->data, 1, bytes); /* or every page would be the system's one page of zeros */
     return 0;
 }

@@ -335,8 +335,9 @@ static void every_rule_is_enforced(void **state)
     expect_refusal(DIM, 8, 2, 8, SMOLLM_EFORMAT, "tensors first and other overlap");
     expect_refusal(TYPE, 0, 4, 4, SMOLLM_EUNSUPPORTED, "tensor first has type 4 (unknown)");
     expect_refusal(TYPE, 0, 16, 4, SMOLLM_EUNSUPPORTED, "tensor first has type 16 (IQ2_XXS)");
-    expect_refusal(TYPE, 0, GGUF_Q4_K, 4, SMOLLM_EFORMAT, "rows of 32, which is no multiple of the 256 columns");
-    expect_refusal(OFFSET, 0, 4, 8, SMOLLM_EFORMAT, "no multiple of the alignment 32");
+    expect_refusal(TYPE, 0, GGUF_Q4_K, 4, SMOLLM_EFORMAT,
+                   "rows of 32 columns, which do not fill whole blocks of 256 columns");
+    expect_refusal(OFFSET, 0, 4, 8, SMOLLM_EFORMAT, "it must be a multiple of the alignment 32");
     expect_refusal(OFFSET, 0, 128, 8, SMOLLM_EFORMAT, "overlap");
     expect_refusal(OFFSET, 0, 160, 8, SMOLLM_EFORMAT, "truncated download?");
     expect_refusal(OFFSET, 0, UINT64_MAX - 31, 8, SMOLLM_EFORMAT, "file ends at");
@@ -391,7 +392,7 @@ static void other_things_are_no_models(void **state)
     struct smollm_error error;
     assert_int_equal(gguf_open("/nonexistent", &file, &error), SMOLLM_ENOTFOUND);
     assert_int_equal(gguf_open(directory, &file, &error), SMOLLM_EFORMAT);
-    assert_string_equal(error.message, "a directory, not a GGUF file");
+    assert_string_equal(error.message, "this is a directory, not a GGUF file");
     char fifo[64];
     snprintf(fifo, sizeof fifo, "%s/fifo", directory);
     assert_int_equal(mkfifo(fifo, 0600), 0);

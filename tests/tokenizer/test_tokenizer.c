@@ -170,7 +170,8 @@ static void broken_vocabularies_are_refused(void **state)
     sample_fill(&good);
     s = good;
     s.vocabulary.pre = text_of("qwen2");
-    assert_refused(&s, SMOLLM_EUNSUPPORTED, "'qwen2' is unknown; known are smollm, llama-bpe, smaug-bpe, gpt-2");
+    assert_refused(&s, SMOLLM_EUNSUPPORTED,
+                   "'qwen2' is not supported; it must be one of smollm, llama-bpe, smaug-bpe, gpt-2");
     s.vocabulary.pre = (struct smollm_text){NULL, 0};
     assert_refused(&s, SMOLLM_EUNSUPPORTED, "names no pre-tokenizer");
     s = good;
