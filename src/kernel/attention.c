@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-/* What a range of positions gives for one row: values are to be divided by sum. */
+/* The state of a range of positions for one row. The result is values / sum. */
 struct partial {
     float maximum;
     float sum;
@@ -15,7 +15,7 @@ struct partial {
 
 static const float MINUS_INFINITY = -__builtin_inff();
 
-/* One query head of one token; codes, of which one is worth unit, where keys are int8. */
+/* One query head of one token. With int8 keys it has codes: value = code * unit. */
 struct query {
     const float *values;
     int16_t codes[ATTENTION_MAX_HEAD_DIM];
@@ -33,7 +33,7 @@ static float tree_sum(const float weight[ATTENTION_BLOCK])
     return tree[0];
 }
 
-/* visible: positions of this block that the token sees, 1 to 32 */
+/* visible: the number of positions of this block that are visible to the token, 1 to 32. */
 static void add_block_f16(const struct attention_args *args, const struct query *query, const uint8_t *block,
                           uint32_t visible, struct partial *into)
 {
@@ -82,7 +82,7 @@ static void add_block_int8(const struct attention_args *args, const struct query
     for (uint32_t j = 0; j < visible; j++) {
         weight[j] = float_exp_coarse(score[j] - maximum);
         const float code = weight[j] * (v_scales[j] * of_weights.inverse);
-        codes[j] = code > 0.0f ? (int16_t)float_round(code) : 0; /* 0 for NaN: the sum tells of it */
+        codes[j] = code > 0.0f ? (int16_t)float_round(code) : 0; /* 0 for NaN, which shows in the sum */
     }
     const float most = maximum > into->maximum ? maximum : into->maximum;
     const float correction = float_exp_coarse(into->maximum - most), joining = float_exp_coarse(maximum - most);

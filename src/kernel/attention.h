@@ -22,12 +22,12 @@ enum {
     ATTENTION_BLOCK = 32,                /* positions */
     ATTENTION_RANGE = 16,                /* blocks */
     ATTENTION_MAX_HEAD_DIM = 256,        /* values */
-    KV_COLUMNS = 32,                     /* dimensions of int8 values that lie together */
-    ATTENTION_TILE_ROWS = 96,            /* tokens * query heads that one call does best together */
-    ATTENTION_SCRATCH_BYTES = 384 * 1024 /* what a call needs meanwhile, beside a small stack */
+    KV_COLUMNS = 32,                     /* dimensions of int8 values that are stored together */
+    ATTENTION_TILE_ROWS = 96,            /* tokens * query heads; a call is most efficient with up to this many */
+    ATTENTION_SCRATCH_BYTES = 384 * 1024 /* the workspace of a call, which needs only a small stack */
 };
 
-/* Pages of which one follows the other are neighbors in memory, this many: see kv_page_offset. */
+/* The number of consecutive pages that are adjacent in memory: see kv_page_offset. */
 enum { KV_GROUP = ATTENTION_RANGE };
 
 enum kv_type { KV_F16, KV_INT8, KV_TYPE_COUNT };
@@ -37,7 +37,7 @@ static inline size_t kv_value_bytes(enum kv_type type)
     return type == KV_F16 ? 2 : 1;
 }
 
-/* Where the code of a dimension of the position at `slot` lies in an int8 block's K; in its V, from kv_block_v on. */
+/* The offset of a dimension's code for the position at `slot` in an int8 block: in K, and in V from kv_block_v on. */
 static inline size_t kv_int8_key(uint32_t dimension, uint32_t slot)
 {
     return ((size_t)dimension / 2 * ATTENTION_BLOCK + slot) * 2 + dimension % 2;
@@ -50,7 +50,7 @@ static inline size_t kv_int8_value(uint32_t dimension, uint32_t slot, uint32_t h
     return (size_t)first * ATTENTION_BLOCK + ((size_t)slot / 2 * columns + dimension - first) * 2 + slot % 2;
 }
 
-/* Offsets in a block, and its size: a multiple of 64. */
+/* Offsets in a block, and its size, which is a multiple of 64. */
 static inline size_t kv_block_v(enum kv_type type, uint32_t head_dim)
 {
     return (size_t)head_dim * ATTENTION_BLOCK * kv_value_bytes(type);
@@ -87,30 +87,30 @@ struct kv_store_args {
 /* The same for int8, without the table of a tier. */
 void kv_store_int8(const struct kv_store_args *args);
 
-/* Copies the first `count` positions of a block and reads nothing of the others, which are 0 in the copy. */
+/* Copies the first `count` positions of a block. The others are not read, and are 0 in the copy. */
 void kv_copy_positions(enum kv_type type, uint32_t head_dim, const uint8_t *block, uint32_t count, uint8_t *to);
 
-/* Pages of a layer and KV head that a thread will probably attend to next. */
+/* The pages of a layer and KV head that the thread will probably attend to next. */
 struct attention_next {
     const uint8_t *cache;
     const uint32_t *pages;
-    uint32_t count; /* 0: nothing */
+    uint32_t count; /* 0 when there are none */
 };
 
 /* Attention of neighboring tokens of one sequence with the query heads that share one head of K and V.
  *
  * q    [tokens][heads][head_dim], rotated
  * out  [tokens][out_stride], of which heads * head_dim are written; may not alias q
- * Token t stands at position + t and sees positions 0 to position + t; position p lies at slot p % 32 of page
- * pages[p / 32], whose block is kv_page_offset bytes behind cache. What lies behind the last token changes no result;
- * with `end_is_shared` it is not read at all, as another thread may be storing it.
+ * Token t is at position + t, and positions 0 to position + t are visible to it; position p lies at slot p % 32 of page
+ * pages[p / 32], whose block is kv_page_offset bytes after cache. What is stored after the last token changes no
+ * result; with `end_is_shared` it is not read at all, as another thread may be storing it.
  *
  * Online softmax by blocks of 32 positions; ranges of ATTENTION_RANGE blocks (512 positions) begin anew and are merged
  * in order. With `partials` only ranges [first_range, last_range) are computed, and left there unmerged, so that
  * several threads can share a long context: [range - first_range][row][attention_partial_floats], row = token * heads +
  * head, untouched where a token sees nothing of a range.
  *
- * `next` changes no result: kernels may ask memory for it when they come to the end.
+ * `next` changes no result: kernels may prefetch it towards their end.
  * Dao et al., "FlashAttention-2", 2023, section 3. */
 struct attention_args {
     const float *q;
@@ -127,20 +127,20 @@ struct attention_args {
     float scale;
     uint32_t first_range;
     uint32_t last_range;
-    float *partials; /* NULL: all ranges, merged into out */
+    float *partials; /* NULL to compute all ranges and merge them into out */
     bool end_is_shared;
     struct attention_next next;
-    void *
-        scratch; /* ATTENTION_SCRATCH_BYTES of the calling thread's own, 64-byte aligned; what it holds means nothing */
+    void
+        *scratch; /* ATTENTION_SCRATCH_BYTES, 64-byte aligned, used by one thread at a time; the content is undefined */
 };
 
-/* A partial result of one row: its maximum, its sum, and head_dim values that are to be divided by the sum. */
+/* The size of one row's partial result: its maximum, its sum, and head_dim values. The result is values / sum. */
 static inline size_t attention_partial_floats(uint32_t head_dim)
 {
     return 2 + (size_t)head_dim;
 }
 
-/* Positions to ranges, rounded up. */
+/* The number of ranges that hold so many positions. */
 static inline uint32_t attention_ranges(uint32_t positions)
 {
     const uint32_t range = ATTENTION_RANGE * ATTENTION_BLOCK;

@@ -18,7 +18,7 @@ static unsigned long long extended_control_register(void)
     return (unsigned long long)high << 32 | low;
 }
 
-/* The system saves 8 KiB of tiles only for processes that have asked. */
+/* Linux saves the 8 KiB of tiles only for processes that have asked for permission. */
 static bool may_use_tiles(void)
 {
     enum { TILE_DATA = 18 };
@@ -34,7 +34,8 @@ enum cpu_tier cpu_detect(void)
     const unsigned need = fma | osxsave | avx | f16c;
     if ((c & need) != need)
         return CPU_GENERIC;
-    /* State that the system saves: xmm and ymm; of AVX-512 opmasks, the upper halves of zmm 0 to 15, and zmm 16 to 31.
+    /* The state that the system saves: xmm and ymm; for AVX-512 the opmasks, the upper halves of zmm 0 to 15, and zmm
+     * 16 to 31.
      */
     const unsigned long long saved = extended_control_register(), ymm = 0x06, zmm = 0xe6;
     const unsigned avx2 = 1u << 5;

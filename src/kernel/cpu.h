@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* Ascending: a tier runs wherever a later one does. */
+/* In ascending order: a CPU that runs one tier runs all earlier ones. */
 enum cpu_tier { CPU_GENERIC, CPU_AVX2, CPU_AVX512VNNI, CPU_AMX, CPU_TIER_COUNT };
 
 /* The best tier of this machine, by CPUID and XGETBV (the system must save the wide registers). Where the CPU has AMX

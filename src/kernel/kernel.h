@@ -1,7 +1,8 @@
 /* The operations of the forward pass, each with a plain C version and faster ones for some CPUs.
  *
- * All versions of an operation give the same bits; docs/numerics.md defines them. The list below is the only place that
- * names operations: the table, the dispatcher, the kernel test and the benchmark are generated from it.
+ * All versions of an operation give the same bits; docs/numerics.md defines them. KERNEL_LIST names all operations:
+ * the table, the dispatcher, the kernel test and the benchmark are generated from it. Each tier has a list of those
+ * that it overrides.
  *
  * To add an operation: a line here, `NAME_generic` in kernel/NAME.c, and where it pays `NAME_avx2` in
  * kernel/x86/NAME_avx2.c with a line in KERNEL_AVX2_LIST, and likewise for the tiers after it. */
@@ -16,12 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rows of activations in the form that the weights of one type want; see activations.h. */
+/* The input of a product in the forms that weights need; see activations.h. */
 struct activations;
 
 /* out[token][row] (=, or += with add) the product of weights and activations for panels [first, last) and tokens
- * [first, last); of activations in two planes the sum of both planes' products. out begins with the first row of the
- * first panel for the first token, and has out_stride floats per token; only rows of the matrix are written. */
+ * [first, last); for activations in two planes it is the sum of both planes' products. out begins with the first row of
+ * the first panel for the first token, and has out_stride floats per token; only rows of the matrix are written. */
 struct matmul_args {
     const struct packed_matrix *weights;
     const struct activations *input;
@@ -32,18 +33,18 @@ struct matmul_args {
     bool add;
     uint32_t first_panel;
     uint32_t last_panel;
-    /* Where the thread reads on: panel last_panel of these weights, or panel then_panel of others. Kernels that take
-     * panels by turns (kernel/wide/streams.h) ask for them in advance, as if they were of the same shape; nothing but
-     * speed depends on it. */
-    const struct packed_matrix *then; /* or NULL */
-    uint32_t then_panel;
+    /* What the thread reads next: panel last_panel of these weights, or panel next_panel of `next`. Kernels that
+     * alternate between panels (kernel/wide/streams.h) prefetch it as if it had the same shape; only speed depends on
+     * it. */
+    const struct packed_matrix *next; /* or NULL */
+    uint32_t next_panel;
 };
 
-/* Panel `panel` of the weights that a thread reads: those behind the last one are of `then`, if there is any. */
+/* The address of panel `panel`. Panels from last_panel on are those of `next`, if there is one. */
 static inline const uint8_t *matmul_panel(const struct matmul_args *args, uint32_t panel)
 {
-    if (panel >= args->last_panel && args->then)
-        return args->then->data + (size_t)(args->then_panel + panel - args->last_panel) * args->then->panel_bytes;
+    if (panel >= args->last_panel && args->next)
+        return args->next->data + (size_t)(args->next_panel + panel - args->last_panel) * args->next->panel_bytes;
     return args->weights->data + (size_t)panel * args->weights->panel_bytes;
 }
 
@@ -69,13 +70,13 @@ struct quantize_args {
     const float *x;
     uint32_t size; /* a multiple of block */
     uint32_t block;
-    uint32_t stride; /* from one block's results to the next one's, in blocks */
+    uint32_t stride; /* distance between the results of successive blocks, in blocks */
     uint32_t planes; /* 1 or 2 */
     int8_t *codes;
     float *scales;
     int16_t *sums16;
     int16_t *sums32;
-    uint8_t *large; /* 0 or 1; NULL: not wanted */
+    uint8_t *large; /* 0 or 1 for each block; NULL when not needed */
 };
 
 /* Rotates the adjacent pairs (2i, 2i + 1) of each head by angle i: x0 c - x1 s, x0 s + x1 c, both products rounded.
@@ -106,8 +107,8 @@ struct exponentials_args {
     float maximum;
 };
 
-/* peaks[i] = the greatest of x[i * PEAK_VALUES] and those behind it, the last of what is left; 0 is above -0. NaN where
- * one of them is. */
+/* peaks[i] = the maximum of x[i * PEAK_VALUES] and the PEAK_VALUES - 1 values after it; the last peak may have fewer.
+ * 0 is above -0, and the peak is NaN if one of the values is. */
 enum { PEAK_VALUES = 32 };
 struct peaks_args {
     const float *x;
@@ -144,7 +145,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(exponentials)                                                                                                    \
     X(peaks)
 
-/* The other operations gain little from wider registers and stay as AVX2 has them. */
+/* The other operations gain little from wider registers and use the AVX2 kernels. */
 #define KERNEL_AVX512VNNI_LIST(X)                                                                                      \
     X(matmul)                                                                                                          \
     X(attention)                                                                                                       \
@@ -153,7 +154,7 @@ static inline uint32_t peak_count(uint32_t size)
     X(swiglu)                                                                                                          \
     X(exponentials)
 
-/* AMX pays where there are many tokens for each weight. */
+/* AMX is faster when many tokens share each weight. */
 #define KERNEL_AMX_LIST(X) X(matmul)
 
 struct kernel_table {
@@ -176,7 +177,7 @@ KERNEL_AVX512VNNI_LIST(KERNEL_PROTOTYPE)
 KERNEL_AMX_LIST(KERNEL_PROTOTYPE)
 #undef KERNEL_PROTOTYPE
 
-/* The kernels of a tier: generic first, overwritten by each tier up to the wanted one. */
+/* Fills a table with the kernels of a tier: the generic ones, overridden by those of each tier up to it. */
 void kernel_table_fill(struct kernel_table *table, enum cpu_tier tier);
 
 #endif

@@ -3,7 +3,7 @@
 #include "kernel/arithmetic.h"
 #include "quant/quant.h"
 
-enum { TILE = 32 /* rows of activations, of one or two planes */ };
+enum { TILE = 32 /* rows of activations, one or two for each token */ };
 
 /* One block of one row times one token: Σ scale Σ (code - offset) y, and Σ min Σ y. */
 static void block_sums(const struct packed_layout *layout, const struct quant_block *block,

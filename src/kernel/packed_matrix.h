@@ -34,14 +34,14 @@ struct packed_layout {
     int32_t offset;         /* subtracted from a code; 0 for signed codes */
     bool is_signed;         /* codes are int8: Q8_0, and the table values of IQ4_NL and IQ4_XS */
     bool has_min;
-    uint32_t file_bytes;  /* of a block of one row */
-    uint32_t halves_at;   /* byte offset of the 16-bit fields in it */
-    uint32_t halves;      /* their number: 1 or 2 */
-    uint32_t words_at;    /* byte offset of the rest */
-    uint32_t words;       /* its size in four bytes */
-    uint32_t words_first; /* the word that is stored first */
-    uint32_t block_bytes; /* of a block of 32 rows */
-    uint32_t value_bytes; /* of a value of a float type, otherwise 0 */
+    uint32_t file_bytes;  /* size of a block of one row in the file */
+    uint32_t halves_at;   /* byte offset of its 16-bit fields */
+    uint32_t halves;      /* number of 16-bit fields: 1 or 2 */
+    uint32_t words_at;    /* byte offset of all other bytes */
+    uint32_t words;       /* number of 32-bit words in them */
+    uint32_t words_first; /* index of the word that a panel stores first */
+    uint32_t block_bytes; /* size of a block of 32 rows in a panel */
+    uint32_t value_bytes; /* size of a value of a float type, otherwise 0 */
 };
 
 /* NULL for a type that is not in gguf_type.h. */
@@ -56,13 +56,13 @@ struct packed_matrix {
     uint8_t *data; /* 64-byte aligned */
 };
 
-/* Sets the shape; data is still to be set, packed_matrix_bytes of it. SMOLLM_EUNSUPPORTED when columns do not fill
- * whole blocks or a size does not fit. */
+/* Sets the shape. The caller then sets data to packed_matrix_bytes of memory. SMOLLM_EUNSUPPORTED when the columns do
+ * not fill whole blocks, SMOLLM_ELIMIT when the size does not fit. */
 int packed_matrix_describe(struct packed_matrix *matrix, uint32_t type, uint32_t rows, uint32_t columns,
                            struct smollm_error *error);
 size_t packed_matrix_bytes(const struct packed_matrix *matrix);
 
-/* Packs panel `panel` from its rows as they stand in the file (the last panel may have fewer than 32). */
+/* Packs panel `panel` from its rows as they are in the file (the last panel may have fewer than 32). */
 void packed_matrix_pack(struct packed_matrix *matrix, uint32_t panel, const uint8_t *rows, size_t row_bytes);
 
 /* The way back: the bytes of the file of one block of one row; quantized types. */

@@ -7,15 +7,15 @@
 #include <stdlib.h>
 
 enum {
-    MIN_UNITS = 4,    /* for each thread, as far as there are ranges, so that a late thread holds nobody up */
-    MAX_UNITS = 64,   /* for each thread: the smaller they are, the sooner all end after the first one did */
-    PIECE_RANGES = 4, /* between the two: where a unit ends, memory rests */
-    MIN_TILE = 4,     /* tokens, when tiles are made smaller to have enough */
-    DEEP = 1024       /* positions: below, tiles of half the rows skip more of what lies behind them */
+    MIN_UNITS = 4,    /* for each thread if there are enough ranges, so that a late thread delays the others little */
+    MAX_UNITS = 64,   /* for each thread: smaller units let all threads finish at nearly the same time */
+    PIECE_RANGES = 4, /* of a piece when both limits allow it: at the end of each unit memory idles for a moment */
+    MIN_TILE = 4,     /* in tokens; tiles are halved down to this when there are too few */
+    DEEP = 1024       /* in positions; before this, tiles of half the rows skip more of the hidden positions */
 };
 static const size_t PARTIALS_BYTES = (size_t)8 << 20;
 
-/* Each tile has a piece, and together they may have so many more. */
+/* The maximum number of works: one for each tile, and MAX_UNITS more for each thread. */
 static size_t works_of(unsigned threads, uint32_t max_tokens)
 {
     return max_tokens + (size_t)MAX_UNITS * threads;
@@ -50,14 +50,14 @@ void attention_plan_destroy(struct attention_plan *plan)
     *plan = (struct attention_plan){0};
 }
 
-/* Tiles of at most `most` tokens of one lane. */
+/* Makes tiles of at most `max` tokens, each within one lane. */
 static void make_tiles(struct attention_plan *plan, const struct batch_token *tokens, uint32_t count, uint32_t lane,
-                       uint32_t most)
+                       uint32_t max)
 {
     plan->tile_count = 0;
     for (uint32_t token = 0; token < count;) {
         const uint32_t shallow = (plan->max_tile + 1) / 2;
-        const uint32_t limit = tokens[token].position < DEEP && most > shallow ? shallow : most;
+        const uint32_t limit = tokens[token].position < DEEP && max > shallow ? shallow : max;
         uint32_t size = 1;
         while (size < limit && token + size < count && (token + size) % lane != 0 &&
                tokens[token + size].pages == tokens[token].pages &&
@@ -69,7 +69,7 @@ static void make_tiles(struct attention_plan *plan, const struct batch_token *to
     }
 }
 
-/* Gives a tile room for the partial results of `pieces`, if some is left after *used floats. */
+/* Divides a tile into pieces, unless their partial results do not fit into what is left after *used floats. */
 static void split(struct attention_plan *plan, struct attention_tile *tile, uint32_t pieces, size_t *used)
 {
     const size_t stride = (size_t)tile->ranges * tile->tokens * plan->group * attention_partial_floats(plan->head_dim);
@@ -81,7 +81,7 @@ static void split(struct attention_plan *plan, struct attention_tile *tile, uint
     *used += stride * plan->kv_heads;
 }
 
-/* Ranges of a piece of which each thread gets `units`, with all KV heads: 1 at least. */
+/* The number of ranges in a piece (at least 1) with which each thread gets about `units` units. */
 static uint32_t ranges_for(const struct attention_plan *plan, uint32_t units)
 {
     const uint64_t wanted = (uint64_t)units * plan->threads;
@@ -91,7 +91,7 @@ static uint32_t ranges_for(const struct attention_plan *plan, uint32_t units)
     return (uint32_t)((ranges * plan->kv_heads + wanted - 1) / wanted);
 }
 
-/* Ranges of a piece at most: PIECE_RANGES where that gives threads neither too little to do nor too much to merge. */
+/* The maximum number of ranges in a piece: PIECE_RANGES, unless threads then had too few units or too many to merge. */
 static uint32_t ranges_of_piece(const struct attention_plan *plan)
 {
     const uint32_t low = ranges_for(plan, MAX_UNITS), high = ranges_for(plan, MIN_UNITS);
@@ -102,10 +102,10 @@ void attention_plan_make(struct attention_plan *plan, const struct batch_token *
 {
     assert(lane > 0);
     const uint32_t wanted = (MIN_UNITS * plan->threads + plan->kv_heads - 1) / plan->kv_heads;
-    uint32_t most = plan->max_tile;
-    make_tiles(plan, tokens, count, lane, most);
-    while (plan->threads > 1 && plan->tile_count < wanted && most / 2 >= MIN_TILE && plan->tile_count < count)
-        make_tiles(plan, tokens, count, lane, most /= 2);
+    uint32_t max = plan->max_tile;
+    make_tiles(plan, tokens, count, lane, max);
+    while (plan->threads > 1 && plan->tile_count < wanted && max / 2 >= MIN_TILE && plan->tile_count < count)
+        make_tiles(plan, tokens, count, lane, max /= 2);
     const bool is_cut = plan->threads > 1 && (plan->tile_count < wanted || count <= lane);
     const uint32_t ranges = ranges_of_piece(plan);
     size_t used = 0;

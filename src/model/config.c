@@ -9,8 +9,8 @@
 /* Hyperparameters that every file must have, and what is sensible for them. */
 struct range {
     const char *key;
-    uint32_t least;
-    uint32_t most;
+    uint32_t min;
+    uint32_t max;
 };
 
 static const char *const architectures[] = {"llama", "smollm3"};
@@ -32,8 +32,8 @@ static int read_u32(const struct model_config *config, const struct gguf_file *f
     int status = gguf_get_u32(file, key, value, error);
     if (status < 0)
         return status;
-    RETURN_ERROR_IF(*value < range->least || *value > range->most, error, SMOLLM_EFORMAT,
-                    "%s is %u; it must be from %u to %u", key, *value, range->least, range->most);
+    RETURN_ERROR_IF(*value < range->min || *value > range->max, error, SMOLLM_EFORMAT,
+                    "%s is %u; it must be from %u to %u", key, *value, range->min, range->max);
     return 0;
 }
 
@@ -45,16 +45,16 @@ static int read_optional_u32(const struct model_config *config, const struct ggu
     return gguf_has(file, key) ? read_u32(config, file, range, value, error) : 0;
 }
 
-static int read_float(const struct model_config *config, const struct gguf_file *file, const char *name, float least,
-                      float most, float *value, struct smollm_error *error)
+static int read_float(const struct model_config *config, const struct gguf_file *file, const char *name, float min,
+                      float max, float *value, struct smollm_error *error)
 {
     char key[96];
     key_of(key, config, name);
     int status = gguf_get_f32(file, key, value, error);
     if (status < 0)
         return status;
-    RETURN_ERROR_IF(!(*value >= least && *value <= most), error, SMOLLM_EFORMAT, "%s is %g; it must be from %g to %g",
-                    key, (double)*value, (double)least, (double)most);
+    RETURN_ERROR_IF(!(*value >= min && *value <= max), error, SMOLLM_EFORMAT, "%s is %g; it must be from %g to %g", key,
+                    (double)*value, (double)min, (double)max);
     return 0;
 }
 

@@ -6,20 +6,19 @@
 #include <string.h>
 
 enum {
-    /* Up to so many tokens are normed by the thread that finishes what they wait for: cheaper than another phase. */
+    /* Up to this many tokens, the thread that finishes a product also computes the norm: cheaper than another phase. */
     MAX_NORMED_BY_ONE = 4,
-    /* So many tokens, and positions of all of them, are attended to by the thread that finishes a head's projections.
-     */
+    /* Up to this many tokens and positions, the thread that finishes a head's projections computes its attention. */
     MAX_JOINED_TOKENS = 2,
     MAX_JOINED_POSITIONS = 512,
-    /* Rows of activations in a lane that is still worth unpacking weights for. */
+    /* Lanes have at least this many rows of activations: for fewer, unpacking the weights costs too much. */
     MIN_LANE_ROWS = 48,
-    HEAD_PANELS = 64 /* whose logits of some tokens stay in the second-level cache */
+    HEAD_PANELS = 64 /* so few that the logits of some tokens stay in the second-level cache */
 };
 
 /* ---- Products ---- */
 
-/* A unit's pieces to their results. */
+/* Multiplies all pieces of a unit. */
 static void multiply(const struct product *p, uint32_t unit)
 {
     for (struct piece piece = {0}; product_next_piece(p, unit % p->units, &piece);)
@@ -30,17 +29,17 @@ static void product_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct product *p = user;
     multiply(p, unit);
-    if (p->then.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
-        for (uint32_t token = 0; token < p->then.units; token++)
-            p->then.run(p->then.argument, token, thread);
+    if (p->follow_up.units > 0 && atomic_fetch_add(&p->finished, 1) + 1 == p->units)
+        for (uint32_t token = 0; token < p->follow_up.units; token++)
+            p->follow_up.run(p->follow_up.argument, token, thread);
 }
 
-/* At the end of the product one thread runs `then`. */
+/* The phase of a product. The thread that finishes the product runs the units of `follow_up`, if it has any. */
 static struct thread_pool_phase product_phase(struct forward *f, struct product *p, struct lanes lanes,
-                                              struct thread_pool_phase then)
+                                              struct thread_pool_phase follow_up)
 {
     product_plan(p, lanes, thread_pool_size(f->pool));
-    p->then = then;
+    p->follow_up = follow_up;
     atomic_store_explicit(&p->finished, 0, memory_order_relaxed);
     return (struct thread_pool_phase){.run = product_unit,
                                       .argument = p,
@@ -51,7 +50,7 @@ static struct thread_pool_phase product_phase(struct forward *f, struct product 
 
 /* ---- Single tokens ---- */
 
-/* One token: normed from the residual into its place of the input, and quantized. */
+/* Computes the norm of one token, from the residual to its place in the input, and quantizes it. */
 static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input,
                        unsigned forms)
 {
@@ -93,7 +92,7 @@ static void embed_token(struct layer_pass *pass, uint32_t token)
     attention_norm_token(pass, token);
 }
 
-/* Tokens of a unit of little work. */
+/* The number of tokens in a unit that has little work for each. */
 static uint32_t unit_tokens(const struct lanes *lanes)
 {
     return lanes->count > 1 ? FORWARD_UNIT_TOKENS : 1;
@@ -106,7 +105,7 @@ static struct thread_pool_phase token_phase(thread_pool_function *run, struct la
         .run = run, .argument = pass, .units = (lanes.tokens + together - 1) / together, .lanes = lanes.count};
 }
 
-/* The last lane may have fewer tokens than units. */
+/* Runs a function for each token of a unit. The last lane may have fewer tokens than its units hold. */
 static void each_token(struct layer_pass *pass, const struct lanes *lanes, uint32_t tokens, uint32_t unit,
                        void (*run)(struct layer_pass *pass, uint32_t token))
 {
@@ -130,13 +129,13 @@ static void attention_norm_unit(void *user, uint32_t unit, unsigned thread)
 static void ffn_norm_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
-    each_token(pass, &pass->behind, pass->normed->tokens, unit, ffn_norm_token);
+    each_token(pass, &pass->lanes_after_attention, pass->normed->tokens, unit, ffn_norm_token);
 }
 
 static void head_norm_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
-    each_token(pass, &pass->behind, pass->normed->tokens, unit, head_norm_token);
+    each_token(pass, &pass->lanes_after_attention, pass->normed->tokens, unit, head_norm_token);
 }
 
 /* ---- Attention ---- */
@@ -180,7 +179,8 @@ static void store_head(const struct layer_pass *pass, uint32_t token, uint32_t k
     f->kernels.kv_store(&args);
 }
 
-/* Head by head: a key is scattered over all lines of its block, which the next token's key finds in the cache. */
+/* Stores head by head: a key is scattered over all lines of its block, which are still in the cache for the next token.
+ */
 static void store_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
@@ -196,7 +196,8 @@ static bool heads_are_whole_blocks(const struct forward *f)
     return activations_can_split(f->attended_forms, f->attention.group * f->attention.head_dim);
 }
 
-/* What comes after this: where a key is to be stored is asked for at once, the rest is for the kernel to ask for. */
+/* What the attention kernel prefetches: the pages of the next unit. The place of the key that the next unit stores is
+ * prefetched here. */
 static struct attention_next attended_next(const struct layer_pass *pass, struct attention_unit next)
 {
     const struct forward *f = pass->forward;
@@ -206,13 +207,14 @@ static struct attention_next attended_next(const struct layer_pass *pass, struct
     const uint32_t *pages = f->tokens[tile->first].pages;
     const uint32_t last = (f->tokens[tile->first].position + tile->tokens - 1) / KV_PAGE_POSITIONS;
     const uint32_t first = next.work->first_range * ATTENTION_RANGE;
-    if (pass->stores && next.work->last_range == tile->ranges && last > first)
+    if (pass->stores_in_attention && next.work->last_range == tile->ranges && last > first)
         kv_cache_expect_key(f->cache, pass->layer, next.kv_head, pages[last]);
     return (struct attention_next){
         .cache = kv_cache_base(f->cache, pass->layer, next.kv_head), .pages = pages + first, .count = last - first + 1};
 }
 
-/* Whether the next lane, which may be storing its keys and values, goes on in the block where the tile ends. */
+/* Whether the next lane, which may be storing keys and values at the same time, begins in the block where the tile
+ * ends. */
 static bool end_is_shared(const struct forward *f, const struct attention_tile *tile)
 {
     const uint32_t next = (tile->first / f->lanes.tokens + 1) * f->lanes.tokens;
@@ -221,40 +223,64 @@ static bool end_is_shared(const struct forward *f, const struct attention_tile *
            f->tokens[next].position / ATTENTION_BLOCK == last->position / ATTENTION_BLOCK;
 }
 
-/* Attention of one tile with one KV head, or a piece of it; whoever finishes the last piece merges and quantizes. next:
- * what the thread will probably do then. */
-static void attend(const struct layer_pass *pass, struct attention_unit unit, struct attention_unit next,
-                   unsigned thread)
+/* Copies the queries of a tile's tokens for one KV head and rotates them; returns them, in memory of the thread. */
+static float *rotated_queries(const struct layer_pass *pass, const struct attention_tile *tile, uint32_t first,
+                              unsigned thread)
 {
-    struct forward *f = pass->forward;
-    const struct attention_work *work = unit.work;
-    const uint32_t kv_head = unit.kv_head;
-    const struct model_config *c = &f->weights->config;
-    const struct attention_tile *tile = &f->attention.tiles[work->tile];
-    const uint32_t group = c->heads / c->kv_heads, size = group * c->head_dim, first = kv_head * size;
-    const uint32_t position = f->tokens[tile->first].position;
-    if (pass->stores && work->last_range == tile->ranges)
-        store_head(pass, tile->first, kv_head);
+    const struct forward *f = pass->forward;
+    const uint32_t group = f->attention.group, size = group * f->attention.head_dim;
     float *q = f->queries + (size_t)thread * f->attention.max_tile * size;
     for (uint32_t t = 0; t < tile->tokens; t++) {
         memcpy(q + (size_t)t * size, projections_of(f, tile->first + t) + first, size * sizeof *q);
         rotate(pass, tile->first + t, q + (size_t)t * size, group);
     }
+    return q;
+}
+
+/* Counts one more finished piece of a tile for a KV head. True when it was the last one; then all pieces are merged. */
+static bool merge_pieces(struct forward *f, uint32_t tile_index, uint32_t kv_head, const float *partials, float *out)
+{
+    if (!attention_plan_finish(&f->attention, tile_index, kv_head))
+        return false;
+    const struct attention_tile *tile = &f->attention.tiles[tile_index];
+    struct attention_merge_args merge = {.partials = partials,
+                                         .out = out,
+                                         .out_stride = f->attended.columns,
+                                         .tokens = tile->tokens,
+                                         .heads = f->attention.group,
+                                         .head_dim = f->attention.head_dim,
+                                         .position = f->tokens[tile->first].position};
+    f->kernels.attention_merge(&merge);
+    return true;
+}
+
+/* Computes the attention of one tile, or a piece of it, with one KV head. The thread that finishes the last piece
+ * merges them and quantizes the result. next: the unit that the thread will probably work on afterwards. */
+static void attend(const struct layer_pass *pass, struct attention_unit unit, struct attention_unit next,
+                   unsigned thread)
+{
+    struct forward *f = pass->forward;
+    const struct attention_work *work = unit.work;
+    const uint32_t kv_head = unit.kv_head, group = f->attention.group, head_dim = f->attention.head_dim;
+    const struct attention_tile *tile = &f->attention.tiles[work->tile];
+    const uint32_t size = group * head_dim, first = kv_head * size;
+    if (pass->stores_in_attention && work->last_range == tile->ranges)
+        store_head(pass, tile->first, kv_head);
     float *out = f->attended.values + (size_t)tile->first * f->attended.columns + first;
     float *partials = tile->pieces > 1 ? tile->partials + kv_head * tile->partials_stride : NULL;
-    const size_t range_floats = (size_t)tile->tokens * group * attention_partial_floats(c->head_dim);
-    struct attention_args args = {.q = q,
+    const size_t range_floats = (size_t)tile->tokens * group * attention_partial_floats(head_dim);
+    struct attention_args args = {.q = rotated_queries(pass, tile, first, thread),
                                   .out = out,
                                   .out_stride = f->attended.columns,
                                   .tokens = tile->tokens,
                                   .heads = group,
-                                  .head_dim = c->head_dim,
+                                  .head_dim = head_dim,
                                   .type = f->cache->type,
                                   .cache = kv_cache_base(f->cache, pass->layer, kv_head),
                                   .pages = f->tokens[tile->first].pages,
                                   .group_stride = f->cache->group_stride,
-                                  .position = position,
-                                  .scale = 1.0f / __builtin_sqrtf((float)c->head_dim),
+                                  .position = f->tokens[tile->first].position,
+                                  .scale = 1.0f / __builtin_sqrtf((float)head_dim),
                                   .first_range = work->first_range,
                                   .last_range = work->last_range,
                                   .partials = partials ? partials + work->first_range * range_floats : NULL,
@@ -262,19 +288,9 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
                                   .next = attended_next(pass, next),
                                   .scratch = f->attention_scratch + (size_t)thread * ATTENTION_SCRATCH_BYTES};
     f->kernels.attention(&args);
-    if (partials) {
-        if (!attention_plan_finish(&f->attention, work->tile, kv_head))
-            return;
-        struct attention_merge_args merge = {.partials = partials,
-                                             .out = out,
-                                             .out_stride = f->attended.columns,
-                                             .tokens = tile->tokens,
-                                             .heads = group,
-                                             .head_dim = c->head_dim,
-                                             .position = position};
-        f->kernels.attention_merge(&merge);
-    }
-    if (heads_are_whole_blocks(f) && !pass->chooses)
+    if (partials && !merge_pieces(f, work->tile, kv_head, partials, out))
+        return;
+    if (heads_are_whole_blocks(f) && !pass->drops_unwanted)
         for (uint32_t t = 0; t < tile->tokens; t++)
             activations_quantize(&f->attended, &f->kernels, tile->first + t, first, size, f->attended_forms);
 }
@@ -296,11 +312,11 @@ static void attention_unit(void *user, uint32_t unit, unsigned thread)
     struct attention_unit next = {0};
     if (f->lanes.count == 1 && unit + 1 < plan->units)
         next = attention_plan_unit(plan, unit + 1);
-    if (this.work && (!pass->chooses || is_wanted(f, &plan->tiles[this.work->tile])))
+    if (this.work && (!pass->drops_unwanted || is_wanted(f, &plan->tiles[this.work->tile])))
         attend(pass, this, next, thread);
 }
 
-/* Whoever completes a head, with some rows of its query, key or value, goes on with its attention. */
+/* Computes the attention of those heads whose projections this piece completes. */
 static void attend_completed(const struct layer_pass *pass, const struct piece *piece, unsigned thread)
 {
     const struct attention_plan *plan = &pass->forward->attention;
@@ -320,13 +336,13 @@ static void attend_completed(const struct layer_pass *pass, const struct piece *
     }
 }
 
-/* Some rows of query, key or value. */
+/* Computes some rows of query, key or value. */
 static void projection_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
     const struct product *p = &pass->projections;
     multiply(p, unit);
-    if (!pass->joined)
+    if (!pass->attends_in_projections)
         return;
     for (struct piece piece = {0}; product_next_piece(p, unit % p->units, &piece);)
         attend_completed(pass, &piece, thread);
@@ -341,10 +357,10 @@ static void attended_token(struct layer_pass *pass, uint32_t token)
 static void attended_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
-    each_token(pass, &pass->behind, pass->attended->tokens, unit, attended_token);
+    each_token(pass, &pass->lanes_after_attention, pass->attended->tokens, unit, attended_token);
 }
 
-/* The tokens that want logits move together, in order: what comes behind is about them alone. */
+/* Moves the tokens that want logits together, in order; all later phases work on them alone. */
 static void choose_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
@@ -358,7 +374,7 @@ static void choose_unit(void *user, uint32_t unit, unsigned thread)
     }
 }
 
-/* No two tokens of the batch share their pages; not looked for in long batches, which are prompts. */
+/* Whether no two tokens of the batch share a sequence. False for long batches, which are prompts, without a search. */
 static bool sequences_differ(const struct batch_token *tokens, uint32_t count)
 {
     if (count > 64)
@@ -372,7 +388,7 @@ static bool sequences_differ(const struct batch_token *tokens, uint32_t count)
 
 /* ---- Feed-forward ---- */
 
-/* The same panels of gate and up, then SwiGLU of their columns, quantized for down where they are whole blocks. */
+/* Computes the same panels of gate and up, then SwiGLU of their columns, and quantizes whole blocks for down. */
 static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct layer_pass *pass = user;
@@ -381,18 +397,18 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
     struct activations *activated = pass->activated;
     const uint32_t lane = unit / p->units, end = lane_end(&p->lanes, lane, activated->tokens);
     float *gate = f->gated + (size_t)thread * f->gated_stride, *up = gate + f->gated_stride / 2;
-    struct piece piece = {0}, then;
+    struct piece piece = {0}, next;
     (void)product_next_piece(p, unit % p->units, &piece);
     const uint32_t ffn = f->weights->config.ffn, first = piece.first_panel * PANEL_ROWS;
     const uint32_t left = ffn - first, wide = (piece.last_panel - piece.first_panel) * PANEL_ROWS;
     const uint32_t count = left < wide ? left : wide;
-    /* Rows of whole lines, of which neighbors do not fall into the same set of a cache. */
+    /* Rows are whole cache lines, and neighboring rows do not fall into the same set of a cache. */
     const size_t stride = wide + FORWARD_GATED_PAD;
-    then = (struct piece){.matrix = piece.matrix + 1, .first_panel = piece.first_panel};
-    product_multiply_to(p, &piece, &then, lane, gate, stride);
-    then = (struct piece){.matrix = piece.matrix, .first_panel = piece.last_panel};
+    next = (struct piece){.matrix = piece.matrix + 1, .first_panel = piece.first_panel};
+    product_multiply_to(p, &piece, &next, lane, gate, stride);
+    next = (struct piece){.matrix = piece.matrix, .first_panel = piece.last_panel};
     (void)product_next_piece(p, unit % p->units, &piece);
-    product_multiply_to(p, &piece, &then, lane, up, stride);
+    product_multiply_to(p, &piece, &next, lane, up, stride);
     for (uint32_t token = lane_begin(&p->lanes, lane); token < end; token++, gate += stride, up += stride) {
         float *out = activated->values ? activated->values + (size_t)token * ffn + first : gate;
         struct swiglu_args args = {.gate = gate, .up = up, .out = out, .size = count};
@@ -405,7 +421,7 @@ static void gate_up_unit(void *user, uint32_t unit, unsigned thread)
 
 _Static_assert(PANEL_ROWS % PEAK_VALUES == 0, "a panel's logits have peaks of their own");
 
-/* Peaks of some panels' logits, of all tokens. */
+/* Finds the peaks of some panels' logits, for all tokens. */
 static void find_peaks(const struct forward *f, const struct product *p, const struct piece *piece)
 {
     const uint32_t vocabulary = f->weights->config.vocabulary;
@@ -419,7 +435,7 @@ static void find_peaks(const struct forward *f, const struct product *p, const s
     }
 }
 
-/* A few panels at a time, whose logits are still in the cache when their peaks are looked for. */
+/* Computes a few panels at a time, so that their logits are still in the cache when the peaks are found. */
 static void head_unit(void *user, uint32_t unit, unsigned thread)
 {
     const struct forward *f = user;
@@ -437,7 +453,7 @@ static void head_unit(void *user, uint32_t unit, unsigned thread)
 
 /* ---- The pass ---- */
 
-/* So little attention that sharing it is not worth a wait. */
+/* Whether there is so little attention that sharing it among threads is not worth a wait. */
 static bool plan_is_short(const struct forward *f)
 {
     uint64_t positions = 0;
@@ -446,7 +462,7 @@ static bool plan_is_short(const struct forward *f)
     return positions <= MAX_JOINED_POSITIONS;
 }
 
-/* Lanes of at most FORWARD_LANE_ROWS rows of activations, as many for each thread where they do not become too short.
+/* Lanes of at most FORWARD_LANE_ROWS rows of activations; equally many for each thread, unless they become too short.
  */
 static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_one)
 {
@@ -463,33 +479,34 @@ static struct lanes lanes_of(const struct forward *f, uint32_t tokens, bool is_o
     return (struct lanes){(tokens + size - 1) / size, size};
 }
 
-static void add_phase(struct forward_plan *plan, struct thread_pool_phase phase, struct planned planned)
+static void add_phase(struct forward_plan *plan, struct thread_pool_phase phase, struct phase_info info)
 {
     plan->phases[plan->phase_count] = phase;
-    plan->planned[plan->phase_count++] = planned;
+    plan->phase_infos[plan->phase_count++] = info;
 }
 
 static void plan_product(struct forward *f, enum operation operation, struct product *p, struct lanes lanes,
-                         struct thread_pool_phase then)
+                         struct thread_pool_phase follow_up)
 {
-    add_phase(f->plan, product_phase(f, p, lanes, then), (struct planned){.operation = operation, .product = p});
+    add_phase(f->plan, product_phase(f, p, lanes, follow_up),
+              (struct phase_info){.operation = operation, .product = p});
 }
 
-/* A norm is its own phase, or the end of the product that it waits for. */
+/* Adds a product and the norm that needs all of it: as a phase of its own, or at the end of the product. */
 static void plan_product_and_norm(struct forward *f, enum operation operation, struct product *p, struct lanes lanes,
                                   struct thread_pool_phase norm)
 {
     const bool is_joined = lanes.count == 1 && lanes.tokens <= MAX_NORMED_BY_ONE;
     plan_product(f, operation, p, lanes, is_joined ? norm : (struct thread_pool_phase){0});
     if (!is_joined)
-        add_phase(f->plan, norm, (struct planned){.operation = OPERATION_norm});
+        add_phase(f->plan, norm, (struct phase_info){.operation = OPERATION_norm});
 }
 
-/* Queries, keys, values and attention. */
+/* Adds the phases of queries, keys, values and attention. */
 static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
 {
     struct forward *f = pass->forward;
-    const bool attends = pass->behind.tokens > 0;
+    const bool attends = pass->lanes_after_attention.tokens > 0;
     struct thread_pool_phase phase;
     pass->projections.first = attends ? 0 : 1;
     phase = product_phase(f, &pass->projections, f->lanes, (struct thread_pool_phase){0});
@@ -498,11 +515,11 @@ static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
     for (uint32_t kv_head = 0; kv_head < f->weights->config.kv_heads; kv_head++)
         atomic_store_explicit(&pass->projected[kv_head], 0, memory_order_relaxed);
     add_phase(plan, phase,
-              (struct planned){.operation = OPERATION_projections,
-                               .product = &pass->projections,
-                               .attends = pass->joined ? pass : NULL});
-    if (!pass->stores)
-        add_phase(plan, token_phase(store_unit, pass, f->lanes), (struct planned){.operation = OPERATION_store});
+              (struct phase_info){.operation = OPERATION_projections,
+                                  .product = &pass->projections,
+                                  .attends = pass->attends_in_projections ? pass : NULL});
+    if (!pass->stores_in_attention)
+        add_phase(plan, token_phase(store_unit, pass, f->lanes), (struct phase_info){.operation = OPERATION_store});
     if (!attends)
         return;
     phase = (struct thread_pool_phase){.run = attention_unit,
@@ -511,14 +528,14 @@ static void plan_attention(struct forward_plan *plan, struct layer_pass *pass)
                                        .lanes = f->lanes.count,
                                        .ordered = true,
                                        .shares = f->lanes.count == 1 ? f->attention.shares : NULL};
-    if (!pass->joined)
-        add_phase(plan, phase, (struct planned){.operation = OPERATION_attention, .attends = pass});
-    if (pass->chooses)
+    if (!pass->attends_in_projections)
+        add_phase(plan, phase, (struct phase_info){.operation = OPERATION_attention, .attends = pass});
+    if (pass->drops_unwanted)
         add_phase(plan, (struct thread_pool_phase){.run = choose_unit, .argument = pass, .units = 1, .lanes = 1},
-                  (struct planned){.operation = OPERATION_quantise});
+                  (struct phase_info){.operation = OPERATION_quantise});
     else if (!heads_are_whole_blocks(f))
-        add_phase(plan, token_phase(attended_unit, pass, pass->behind),
-                  (struct planned){.operation = OPERATION_quantise});
+        add_phase(plan, token_phase(attended_unit, pass, pass->lanes_after_attention),
+                  (struct phase_info){.operation = OPERATION_quantise});
 }
 
 static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool stores, uint32_t wanted)
@@ -526,21 +543,21 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
     struct forward *f = pass->forward;
     const struct thread_pool_phase nothing = {0};
     const bool is_last = pass->layer + 1 == f->weights->config.layers;
-    pass->chooses = is_last && wanted < f->token_count;
-    pass->behind = pass->chooses ? lanes_of(f, wanted, false) : f->lanes;
-    pass->stores = stores && !pass->chooses;
-    pass->joined = pass->stores && f->token_count <= MAX_JOINED_TOKENS && plan_is_short(f);
+    pass->drops_unwanted = is_last && wanted < f->token_count;
+    pass->lanes_after_attention = pass->drops_unwanted ? lanes_of(f, wanted, false) : f->lanes;
+    pass->stores_in_attention = stores && !pass->drops_unwanted;
+    pass->attends_in_projections = pass->stores_in_attention && f->token_count <= MAX_JOINED_TOKENS && plan_is_short(f);
     plan_attention(plan, pass);
-    if (pass->behind.tokens == 0)
+    if (pass->lanes_after_attention.tokens == 0)
         return;
-    plan_product_and_norm(f, OPERATION_output, &pass->output, pass->behind,
-                          token_phase(ffn_norm_unit, pass, pass->behind));
-    struct thread_pool_phase phase = product_phase(f, &pass->gate_up, pass->behind, nothing);
+    plan_product_and_norm(f, OPERATION_output, &pass->output, pass->lanes_after_attention,
+                          token_phase(ffn_norm_unit, pass, pass->lanes_after_attention));
+    struct thread_pool_phase phase = product_phase(f, &pass->gate_up, pass->lanes_after_attention, nothing);
     phase.run = gate_up_unit;
     phase.argument = pass;
-    add_phase(plan, phase, (struct planned){.operation = OPERATION_gate_up, .product = &pass->gate_up});
-    plan_product_and_norm(f, OPERATION_down, &pass->down, pass->behind,
-                          is_last ? token_phase(head_norm_unit, pass, pass->behind)
+    add_phase(plan, phase, (struct phase_info){.operation = OPERATION_gate_up, .product = &pass->gate_up});
+    plan_product_and_norm(f, OPERATION_down, &pass->down, pass->lanes_after_attention,
+                          is_last ? token_phase(head_norm_unit, pass, pass->lanes_after_attention)
                                   : token_phase(attention_norm_unit, pass + 1, f->lanes));
 }
 
@@ -562,7 +579,7 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
     f->peaks = peaks;
     plan->phase_count = 0;
     add_phase(plan, token_phase(embed_unit, &plan->layers[0], f->lanes),
-              (struct planned){.operation = OPERATION_embed});
+              (struct phase_info){.operation = OPERATION_embed});
     for (uint32_t layer = 0; layer < layers; layer++)
         plan_layer(plan, &plan->layers[layer], stores, wanted);
     if (wanted > 0) {
@@ -570,7 +587,7 @@ void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t c
             product_phase(f, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
         phase.run = head_unit;
         phase.argument = f;
-        add_phase(plan, phase, (struct planned){.operation = OPERATION_head, .product = &plan->head});
+        add_phase(plan, phase, (struct phase_info){.operation = OPERATION_head, .product = &plan->head});
     }
     if (f->profile)
         forward_run_profiled(f);

@@ -10,7 +10,7 @@
 #include "model/profile.h"
 #include "model/weights.h"
 
-/* Everything a pass needs besides weights and cache; allocated once, stays where it is. */
+/* Everything a pass needs besides weights and cache. It is allocated once and does not move. */
 struct forward {
     const struct weights *weights;
     const struct kv_cache *cache;
@@ -23,36 +23,36 @@ struct forward {
     struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
     struct activations attended;  /* heads * head_dim: input of O */
     struct activations activated; /* ffn: input of down */
-    /* Of the tokens that want logits, in the memory of the three above: what the last layer goes on with behind its
-     * attention, and the input of the head. */
+    /* The same three for the tokens that want logits, in the same memory: the inputs of the last layer's phases after
+     * attention, and of the head. */
     struct activations chosen_normed, chosen_attended, chosen_activated;
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
     float *queries;             /* [thread][row of a tile][head_dim]: rotated */
     uint8_t *attention_scratch; /* [thread][ATTENTION_SCRATCH_BYTES] */
     float *gated;               /* [thread][gate, up][token of a lane][row of a unit] */
-    size_t gated_stride;        /* floats of a thread */
+    size_t gated_stride;        /* distance between threads, in floats */
     struct forward_plan *plan;  /* forward.c */
-    struct profile *profile;    /* borrowed, set by who wants to know; NULL: nothing is timed */
-    /* The pass under way. */
+    struct profile *profile;    /* borrowed; set by commands that measure; NULL when nothing is timed */
+    /* The current pass. */
     const struct batch_token *tokens;
     uint32_t token_count;
     struct lanes lanes;
-    uint32_t *wanted; /* [max_tokens]: tokens that want logits */
-    float *peaks;     /* of their logits, or NULL */
+    uint32_t *wanted; /* [max_tokens]: indices of the tokens that want logits */
+    float *peaks;     /* the peaks of their logits, or NULL */
 };
 
 /* planes: of the int8 activations, 1 or 2. weights, cache and pool are borrowed until forward_destroy. */
 int forward_create(struct forward *forward, const struct weights *weights, const struct kv_cache *cache,
                    struct thread_pool *pool, enum cpu_tier tier, uint32_t planes, uint32_t max_tokens,
                    struct smollm_error *error);
-/* Bytes that forward_create takes, nearly: for refusing before anything is read. */
+/* About how many bytes forward_create allocates, so that a model can be refused before it is read. */
 uint64_t forward_bytes(const struct model_config *config, unsigned threads, uint32_t planes, uint32_t max_tokens);
 /* Accepts a zeroed struct. */
 void forward_destroy(struct forward *forward);
 
-/* The planes of "off", "on" or "auto" (NULL), which is decided by the model alone: two below PRECISE_PARAMETERS, where
- * int8 activations change answers and time is plenty (docs/numerics.md). SMOLLM_EINVAL for another name. */
+/* The planes of "off", "on" or "auto" (NULL), which depends on the model alone: two planes below PRECISE_PARAMETERS,
+ * where int8 activations change answers and speed matters less (docs/numerics.md). SMOLLM_EINVAL for another name. */
 #define PRECISE_PARAMETERS 1000000000
 int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error);
 

@@ -1,4 +1,4 @@
-/* Memory of the forward pass, and what its plan knows before the first pass. */
+/* The memory of the forward pass, and those parts of its plan that are the same in every pass. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "model/forward_plan.h"
@@ -80,11 +80,11 @@ static int create_plan(struct forward *f, struct smollm_error *error)
         plan->layers = array_allocate(c->layers, sizeof *plan->layers);
         const size_t phases = (size_t)c->layers * FORWARD_PHASES_PER_LAYER + FORWARD_OTHER_PHASES;
         plan->phases = array_allocate(phases, sizeof *plan->phases);
-        plan->planned = array_allocate(phases, sizeof *plan->planned);
+        plan->phase_infos = array_allocate(phases, sizeof *plan->phase_infos);
         plan->times = array_allocate(phases, sizeof *plan->times);
         plan->projected = array_allocate((size_t)c->layers * c->kv_heads, sizeof *plan->projected);
     }
-    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->planned || !plan->times || !plan->projected,
+    RETURN_ERROR_IF(!plan || !plan->layers || !plan->phases || !plan->phase_infos || !plan->times || !plan->projected,
                     error, SMOLLM_ENOMEM, "out of memory for %u layers", c->layers);
     for (uint32_t i = 0; i < c->layers; i++) {
         plan->layers[i].forward = f;
@@ -115,27 +115,27 @@ static void destroy_plan(struct forward_plan *plan, uint32_t layers)
     product_destroy(&plan->head);
     free(plan->layers);
     free(plan->phases);
-    free(plan->planned);
+    free(plan->phase_infos);
     free((void *)plan->times);
     free((void *)plan->projected);
     free(plan);
 }
 
-/* Floats of rotated queries of one tile for each thread. */
+/* The number of floats for the rotated queries of one tile for each thread. */
 static size_t queries_size(const struct model_config *c, unsigned threads)
 {
     const size_t group = c->heads / c->kv_heads;
     return (group > ATTENTION_TILE_ROWS ? group : ATTENTION_TILE_ROWS) * c->head_dim * threads;
 }
 
-/* Floats of gate and up that a thread makes before it goes on with them: at least PRODUCT_MAX_WHOLE panels for a lane.
- */
+/* The number of floats of gate and up that a thread computes before it uses them: at least PRODUCT_MAX_WHOLE panels for
+ * a lane. */
 static size_t gated_size(uint32_t max_tokens)
 {
     const size_t lane = (size_t)max_tokens / THREAD_POOL_MAX_LANES + FORWARD_UNIT_TOKENS;
     const size_t tokens = lane > FORWARD_LANE_ROWS ? lane : FORWARD_LANE_ROWS;
-    const size_t least = tokens * PRODUCT_MAX_WHOLE * PANEL_ROWS;
-    return 2 * ((least > PRODUCT_MAX_CACHED_RESULTS ? least : PRODUCT_MAX_CACHED_RESULTS) + tokens * FORWARD_GATED_PAD);
+    const size_t min = tokens * PRODUCT_MAX_WHOLE * PANEL_ROWS;
+    return 2 * ((min > PRODUCT_MAX_CACHED_RESULTS ? min : PRODUCT_MAX_CACHED_RESULTS) + tokens * FORWARD_GATED_PAD);
 }
 
 uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t planes, uint32_t max_tokens)

@@ -1,8 +1,8 @@
-/* The forward pass as a job of the thread pool; what the parts of model/forward.c share.
+/* The forward pass as a job of the thread pool, and the structures that the forward*.c files share.
  *
- * A batch of many tokens goes through the layers in lanes of up to FORWARD_LANE_ROWS rows of activations: a lane waits
- * for other lanes only where its tokens attend to theirs, and what one thread has written it reads again. Batches of
- * few tokens are one lane, in which all threads share every phase. */
+ * A batch of many tokens goes through the layers in lanes of up to FORWARD_LANE_ROWS rows of activations. A lane waits
+ * for other lanes only where its tokens attend to theirs, and a thread mostly reads what it has written itself. Small
+ * batches are one lane, in which all threads share every phase. */
 #ifndef MODEL_FORWARD_PLAN_H
 #define MODEL_FORWARD_PLAN_H
 
@@ -13,42 +13,42 @@
 enum {
     FORWARD_PHASES_PER_LAYER = 9,
     FORWARD_OTHER_PHASES = 2,
-    FORWARD_GATED_PAD = 16,  /* floats between rows of gated */
-    FORWARD_LANE_ROWS = 128, /* what the kernels keep sums of at a time */
-    FORWARD_UNIT_TOKENS =
-        16 /* of a unit of little work; its results are whole cache lines, and lanes are multiples of it */
+    FORWARD_GATED_PAD = 16,  /* padding between the rows of `gated`, in floats */
+    FORWARD_LANE_ROWS = 128, /* the number of rows whose sums the kernels keep at a time */
+    FORWARD_UNIT_TOKENS = 16 /* tokens in a unit with little work for each: its results are whole cache lines, and lanes
+                                are multiples of it */
 };
 
-/* One layer as the phases see it. */
+/* One layer of the current pass. */
 struct layer_pass {
     struct forward *forward;
     uint32_t layer;
-    bool stores;                 /* attention units store keys and values: no two tokens are of one sequence */
-    bool joined;                 /* attention of a head follows its projections without a wait */
-    bool chooses;                /* the last layer: behind attention go only the tokens that want logits */
-    _Atomic uint32_t *projected; /* [KV head]: rows of its query, key and value that are done, when joined */
-    /* Behind attention: lanes and inputs, of all tokens or of the chosen ones. */
-    struct lanes behind;
+    bool stores_in_attention;    /* attention units store keys and values, since no two tokens share a sequence */
+    bool attends_in_projections; /* a thread that completes the projections of a head goes on with its attention */
+    bool drops_unwanted;         /* in the last layer: after attention, only the tokens that want logits go on */
+    _Atomic uint32_t *projected; /* [KV head]: finished rows of its query, key and value, with attends_in_projections */
+    /* The lanes and inputs of all phases after attention: of all tokens, or of those that want logits. */
+    struct lanes lanes_after_attention;
     struct activations *attended, *normed, *activated;
     struct product projections, output, gate_up, down;
 };
 
-/* What the profile tells of a phase. */
-struct planned {
+/* What the profile records about a phase. */
+struct phase_info {
     enum operation operation;
-    const struct product *product;    /* NULL: none */
-    const struct layer_pass *attends; /* NULL: it does not */
+    const struct product *product;    /* the product that the phase computes, or NULL */
+    const struct layer_pass *attends; /* the layer whose attention it computes, or NULL */
 };
 
-/* All phases of a pass, run as one job. */
+/* All phases of a pass, which run as one job. */
 struct forward_plan {
     struct layer_pass *layers;
     struct product head;
     struct thread_pool_phase *phases;
-    struct planned *planned; /* of the phases */
+    struct phase_info *phase_infos;
     uint32_t phase_count;
     _Atomic uint32_t *projected; /* [layer][KV head] */
-    _Atomic uint64_t *times;     /* of the phases, when profiled */
+    _Atomic uint64_t *times;     /* of each phase, in nanoseconds, when profiled */
 };
 
 /* Runs the plan and adds to f->profile. */

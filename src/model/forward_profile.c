@@ -1,4 +1,4 @@
-/* What a profile is told of a pass (model/profile.h). */
+/* Measures a pass for a profile (model/profile.h). */
 #include "model/forward_plan.h"
 
 #include "base/clock.h"
@@ -16,15 +16,15 @@ static void count_product(struct profile_entry *entry, const struct product *p)
     }
 }
 
-/* Keys and values of a sequence count once, however many of its tokens read them: tokens of one sequence follow each
- * other. */
+/* The keys and values of a sequence count once, however many of its tokens read them. The tokens of a sequence are
+ * consecutive. */
 static void count_attention(struct profile_entry *entry, const struct layer_pass *pass)
 {
     const struct forward *f = pass->forward;
     const struct model_config *c = &f->weights->config;
     for (uint32_t i = 0; i < f->token_count; i++) {
         const struct batch_token *t = &f->tokens[i];
-        if (pass->chooses && !t->wants_logits)
+        if (pass->drops_unwanted && !t->wants_logits)
             continue;
         double positions = (double)t->position + 1;
         entry->float_macs += 2 * positions * query_size(c);
@@ -46,16 +46,16 @@ void forward_run_profiled(struct forward *f)
     double rest = clock_seconds() - begin;
     thread_pool_time_phases(f->pool, NULL);
     for (uint32_t i = 0; i < plan->phase_count; i++) {
-        const struct planned *planned = &plan->planned[i];
-        struct profile_entry *entry = &operations[planned->operation];
+        const struct phase_info *info = &plan->phase_infos[i];
+        struct profile_entry *entry = &operations[info->operation];
         const double seconds = (double)atomic_load_explicit(&plan->times[i], memory_order_relaxed) * 1e-9 / threads;
         rest -= seconds;
         entry->calls++;
         entry->seconds += seconds;
-        if (planned->product)
-            count_product(entry, planned->product);
-        if (planned->attends)
-            count_attention(entry, planned->attends);
+        if (info->product)
+            count_product(entry, info->product);
+        if (info->attends)
+            count_attention(entry, info->attends);
     }
     operations[OPERATION_wait].calls++;
     operations[OPERATION_wait].seconds += rest > 0 ? rest : 0;

@@ -49,7 +49,7 @@ void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to
                    cache->block);
 }
 
-/* Whether a page of the cache has its bytes there, or nobody: behind the pages of the last group. */
+/* Whether these bytes belong to a page. Those after the pages of the last group do not. */
 static bool is_of_a_page(const struct kv_cache *cache, size_t offset)
 {
     const size_t group = offset / cache->group_stride,
@@ -57,12 +57,13 @@ static bool is_of_a_page(const struct kv_cache *cache, size_t offset)
     return group * KV_GROUP + in_group < cache->pages;
 }
 
-void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t most)
+void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t max_bytes)
 {
     const size_t wanted = (size_t)(pages / KV_GROUP + (pages % KV_GROUP > 0)) * cache->group_stride;
     const size_t end = wanted < cache->reserved ? wanted : cache->reserved,
                  left = end > cache->prepared ? end - cache->prepared : 0;
-    for (size_t to = cache->prepared + (left < most ? left : most); cache->prepared < to; cache->prepared += 4096)
+    for (size_t to = cache->prepared + (left < max_bytes ? left : max_bytes); cache->prepared < to;
+         cache->prepared += 4096)
         if (is_of_a_page(cache, cache->prepared)) {
             volatile uint8_t *byte = cache->data + cache->prepared;
             *byte = *byte; /* it may be in use */

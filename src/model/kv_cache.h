@@ -23,9 +23,9 @@ struct kv_cache {
     size_t block;        /* bytes of one KV head in one page */
     size_t group_stride; /* bytes of a group of pages, all layers */
     uint8_t *data;
-    size_t bytes;    /* of all pages */
-    size_t reserved; /* addresses: whole groups */
-    size_t prepared; /* addresses below are in memory where they belong to a page */
+    size_t bytes;    /* size of all pages */
+    size_t reserved; /* size of the reserved addresses: whole groups */
+    size_t prepared; /* below this offset, all pages are in memory */
 };
 
 /* Allocates address space for all pages; memory is taken as pages are first written. */
@@ -37,7 +37,7 @@ void kv_cache_destroy(struct kv_cache *cache);
 /* Bytes of one position in all layers. */
 size_t kv_cache_bytes_per_position(const struct model_config *config, enum kv_type type);
 
-/* The block of page 0 of a layer and KV head, for kernels that find the others from there. */
+/* The block of page 0 of a layer and KV head, from which kernels compute the addresses of the others. */
 static inline uint8_t *kv_cache_base(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head)
 {
     return cache->data + ((size_t)layer * cache->kv_heads + kv_head) * KV_GROUP * cache->block;
@@ -48,7 +48,7 @@ static inline uint8_t *kv_cache_block(const struct kv_cache *cache, uint32_t lay
     return kv_cache_base(cache, layer, kv_head) + kv_page_offset(page, cache->block, cache->group_stride);
 }
 
-/* Asks for the lines of the memory that a key of a page is going to be stored in. */
+/* Prefetches the lines of memory in which a key of a page is going to be stored. */
 static inline void kv_cache_expect_key(const struct kv_cache *cache, uint32_t layer, uint32_t kv_head, uint32_t page)
 {
     const uint8_t *block = kv_cache_block(cache, layer, kv_head, page);
@@ -59,9 +59,9 @@ static inline void kv_cache_expect_key(const struct kv_cache *cache, uint32_t la
 /* Copies a page. */
 void kv_cache_copy_page(const struct kv_cache *cache, uint32_t from, uint32_t to);
 
-/* Has the system provide the memory of pages [0, pages), which it clears, at most `most` bytes of it in a call: a
+/* Has the system provide the memory of pages [0, pages), which it clears, at most max_bytes of it in a call: a
  * little in each pass, and not a whole group in the one that begins with it. Not while a pass runs. */
-void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t most);
+void kv_cache_prepare(struct kv_cache *cache, uint32_t pages, size_t max_bytes);
 
 /* "f16" or "q8_0", NULL for f16; SMOLLM_EINVAL for another name. */
 int kv_type_parse(const char *name, enum kv_type *type, struct smollm_error *error);

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-enum { SHARE_PARTS = 4 /* a unit is this part of what is left of its thread's share */ };
+enum { SHARE_PARTS = 4 /* a unit is 1/SHARE_PARTS of what is left of its thread's share */ };
 
-/* Panels that units are cut of. */
+/* The number of panels that are divided into units. */
 static uint32_t panels_of(const struct product *p)
 {
     uint32_t panels = 0;
@@ -28,13 +28,13 @@ void product_destroy(struct product *p)
     p->begins = NULL;
 }
 
-/* Units of panels [begin, end): a part of what is left each, multiples of `whole`, at most `most`. */
-static void cut(struct product *p, uint32_t begin, uint32_t end, uint32_t whole, uint32_t most)
+/* Divides panels [begin, end) into units: each is a part of what is left, a multiple of `whole`, and at most `max`. */
+static void cut(struct product *p, uint32_t begin, uint32_t end, uint32_t whole, uint32_t max)
 {
     while (begin < end) {
         const uint32_t size = ((end - begin) / SHARE_PARTS + whole) / whole * whole;
         p->begins[p->units++] = begin;
-        begin += size < most ? size : most;
+        begin += size < max ? size : max;
     }
 }
 
@@ -44,7 +44,7 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
         return;
     const uint32_t panels = panels_of(p), cached = PRODUCT_MAX_CACHED_RESULTS / (PANEL_ROWS * lanes.tokens);
     const uint32_t whole = lanes.count == 1 && p->whole < PRODUCT_PANELS_BY_TURNS ? PRODUCT_PANELS_BY_TURNS : p->whole;
-    const uint32_t most = !p->is_pair ? panels : cached > whole ? cached / whole * whole : whole;
+    const uint32_t max = !p->is_pair ? panels : cached > whole ? cached / whole * whole : whole;
     p->lanes = lanes;
     p->begins_first = p->first;
     p->units = 0;
@@ -52,12 +52,12 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
     for (uint32_t share = 0; lanes.count == 1 && share < shares; share++) {
         const uint32_t begin = wholes * share / shares * whole, end = wholes * (share + 1) / shares * whole;
         p->shares[share] = p->units;
-        cut(p, begin, end < panels ? end : panels, whole, most);
+        cut(p, begin, end < panels ? end : panels, whole, max);
     }
     p->shares[shares] = p->units;
-    /* Enough of one size that a late thread costs little. */
+    /* So many units of one size that a late thread costs little. */
     const uint32_t even = (panels * lanes.count / (12 * threads) + whole) / whole * whole;
-    for (uint32_t begin = 0; lanes.count > 1 && begin < panels; begin += even < most ? even : most)
+    for (uint32_t begin = 0; lanes.count > 1 && begin < panels; begin += even < max ? even : max)
         p->begins[p->units++] = begin;
     p->begins[p->units] = panels;
 }
@@ -65,7 +65,7 @@ void product_plan(struct product *p, struct lanes lanes, unsigned threads)
 bool product_next_piece(const struct product *p, uint32_t unit, struct piece *piece)
 {
     const uint32_t begin = p->begins[unit], end = p->begins[unit + 1];
-    uint32_t before = 0; /* panels of the matrices before */
+    uint32_t before = 0; /* panels of the previous matrices */
     for (int i = p->first; i < p->count; i++) {
         const uint32_t panels = p->matrices[i]->panels;
         const bool is_next = piece->last_panel == 0 || i > piece->matrix;
@@ -80,7 +80,7 @@ bool product_next_piece(const struct product *p, uint32_t unit, struct piece *pi
     return false;
 }
 
-void product_multiply_to(const struct product *p, const struct piece *piece, const struct piece *then, uint32_t lane,
+void product_multiply_to(const struct product *p, const struct piece *piece, const struct piece *next, uint32_t lane,
                          float *out, size_t out_stride)
 {
     const struct matmul_args args = {.weights = p->matrices[piece->matrix],
@@ -92,8 +92,8 @@ void product_multiply_to(const struct product *p, const struct piece *piece, con
                                      .add = p->add,
                                      .first_panel = piece->first_panel,
                                      .last_panel = piece->last_panel,
-                                     .then = then ? p->matrices[then->matrix] : NULL,
-                                     .then_panel = then ? then->first_panel : 0};
+                                     .next = next ? p->matrices[next->matrix] : NULL,
+                                     .next_panel = next ? next->first_panel : 0};
     p->kernels->matmul(&args);
 }
 

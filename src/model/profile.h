@@ -1,9 +1,9 @@
-/* Where the time of passes goes, for commands that measure: forward_run adds to a profile when it is given one.
+/* Where the time of passes goes. forward_run adds to a profile when a command that measures has set one.
  *
- * Operations are the phases of a pass; what is joined to a phase (SwiGLU to gate and up, storing keys and values to
- * attention, attention to few positions to the projections, the norms of one or two tokens to the product before)
- * counts as its part. Seconds are those that threads work, divided by their number; what that leaves of a pass they
- * wait. */
+ * Operations are the phases of a pass; work that is done at the end of a phase (SwiGLU after gate and up, storing
+ * keys and values before attention, attention to few positions after the projections, the norms of a few tokens after a
+ * product) counts as part of it. Seconds are the time that threads work, divided by their number; the rest of a pass is
+ * waiting. */
 #ifndef MODEL_PROFILE_H
 #define MODEL_PROFILE_H
 

@@ -84,7 +84,7 @@ static int plan_layer(struct plan *plan, const struct gguf_file *file, const str
     return 0;
 }
 
-/* A tensor that nobody reads means another model than the one we would compute (biases, experts, norms of heads). */
+/* A tensor that the forward pass does not use (biases, experts, norms of heads) belongs to a different architecture. */
 static int refuse_others(const struct plan *plan, const struct gguf_file *file, struct smollm_error *error)
 {
     size_t known = plan->count + (gguf_tensor_find(file, "rope_freqs.weight") != NULL);
@@ -105,10 +105,10 @@ static int plan_all(struct plan *plan, struct weights *w, const struct gguf_file
 {
     const struct model_config *c = &w->config;
     *plan = (struct plan){0};
-    size_t most = (size_t)c->layers * (MATRICES_PER_LAYER + VECTORS_PER_LAYER) + 3;
-    RETURN_ERROR_IF(gguf_tensor_count(file) + 1 < most - 1, error, SMOLLM_EFORMAT,
+    size_t max = (size_t)c->layers * (MATRICES_PER_LAYER + VECTORS_PER_LAYER) + 3;
+    RETURN_ERROR_IF(gguf_tensor_count(file) + 1 < max - 1, error, SMOLLM_EFORMAT,
                     "the file has %zu tensors, too few for %u layers", gguf_tensor_count(file), c->layers);
-    plan->targets = array_allocate(most, sizeof *plan->targets);
+    plan->targets = array_allocate(max, sizeof *plan->targets);
     w->layers = array_allocate(c->layers, sizeof *w->layers);
     RETURN_ERROR_IF(!plan->targets || !w->layers, error, SMOLLM_ENOMEM, "out of memory for %u layers", c->layers);
     int status = plan_tensor(plan, file, "token_embd.weight", c->hidden, c->vocabulary, &w->embedding, NULL, error);
@@ -128,11 +128,11 @@ struct loading {
     uint8_t *buffers; /* row_bytes * PANEL_ROWS for each thread */
     size_t buffer_bytes;
     size_t row_bytes;
-    uint32_t first_panel; /* of those that are loaded now */
+    uint32_t first_panel; /* of the panels that are being loaded */
     _Atomic int status;
-    _Atomic uint64_t *hash;     /* of the weights: a sum, since panels come in any order */
+    _Atomic uint64_t *hash;     /* of the weights: a sum, since panels are loaded in any order */
     uint64_t seed;              /* of this tensor */
-    struct smollm_error *error; /* written by the first to fail */
+    struct smollm_error *error; /* written by the first thread that fails */
     _Atomic bool failed;
 };
 
@@ -161,7 +161,7 @@ static void load_panel(void *user, uint32_t unit, unsigned thread)
     packed_matrix_pack(matrix, panel, buffer, l->row_bytes);
 }
 
-/* Who is told how far it is, and may cancel. */
+/* Who is told about progress, and may cancel. */
 struct reporting {
     bool (*progress)(void *user, double fraction);
     void *user;
@@ -175,7 +175,7 @@ static int report(const struct reporting *reporting, double bytes, struct smollm
     return 0;
 }
 
-/* So many panels lie between two reports: some megabytes. */
+/* The number of panels between two reports, which is some megabytes. */
 enum { PANELS_PER_REPORT = 64 };
 
 static int load_matrix(const struct gguf_file *file, const struct target *target, struct thread_pool *pool,

@@ -1,13 +1,13 @@
 /* Attention to keys and values in f16, with vectors of any width: see attention_wide.h.
  *
- * Values beyond what the first row of a group sees are added row by row, since adding a value with weight 0 is not the
- * same as not adding it. */
+ * Positions that are hidden from the first row of a group are added row by row, since adding a value with weight 0 is
+ * not the same as not adding it. */
 #ifndef KERNEL_WIDE_ATTENTION_F16_WIDE_H
 #define KERNEL_WIDE_ATTENTION_F16_WIDE_H
 
 #include "kernel/wide/attention_state_wide.h"
 
-/* Of K and V as they lie, or of their copy as float. */
+/* The size of an element of K or V: of the f16 original, or of its copy as float. */
 ALWAYS_INLINE size_t element_bytes(const bool is_wide)
 {
     return is_wide ? 4 : 2;
@@ -26,7 +26,7 @@ ALWAYS_INLINE float load_one_f16(const bool is_wide, const uint8_t *data, size_t
     return is_wide ? *(const float *)(const void *)data : half_to_float(*(const uint16_t *)(const void *)data);
 }
 
-/* Chains of `count` rows over the dimensions, into weights. */
+/* Writes the scores of `count` rows, chains over the dimensions, to weights. */
 ALWAYS_INLINE void add_scores_f16(struct work *work, const bool is_wide, const uint8_t *k, uint32_t row,
                                   const int count)
 {
@@ -59,9 +59,10 @@ ALWAYS_INLINE void add_scores_f16(struct work *work, const bool is_wide, const u
     }
 }
 
-/* Scores of `count` rows, `most` at most, to weights; their maxima, sums and corrections. The rows are the lanes of
- * what there is one of for each. all: every row sees all of the block. */
-ALWAYS_INLINE void soften_f16(struct work *work, uint32_t row, uint32_t count, const int most, const bool all)
+/* Turns the scores of `count` rows (up to max_rows) into weights, and updates the rows' maxima, sums and corrections.
+ * Quantities that each row has one of are computed with the rows as lanes. all: the whole block is visible to every
+ * row. */
+ALWAYS_INLINE void soften_f16(struct work *work, uint32_t row, uint32_t count, const int max_rows, const bool all)
 {
     const vector lowest = splat(-__builtin_inff()), scale = splat(work->args->scale);
     vector of_rows[LANES];
@@ -77,7 +78,7 @@ ALWAYS_INLINE void soften_f16(struct work *work, uint32_t row, uint32_t count, c
             of_rows[r] = larger(all ? score : choose(seen_lanes(visible, i * LANES), score, lowest), of_rows[r]);
         }
     }
-    const vector old = load_floats(work->range.maximum + row), maximum = larger(largest_rows(of_rows, most), old);
+    const vector old = load_floats(work->range.maximum + row), maximum = larger(largest_rows(of_rows, max_rows), old);
     const vector correction = exponential(subtract(old, maximum));
     store_floats(maxima, maximum);
     store_floats(work->range.maximum + row, maximum);
@@ -95,7 +96,8 @@ ALWAYS_INLINE void soften_f16(struct work *work, uint32_t row, uint32_t count, c
         for (int i = 0; i < PARTS; i++)
             store_floats(weights + i * LANES, weight[i]);
     }
-    store_floats(work->range.sum + row, fused(load_floats(work->range.sum + row), correction, sum_rows(of_rows, most)));
+    store_floats(work->range.sum + row,
+                 fused(load_floats(work->range.sum + row), correction, sum_rows(of_rows, max_rows)));
 }
 
 static void add_softmax_f16(struct work *work, uint32_t first)
@@ -151,7 +153,7 @@ ALWAYS_INLINE void add_columns_f16(struct work *work, const bool is_wide, const 
     }
 }
 
-/* Positions [first, visible) of the block for one row. */
+/* Adds positions [first, visible) of the block for one row. */
 ALWAYS_INLINE void add_rest_f16(struct work *work, const bool is_wide, const uint8_t *v, uint32_t row, uint32_t first,
                                 uint32_t visible)
 {
@@ -186,9 +188,9 @@ ALWAYS_INLINE void add_values_f16(struct work *work, const bool is_wide, const u
                                    load_one_f16(is_wide, v, (size_t)j * head_dim + d), *value);
         }
     for (int r = 1; r < count; r++) {
-        const uint32_t sees = visible_of(work, row + (uint32_t)r);
-        if (sees > visible)
-            add_rest_f16(work, is_wide, v, row + (uint32_t)r, visible, sees);
+        const uint32_t visible_to_row = visible_of(work, row + (uint32_t)r);
+        if (visible_to_row > visible)
+            add_rest_f16(work, is_wide, v, row + (uint32_t)r, visible, visible_to_row);
     }
 }
 
@@ -208,7 +210,7 @@ static void values_f16(struct work *work, const bool is_wide, const uint8_t *v, 
         ROW_GROUPS(add_values_f16, false, v)
 }
 
-/* A block's K or V as float. */
+/* Copies a block's K or V as float. */
 static const uint8_t *widen_f16(struct work *work, const uint8_t *data)
 {
     const size_t count = (size_t)work->args->head_dim * ATTENTION_BLOCK;

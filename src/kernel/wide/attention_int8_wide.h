@@ -1,19 +1,19 @@
 /* Attention to keys and values in int8, with vectors of any width: see attention_wide.h.
  *
  * Queries and weights are int16 codes, so that scores and values are sums of integers, which are exact: nothing depends
- * on their order, and what a row does not see has weight 0. */
+ * on their order, and positions hidden from a row have weight 0. */
 #ifndef KERNEL_WIDE_ATTENTION_INT8_WIDE_H
 #define KERNEL_WIDE_ATTENTION_INT8_WIDE_H
 
 #include "kernel/wide/attention_state_wide.h"
 
-/* LANES pairs of codes from pair i on, of K or V as they lie or of their copy as int16. */
+/* Loads LANES pairs of codes from pair i on, from the int8 original of K or V or from its copy as int16. */
 ALWAYS_INLINE words load_pairs(const bool is_wide, const uint8_t *data, size_t i)
 {
     return is_wide ? load_words(data + 4 * i) : widen_codes(data + 2 * i);
 }
 
-/* Sums of `count` rows over pairs of dimensions, into weights as int32. */
+/* Writes the sums of `count` rows over pairs of dimensions to weights, as int32. */
 ALWAYS_INLINE void add_scores_int8(struct work *work, const bool is_wide, const uint8_t *k, uint32_t row,
                                    const int count)
 {
@@ -44,11 +44,11 @@ ALWAYS_INLINE void add_scores_int8(struct work *work, const bool is_wide, const 
     }
 }
 
-/* Sums of `count` rows, `most` at most, to codes of weights and what one is worth; their maxima, sums and corrections.
- * The rows are the lanes of what there is one of for each. scales: of K and V; whole: of the codes where all is true:
- * where every row sees all of the block. */
+/* Turns the sums of `count` rows (up to max_rows) into codes of weights with a unit for each row, and updates the rows'
+ * maxima, sums and corrections. Quantities that each row has one of are computed with the rows as lanes. scales: of K
+ * and V. all: the whole block is visible to every row; then whole is the scale of the weights' codes. */
 ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, const float *scales,
-                               const struct code_scale *whole, const int most, const bool all)
+                               const struct code_scale *whole, const int max_rows, const bool all)
 {
     const vector lowest = splat(-__builtin_inff());
     vector of_rows[LANES];
@@ -66,7 +66,7 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
             of_rows[r] = larger(all ? score : choose(seen_lanes(visible, i * LANES), score, lowest), of_rows[r]);
         }
     }
-    const vector maximum = largest_rows(of_rows, most);
+    const vector maximum = largest_rows(of_rows, max_rows);
     store_floats(maxima, maximum);
     for (uint32_t r = 0; r < count; r++) {
         const uint32_t visible = visible_of(work, row + r);
@@ -81,14 +81,14 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
             const vector code = multiply(load_floats(value_scales + i * LANES), splat(codes.inverse));
             coded[i] = multiply(weight[i], code);
         }
-        /* NaN has no code: the sum tells of a weight's, and the value codes of a scale's are 0. */
+        /* NaN has no code. A weight that is NaN shows in the sum; where a scale is NaN, the value codes are 0. */
         store_codes(work->weight_codes[row + r], coded);
         of_rows[r] = fold(weight);
         units[r] = codes.unit;
     }
     const vector old = load_floats(work->range.maximum + row), greatest = larger(maximum, old);
     vector correction = subtract(old, greatest), joining = subtract(maximum, greatest);
-    if (most == FEW) {
+    if (max_rows == FEW) {
         correction = coarse_exponential(beside(correction, joining));
         joining = upper_half(correction);
     } else {
@@ -99,7 +99,7 @@ ALWAYS_INLINE void soften_int8(struct work *work, uint32_t row, uint32_t count, 
     store_floats(work->corrections + row, correction);
     store_floats(work->weight_units + row, multiply(load_floats(units), joining));
     store_floats(work->range.sum + row,
-                 fused(load_floats(work->range.sum + row), correction, multiply(sum_rows(of_rows, most), joining)));
+                 fused(load_floats(work->range.sum + row), correction, multiply(sum_rows(of_rows, max_rows), joining)));
 }
 
 static void add_softmax_int8(struct work *work, uint32_t first, const float *scales)

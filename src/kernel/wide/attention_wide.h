@@ -9,17 +9,16 @@
  *   seen_lanes(visible, first): lanes whose index from `first` on is below visible
  *   choose(mask, a, b): a where the mask is, b elsewhere; keep(mask, v): 0 elsewhere
  *   fold(parts): the first steps of the tree of docs/numerics.md, which leave LANES sums
- *   sum_rows(v, most), largest_rows(v, most): of `most` vectors, FEW or LANES; lane i of the result is of vector i, and
- *     sums end the tree
- *   words (LANES int32, or that many pairs of int16), no_words() all 0, load_words(p), store_words(p, w)
- *   widen_codes(p) of 2 LANES int8, splat_pair(p) of int16, add_products(w, a, b): what the pairs' products add up to
- *   floats_of(w), load_integers(p) of int32 as floats
- *   store_codes(p, parts): values below 32768 as int16; NaN as anything
+ *   sum_rows(v, max_rows), largest_rows(v, max_rows): of max_rows vectors, FEW or LANES; lane i of the result is that
+ * of vector i, and sum_rows ends the tree words (LANES int32, or that many pairs of int16), no_words() all 0,
+ * load_words(p), store_words(p, w) widen_codes(p) of 2 LANES int8, splat_pair(p) of int16, add_products(w, a, b): w +
+ * the sum of each pair's products floats_of(w), load_integers(p) of int32 as floats store_codes(p, parts): values below
+ * 32768 as int16; NaN becomes any code
  *
- * Rows, the query heads of all tokens, go up to MAX_ROWS at a time through the blocks, so that K and V are read once
- * for all of them; six rows are in registers together. For scores the 32 positions of a block are the lanes, for values
- * the head's dimensions are. More than six rows read K and V widened once, fewer widen them as they load. Only
- * the blocks at the end hide something from some rows: their scores are masked. */
+ * Rows are the query heads of all tokens. Up to MAX_ROWS of them go through the blocks together, so that K and V are
+ * read once for all of them; six rows are in registers at a time. For scores the 32 positions of a block are the lanes,
+ * for values the head's dimensions are. More than six rows share one widened copy of K and V, fewer widen them while
+ * loading. Only the last blocks have positions that are hidden from some rows; their scores are masked. */
 #ifndef KERNEL_WIDE_ATTENTION_WIDE_H
 #define KERNEL_WIDE_ATTENTION_WIDE_H
 
@@ -37,7 +36,7 @@ static void add_range(struct work *work, uint32_t range)
     memset(work->range.values, 0, (size_t)work->rows * args->head_dim * sizeof(float));
     const uint32_t end = smaller(first + ATTENTION_RANGE, work->last_block + 1);
     for (uint32_t b = first; b < end; b++) {
-        /* Rows that see nothing of the block come first. */
+        /* The rows to which no position of the block is visible come first. */
         uint32_t row = 0;
         start_block(work, b);
         while (row < work->rows && visible_of(work, row) == 0)
@@ -52,10 +51,10 @@ static void add_range(struct work *work, uint32_t range)
 static void merge(float *maximum, float *sum, float *values, float range_maximum, float range_sum,
                   const float *range_values, uint32_t head_dim)
 {
-    const float most = range_maximum > *maximum ? range_maximum : *maximum;
-    const float a = float_exp(*maximum - most), b = float_exp(range_maximum - most);
+    const float larger_maximum = range_maximum > *maximum ? range_maximum : *maximum;
+    const float a = float_exp(*maximum - larger_maximum), b = float_exp(range_maximum - larger_maximum);
     *sum = float_fma(*sum, a, range_sum * b);
-    *maximum = most;
+    *maximum = larger_maximum;
     for (uint32_t d = 0; d < head_dim; d++)
         values[d] = float_fma(values[d], a, range_values[d] * b);
 }
@@ -67,7 +66,7 @@ static void finish(const float *values, float sum, uint32_t head_dim, float *out
         out[d] = values[d] * inverse;
 }
 
-/* The range's result joins the total, or becomes a partial result. */
+/* Merges the range's result into the total, or stores it as a partial result. */
 static void keep_range(struct work *work, uint32_t range)
 {
     const struct attention_args *args = work->args;
@@ -97,7 +96,7 @@ static void keep_range(struct work *work, uint32_t range)
 void SUFFIX(attention)(const struct attention_args *args)
 {
     const uint32_t rows = args->tokens * args->heads;
-    /* A third of a megabyte: too much for the stack of a thread that somebody else made. */
+    /* A third of a megabyte is too much for the stack of a thread that the caller may have created. */
     static_assert(sizeof(struct work) <= ATTENTION_SCRATCH_BYTES, "");
     struct work *const work = args->scratch;
     work->args = args;

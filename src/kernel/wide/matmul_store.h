@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* The results of one token. */
+/* Stores the results of one token. */
 ALWAYS_INLINE void store_rows(float *out, const float *acc, const uint32_t rows, const bool add)
 {
     if (!add)
@@ -17,7 +17,7 @@ ALWAYS_INLINE void store_rows(float *out, const float *acc, const uint32_t rows,
             out[row] += acc[row];
 }
 
-/* Rows [first, first + count) of activations: the results of tokens, each from one or two planes. */
+/* Stores the results for rows [first, first + count) of activations; each token has one row for each of its planes. */
 ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_t first, uint32_t count,
                          const uint32_t planes, float (*acc)[PANEL_ROWS])
 {
@@ -29,7 +29,7 @@ ALWAYS_INLINE void store(const struct matmul_args *args, uint32_t panel, uint32_
         if (planes > 1)
             for (uint32_t row = 0; row < PANEL_ROWS; row++)
                 acc[t][row] += acc[t + 1][row];
-        /* A whole panel is a few moves, where a part of one is a loop. */
+        /* With a constant size, a whole panel is stored with a few moves instead of a loop. */
         if (rows == PANEL_ROWS)
             store_rows(out, acc[t], PANEL_ROWS, args->add);
         else

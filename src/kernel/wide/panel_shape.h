@@ -7,14 +7,14 @@
 #include "kernel/wide/unroll.h"
 
 enum {
-    UNITS = GROUP_COLUMNS / 4, /* of four columns, in a group of 32 */
-    CHUNK_COLUMNS = 256,       /* what is worked on at a time: a block of 256, or up to eight of 32 */
+    UNITS = GROUP_COLUMNS / 4, /* units of four columns in a group of 32 */
+    CHUNK_COLUMNS = 256,       /* columns processed at a time: a block of 256, or up to eight blocks of 32 */
     CHUNK_GROUPS = CHUNK_COLUMNS / GROUP_COLUMNS,
     WORD_BYTES = PANEL_ROWS * 4,
     HALF_BYTES = PANEL_ROWS * 2,
 };
 
-/* What the compiler must know of a type: see struct packed_layout. */
+/* The constants of a type that kernels are compiled for: see struct packed_layout. */
 struct shape {
     uint32_t type;
     int columns, sub, offset, bits;
@@ -31,7 +31,7 @@ ALWAYS_INLINE size_t shape_block_bytes(struct shape s)
     return (size_t)s.halves * HALF_BYTES + (size_t)s.words * WORD_BYTES;
 }
 
-/* Groups of 32 columns that share their words: where they are unrolled together, their shifts are constants. */
+/* The number of groups of 32 columns that share their words. When they are unrolled together, shifts are constants. */
 ALWAYS_INLINE int groups_together(struct shape s)
 {
     switch (s.type) {

@@ -1,8 +1,8 @@
-/* Weights to come, asked for ahead of the kernel that reads them.
+/* Prefetching of weights ahead of the kernel that reads them.
  *
- * A core reads two streams faster than one (docs/performance.md, "Reading memory"). Where tokens are few, STREAMS
- * panels are worked on by turns, chunk by chunk; meanwhile the next chunks of both are asked for by turns, a few lines
- * at a time, since a burst of prefetches stalls. */
+ * A core reads two streams faster than one (docs/performance.md, "Reading memory"). With few tokens, kernels alternate
+ * between STREAMS panels, chunk by chunk. Meanwhile they prefetch the next chunks of both in alternation, a few lines
+ * at a time, since bursts of prefetches stall. */
 #ifndef KERNEL_WIDE_STREAMS_H
 #define KERNEL_WIDE_STREAMS_H
 
@@ -11,12 +11,13 @@
 enum { STREAMS = 2 };
 
 struct fetch {
-    const uint8_t *from[STREAMS]; /* the first is next */
-    size_t lines;                 /* of a step, where all steps are alike */
+    const uint8_t *from[STREAMS]; /* where each stream goes on; the first one is next */
+    size_t lines;                 /* prefetched in each step, when all steps prefetch equally many */
 };
 
-/* What to ask for while panel `turn` of `together` is worked on, half of it of each stream. next: the chunk to come of
- * the first panel; panel_bytes: from there to the second one's. Of a panel alone the streams are its chunk's halves. */
+/* What to prefetch during panel `turn` of `together`: half of the lines from each stream. next: the next chunk of the
+ * first panel; panel_bytes: the distance from there to that of the second panel. With a single panel, the streams are
+ * the halves of its chunk. */
 ALWAYS_INLINE struct fetch fetch_start(const uint8_t *next, size_t panel_bytes, size_t chunk_bytes, uint32_t turn,
                                        uint32_t together, size_t lines)
 {
@@ -25,7 +26,7 @@ ALWAYS_INLINE struct fetch fetch_start(const uint8_t *next, size_t panel_bytes, 
     return (struct fetch){.from = {turn == 0 ? next : other + half, turn == 0 ? other : next + half}, .lines = lines};
 }
 
-/* Lines of one have been asked for: goes on with the other. */
+/* Advances the stream of which `lines` lines have been prefetched, and switches to the other one. */
 ALWAYS_INLINE void fetch_other(struct fetch *fetch, size_t lines)
 {
     const uint8_t *next = fetch->from[0] + lines * 64;

@@ -1,5 +1,5 @@
-/* What makes compilers keep small arrays of vectors in registers. A compilation may say otherwise beforehand, as the
- * tests do that emulate instructions one by one. */
+/* Makes compilers keep small arrays of vectors in registers. A compilation may define these macros itself beforehand,
+ * as the tests with emulated instructions do. */
 #ifndef KERNEL_WIDE_UNROLL_H
 #define KERNEL_WIDE_UNROLL_H
 
@@ -13,7 +13,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* gcc would load what several tokens or groups share once, and spill it; loading again is cheaper. */
+/* gcc would load values that several tokens or groups share only once, and spill them; loading again is cheaper. */
 #define FORGET_LOADS() __asm__ volatile("" ::: "memory")
 
 #endif

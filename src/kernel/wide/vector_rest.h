@@ -13,7 +13,7 @@ static inline void swiglu_rest(const struct swiglu_args *args, uint32_t first)
     }
 }
 
-/* first: a multiple of 16. sum: the sixteen partial sums so far; they become the result. */
+/* first is a multiple of 16. sum holds the sixteen partial sums so far and is overwritten. */
 static inline void exponentials_rest(const struct exponentials_args *args, uint32_t first, double sum[16])
 {
     for (uint32_t i = first; i < args->size; i++) {

@@ -97,7 +97,7 @@ static inline vector fused(vector a, vector b, vector c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
-/* The second where one is NaN. */
+/* Returns b when either is NaN. */
 static inline vector larger(vector a, vector b)
 {
     return _mm256_max_ps(a, b);
@@ -149,8 +149,8 @@ static inline vector either(vector a, vector b, const bool sum)
     return sum ? _mm256_add_ps(a, b) : _mm256_max_ps(a, b);
 }
 
-/* Lanes j and j + 4 of every vector together, two vectors' results in one; then j and j + 2, j + 1. Where only few rows
- * count nothing would be saved by leaving the others out. */
+/* Combines lanes j and j + 4 of every vector, two vectors' results in one; then j and j + 2, then j + 1. With few rows,
+ * skipping the others would save nothing. */
 ALWAYS_INLINE vector combine_rows(const vector row[LANES], const bool sum)
 {
     vector two[4], four[2];
@@ -163,12 +163,12 @@ ALWAYS_INLINE vector combine_rows(const vector row[LANES], const bool sum)
     return either(_mm256_shuffle_ps(four[0], four[1], 0x88), _mm256_shuffle_ps(four[0], four[1], 0xdd), sum);
 }
 
-ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int most)
+ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int max_rows)
 {
     return combine_rows(row, true);
 }
 
-ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
+ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int max_rows)
 {
     return combine_rows(row, false);
 }

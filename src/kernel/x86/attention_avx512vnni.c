@@ -94,7 +94,7 @@ static inline vector fused(vector a, vector b, vector c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
-/* The second where one is NaN. */
+/* Returns b when either is NaN. */
 static inline vector larger(vector a, vector b)
 {
     return _mm512_max_ps(a, b);
@@ -146,37 +146,37 @@ static inline vector either(vector a, vector b, const bool sum)
     return sum ? _mm512_add_ps(a, b) : _mm512_max_ps(a, b);
 }
 
-/* Lanes j and j + 8 of each of 4 or all LANES rows together, two vectors' results in one; then j and j + 4, j + 2, j
+/* Combines lanes j and j + 8 of each of 4 or all LANES rows, two vectors' results in one; then j and j + 4, j + 2, j
  * + 1. */
-ALWAYS_INLINE vector combine_rows(const vector row[LANES], const int most, const bool sum)
+ALWAYS_INLINE vector combine_rows(const vector row[LANES], const int max_rows, const bool sum)
 {
     vector two[8], four[4], eight[2];
     UNROLL
-    for (int i = 0; i < most / 2; i++)
+    for (int i = 0; i < max_rows / 2; i++)
         two[i] = either(_mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0x44),
                         _mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0xee), sum);
     UNROLL
-    for (int i = 0; i < most / 4; i++)
+    for (int i = 0; i < max_rows / 4; i++)
         four[i] = either(_mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0x88),
                          _mm512_shuffle_f32x4(two[2 * i], two[2 * i + 1], 0xdd), sum);
     for (int i = 0; i < 2; i++) {
-        const vector first = four[most < LANES ? 0 : 2 * i], second = four[most < LANES ? 0 : 2 * i + 1];
+        const vector first = four[max_rows < LANES ? 0 : 2 * i], second = four[max_rows < LANES ? 0 : 2 * i + 1];
         eight[i] = either(_mm512_shuffle_ps(first, second, 0x44), _mm512_shuffle_ps(first, second, 0xee), sum);
     }
     const vector all =
         either(_mm512_shuffle_ps(eight[0], eight[1], 0x88), _mm512_shuffle_ps(eight[0], eight[1], 0xdd), sum);
-    /* Lane 4q + k is of row q + 4k. */
+    /* Lane 4q + k holds the result of row q + 4k. */
     return _mm512_permutexvar_ps(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all);
 }
 
-ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int most)
+ALWAYS_INLINE vector sum_rows(const vector row[LANES], const int max_rows)
 {
-    return combine_rows(row, most, true);
+    return combine_rows(row, max_rows, true);
 }
 
-ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int most)
+ALWAYS_INLINE vector largest_rows(const vector row[LANES], const int max_rows)
 {
-    return combine_rows(row, most, false);
+    return combine_rows(row, max_rows, false);
 }
 
 #include "kernel/wide/attention_wide.h"

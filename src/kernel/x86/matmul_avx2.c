@@ -63,11 +63,12 @@ ALWAYS_INLINE __m256i broadcast_pair(const int16_t *pair)
     return _mm256_set1_epi32(both);
 }
 
-/* What a group of 32 columns asks to be fetched, spread over its steps, since a burst stalls. Packed codes are read as
- * they are worked on: far ones, `bytes` from `from` on, a share for each step, and near ones from `near` on
- * (kernel/wide/fetch_line.h). While unpacked codes are worked on, `lines` lines from `from` on for each group. */
+/* What is prefetched during a group of 32 columns, spread over its steps, since bursts of prefetches stall. Packed
+ * codes are prefetched twice (kernel/wide/fetch_line.h): `bytes` bytes from `from` on into the second-level cache, a
+ * share in each step, and as many from `for_l1` on into the first-level cache. During unpacked codes, `lines` lines
+ * from `from` on are prefetched for each group. */
 struct ahead {
-    const uint8_t *from, *near;
+    const uint8_t *from, *for_l1;
     size_t bytes;
     int lines;
 };
@@ -81,13 +82,13 @@ ALWAYS_INLINE void prefetch(const struct ahead *ahead, bool unpacked, int g)
         return;
     }
     for (size_t at = (ahead->bytes * step / UNITS + 63) / 64 * 64; at < ahead->bytes * (step + 1) / UNITS; at += 64)
-        fetch_line(ahead->from + at, ahead->near + at);
+        fetch_line(ahead->from + at, ahead->for_l1 + at);
 }
 
-/* Of packed codes at `at`. */
+/* The prefetches during packed codes at `at`. */
 ALWAYS_INLINE struct ahead ahead_of(const struct inputs *in, const uint8_t *at, size_t bytes)
 {
-    return (struct ahead){.from = at + in->ahead, .near = at + in->ahead / 2, .bytes = bytes};
+    return (struct ahead){.from = at + in->ahead, .for_l1 = at + in->ahead / 2, .bytes = bytes};
 }
 
 /* Adds the products of group `first + i` of 32 columns to total, scaled where the type has integer scales. bytes: codes

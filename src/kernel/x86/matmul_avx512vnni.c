@@ -63,7 +63,7 @@ ALWAYS_INLINE void unpack_half(struct shape s, const uint8_t *words, int first, 
                                unit_codes(s, words, s.columns == 256 ? first : 0, i, g));
         }
         if (ahead)
-            asked_for(ahead, ahead->far.lines);
+            prefetched(ahead, ahead->for_l2.lines);
     }
 }
 
@@ -247,14 +247,14 @@ ALWAYS_INLINE uint32_t max_groups(struct shape s, uint32_t columns, uint32_t tog
     return shape_block_bytes(s) > 1024 ? groups / 2 : groups;
 }
 
-/* Chunks of about the same size, of at most `most` groups. */
-ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left, uint32_t most)
+/* The number of groups in the next chunk: chunks have about the same size, at most `max` groups. */
+ALWAYS_INLINE uint32_t chunk_groups(uint32_t groups_left, uint32_t max)
 {
-    const uint32_t chunks = (groups_left + most - 1) / most;
+    const uint32_t chunks = (groups_left + max - 1) / max;
     return (groups_left + chunks - 1) / chunks;
 }
 
-/* Lines to ask for whenever a group is visited: in all, the bytes of a chunk. */
+/* The number of lines to prefetch each time a group is visited; all visits together prefetch the bytes of a chunk. */
 ALWAYS_INLINE size_t lines_to_fetch(struct shape s, size_t chunk_bytes, uint32_t groups, uint32_t tokens)
 {
     const size_t visits = (tiles_of(s, tokens) + 1) * groups;
@@ -263,7 +263,8 @@ ALWAYS_INLINE size_t lines_to_fetch(struct shape s, size_t chunk_bytes, uint32_t
                                         : 0;
 }
 
-/* Group `group` of a panel, or as far behind its end as what its thread reads after `together` panels. */
+/* The address of group `group` of a panel. A group beyond the panel's end is one of the panel that the thread reads
+ * next, `together` panels later. */
 ALWAYS_INLINE const uint8_t *group_at(const struct matmul_args *args, uint32_t panel, uint32_t together, uint32_t group,
                                       size_t group_bytes)
 {
@@ -273,7 +274,8 @@ ALWAYS_INLINE const uint8_t *group_at(const struct matmul_args *args, uint32_t p
                        : matmul_panel(args, panel + together) + (group - all) * group_bytes;
 }
 
-/* One panel, or STREAMS of them by turns, chunk by chunk: `count` rows of activations from `first`. */
+/* Multiplies one panel, or STREAMS panels in alternation, chunk by chunk, with `count` rows of activations from `first`
+ * on. */
 ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *args, uint32_t panel, uint32_t together,
                                    uint32_t first, uint32_t count)
 {
@@ -283,21 +285,21 @@ ALWAYS_INLINE void panels_together(struct shape s, const struct matmul_args *arg
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t group_bytes = shape_block_bytes(s) * GROUP_COLUMNS / columns;
     const uint32_t all = w->columns / GROUP_COLUMNS;
-    const uint32_t most = max_groups(s, w->columns, together, count);
-    const size_t chunk_bytes = chunk_groups(all, most) * group_bytes;
-    const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all, most), count);
+    const uint32_t max = max_groups(s, w->columns, together, count);
+    const size_t chunk_bytes = chunk_groups(all, max) * group_bytes;
+    const size_t lines = lines_to_fetch(s, chunk_bytes, chunk_groups(all, max), count);
     _Alignas(64) accumulators acc;
     memset(acc, 0, together * count * sizeof *acc);
     for (uint32_t begin = 0, groups; begin < all; begin += groups) {
-        groups = chunk_groups(all - begin, most);
+        groups = chunk_groups(all - begin, max);
         const uint8_t *block = w->data + panel * w->panel_bytes + begin * group_bytes;
         const uint8_t *next = group_at(args, panel, together, begin + groups, group_bytes);
-        const uint8_t *far = group_at(args, panel, together, begin + 2 * groups, group_bytes);
+        const uint8_t *after_next = group_at(args, panel, together, begin + 2 * groups, group_bytes);
         const size_t at = begin * GROUP_COLUMNS / columns * stride + first;
         for (uint32_t i = 0; i < together; i++) {
             const uint8_t *panel_block = block + i * w->panel_bytes;
-            struct ahead ahead = {.far = fetch_start(far, w->panel_bytes, chunk_bytes, i, together, lines),
-                                  .near = i + 1 < together ? panel_block + w->panel_bytes : next};
+            struct ahead ahead = {.for_l2 = fetch_start(after_next, w->panel_bytes, chunk_bytes, i, together, lines),
+                                  .for_l1 = i + 1 < together ? panel_block + w->panel_bytes : next};
             add_chunk(s, panel_block, (int)groups,
                       (struct inputs){.codes = form->codes + at * columns,
                                       .token_bytes = columns,

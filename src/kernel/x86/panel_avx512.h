@@ -207,8 +207,8 @@ ALWAYS_INLINE int added_back(struct shape s)
  * large block (struct quantize_args). */
 ALWAYS_INLINE bool sums_fit_int16(struct shape s, const bool small)
 {
-    const int below = bias(s), above = (1 << s.bits) - 1 - bias(s), most = above > below ? above : below;
-    return most * (small ? MAX_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
+    const int below = bias(s), above = (1 << s.bits) - 1 - bias(s), max = above > below ? above : below;
+    return max * (small ? MAX_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
 }
 
 /* Where sums may fit int16 the upper halves of scales are zero: the upper half of such a sum is but its sign. */

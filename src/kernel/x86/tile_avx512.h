@@ -65,44 +65,44 @@ ALWAYS_INLINE __m512i broadcast_word(const void *bytes)
     return _mm512_set1_epi32(word);
 }
 
-/* Weights to come: far ones, of the chunks after the next ones, and near ones, of the next chunk in the order of
- * reading (kernel/wide/fetch_line.h). */
+/* The weights to prefetch (kernel/wide/fetch_line.h): those of the chunks after the next ones into the second-level
+ * cache, and those of the next chunk in the order of reading into the first-level cache. */
 struct ahead {
-    struct fetch far;
-    const uint8_t *near;
+    struct fetch for_l2;
+    const uint8_t *for_l1;
 };
 
-ALWAYS_INLINE void ask_for_line(const struct ahead *ahead, size_t line)
+ALWAYS_INLINE void prefetch_line(const struct ahead *ahead, size_t line)
 {
-    fetch_line(ahead->far.from[0] + line * 64, ahead->near + line * 64);
+    fetch_line(ahead->for_l2.from[0] + line * 64, ahead->for_l1 + line * 64);
 }
 
-ALWAYS_INLINE void asked_for(struct ahead *ahead, size_t lines)
+ALWAYS_INLINE void prefetched(struct ahead *ahead, size_t lines)
 {
-    fetch_other(&ahead->far, lines);
-    ahead->near += lines * 64;
+    fetch_other(&ahead->for_l2, lines);
+    ahead->for_l1 += lines * 64;
 }
 
-/* Lines of a group of 32 columns. */
+/* The number of lines of a group of 32 columns. */
 ALWAYS_INLINE size_t group_lines(struct shape s)
 {
     return (shape_block_bytes(s) * GROUP_COLUMNS / (size_t)s.columns + 63) / 64;
 }
 
-/* The share of one of the UNITS steps of a group of any number of lines. */
+/* Prefetches the share of one of a group's UNITS steps, for any number of lines. */
 ALWAYS_INLINE void fetch_lines(const struct ahead *ahead, size_t lines, size_t step)
 {
     for (size_t line = lines * step / UNITS; line < lines * (step + 1) / UNITS; line++)
-        ask_for_line(ahead, line);
+        prefetch_line(ahead, line);
 }
 
-/* The same of ahead->far.lines, half of a group's at most: more than UNITS only of Q8_0. */
+/* Prefetches ahead->for_l2.lines lines, at most half of a group's. Only Q8_0 has more than UNITS of them. */
 ALWAYS_INLINE void fetch_few(struct shape s, const struct ahead *ahead, size_t step)
 {
-    if (step < ahead->far.lines)
-        ask_for_line(ahead, step);
-    if (group_lines(s) > 2 * UNITS && step + UNITS < ahead->far.lines)
-        ask_for_line(ahead, step + UNITS);
+    if (step < ahead->for_l2.lines)
+        prefetch_line(ahead, step);
+    if (group_lines(s) > 2 * UNITS && step + UNITS < ahead->for_l2.lines)
+        prefetch_line(ahead, step + UNITS);
 }
 
 /* Adds the sums of a sub-block to the totals; those of tokens that are not kept are in others. small: no activations
@@ -147,7 +147,7 @@ ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count,
         for (int k = 0; k < count && !bytes; k++) {
             const int step = g * count + k;
             if (step > 0 && step % UNITS == 0)
-                asked_for(ahead, group_lines(s));
+                prefetched(ahead, group_lines(s));
             fetch_lines(ahead, group_lines(s), (size_t)(step % UNITS));
         }
         if (bytes && ahead)
@@ -188,7 +188,7 @@ ALWAYS_INLINE void add_groups(struct shape s, const bool small, const int count,
                 add_scaled(s, small, chunk, sub[k], tokens, part[k], total, others);
     }
     if (ahead)
-        asked_for(ahead, ahead->far.lines);
+        prefetched(ahead, ahead->for_l2.lines);
 }
 
 /* Adds the products of half of the rows of a block of 256 columns to the chains of the tokens. */

@@ -52,9 +52,9 @@ void rotate_avx2(const struct rotate_args *args)
     rotate_generic(&rest);
 }
 
-/* 32 codes: stored, and the two sums of 16. Returns the larger of `most` and the sums of their magnitudes, 16 codes to
+/* 32 codes: stored, and the two sums of 16. Returns the larger of `max` and the sums of their magnitudes, 16 codes to
  * the two lanes of each half. */
-static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16, __m256i most)
+static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16, __m256i max)
 {
     __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
     bytes = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
@@ -65,13 +65,13 @@ static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *su
     sums16[0] = (int16_t)_mm256_extract_epi16(sums, 0);
     sums16[1] = (int16_t)_mm256_extract_epi16(sums, 8);
     const __m256i eight = _mm256_sad_epu8(_mm256_abs_epi8(bytes), _mm256_setzero_si256());
-    return _mm256_max_epi32(most, _mm256_add_epi64(eight, _mm256_shuffle_epi32(eight, 0x4e)));
+    return _mm256_max_epi32(max, _mm256_add_epi64(eight, _mm256_shuffle_epi32(eight, 0x4e)));
 }
 
-/* 32 values of a block; with two planes what their codes leave goes to the block behind. most: of both planes. */
+/* 32 values of a block; with two planes what their codes leave goes to the block behind. max: of both planes. */
 static inline __attribute__((always_inline)) void quantize_32(const float *x, __m256 inverse, uint32_t block,
                                                               const bool both, int8_t *codes, int16_t *sums16,
-                                                              __m256i most[2])
+                                                              __m256i max[2])
 {
     __m256i q[4], fine[4];
     for (int i = 0; i < 4; i++) {
@@ -80,9 +80,9 @@ static inline __attribute__((always_inline)) void quantize_32(const float *x, __
         fine[i] =
             _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(units, _mm256_cvtepi32_ps(q[i])), _mm256_set1_ps(128.0f)));
     }
-    most[0] = store_codes(q, codes, sums16, most[0]);
+    max[0] = store_codes(q, codes, sums16, max[0]);
     if (both)
-        most[1] = store_codes(fine, codes + block, sums16 + block / 16, most[1]);
+        max[1] = store_codes(fine, codes + block, sums16 + block / 16, max[1]);
 }
 
 static inline __attribute__((always_inline)) void quantize(const struct quantize_args *args, const bool both,
@@ -92,10 +92,10 @@ static inline __attribute__((always_inline)) void quantize(const struct quantize
     const uint32_t block = args->block, planes = both ? 2 : 1;
     for (uint32_t b = 0; b < args->size / block; b++) {
         const float *x = args->x + (size_t)b * block;
-        __m256i most = _mm256_setzero_si256();
+        __m256i max = _mm256_setzero_si256();
         for (uint32_t i = 0; i < block; i += 8)
-            most = _mm256_max_epi32(most, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(x + i)), magnitude));
-        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+            max = _mm256_max_epi32(max, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(x + i)), magnitude));
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
         uint32_t bits = (uint32_t)_mm_cvtsi128_si32(four);
@@ -180,16 +180,16 @@ void peaks_avx2(const struct peaks_args *args)
     uint32_t at = 0;
     for (; at + PEAK_VALUES <= args->size; at += PEAK_VALUES) {
         /* As integers of the same order, which have a maximum without exceptions. */
-        __m256i most = _mm256_set1_epi32(INT32_MIN);
+        __m256i max = _mm256_set1_epi32(INT32_MIN);
         __m256 is_nan = _mm256_setzero_ps();
         for (uint32_t i = 0; i < PEAK_VALUES; i += 8) {
             const __m256 x = _mm256_loadu_ps(args->x + at + i);
             const __m256i bits = _mm256_castps_si256(x);
             const __m256i turned = _mm256_and_si256(_mm256_srai_epi32(bits, 31), magnitude);
-            most = _mm256_max_epi32(most, _mm256_xor_si256(bits, turned));
+            max = _mm256_max_epi32(max, _mm256_xor_si256(bits, turned));
             is_nan = _mm256_or_ps(is_nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
         }
-        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(most), _mm256_extracti128_si256(most, 1));
+        __m128i four = _mm_max_epi32(_mm256_castsi256_si128(max), _mm256_extracti128_si256(max, 1));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
         four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
         const int32_t bits = float_order(_mm_cvtsi128_si32(four));
