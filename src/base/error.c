@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The formatted text as a person may see it: names from files and clients are in it. A character that vsnprintf cut at
- * the end is dropped first. */
+/* Makes the formatted text safe to show, since it contains names from files and clients. A character that vsnprintf cut
+ * at the end is dropped first. */
 static void set_message(struct smollm_error *error, const char *text, size_t size)
 {
     const size_t tail = size + 1 >= sizeof error->message ? utf8_incomplete_tail(text, size) : 0;

@@ -4,7 +4,7 @@
 
 #include "smollm_error.h"
 
-/* Writes code and message to error (may be NULL) and gives code, so that a failing function ends with
+/* Writes code and message to error (may be NULL) and returns code, so that a failing function ends with
  * `return error_set(error, SMOLLM_EFORMAT, "...", ...)`. The message is valid UTF-8 without control
  * characters whatever was formatted (base/printable.h), because names from files and clients end up on terminals;
  * overlong text is cut at a character. A macro, so that
@@ -21,7 +21,7 @@ static inline int error_identity(int code)
 /* Puts "prefix: " before a message that is already set; keeps the code and returns it. */
 int error_prefix(struct smollm_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts more behind a message that is already set. */
+/* Appends to a message that is already set. */
 void error_append(struct smollm_error *error, const char *text);
 
 /* The name ("SMOLLM_EINVAL") and the general meaning of a code; "unknown error" for others. */

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "smollm_error.h"
 
-/* Appends what is in the file ("-": standard input) to buffer. The message names the path. */
+/* Appends the content of the file ("-" for standard input) to buffer. The message names the path. */
 int file_read(const char *path, struct buffer *buffer, struct smollm_error *error);
 
 #endif

@@ -14,7 +14,8 @@ static inline uint64_t hash_mix(uint64_t h)
     return h ^ h >> 33;
 }
 
-/* Of large blocks, eight bytes at a time in four lanes: about as fast as memory is read. Not for tables that others fill. */
+/* For large blocks: eight bytes at a time in four lanes, about as fast as memory is read. Not for tables with keys from
+ * outside. */
 static inline uint64_t hash_block(const void *data, size_t size, uint64_t seed)
 {
     const unsigned char *bytes = data;

@@ -24,7 +24,7 @@ void *pages_allocate(size_t size)
         munmap(start, before);
     if (HUGE_PAGE - before > 0)
         munmap(block + mapped, HUGE_PAGE - before);
-    /* Where huge pages are not to be had the block works all the same. */
+    /* Without huge pages the block works all the same. */
     madvise(block, mapped, MADV_HUGEPAGE);
     return block;
 }

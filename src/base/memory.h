@@ -22,12 +22,12 @@ static inline size_t size_align(size_t size, size_t alignment)
     return (size + alignment - 1) & ~(alignment - 1);
 }
 
-/* A zeroed block for model-sized memory, 2 MiB aligned, in huge pages where the system gives them. NULL when the system
- * refuses. pages_free accepts NULL; size is the one asked for. */
+/* A zeroed block for model-sized memory, 2 MiB aligned, in huge pages if the system has them. NULL when the system
+ * refuses. pages_free accepts NULL; size is the requested size. */
 void *pages_allocate(size_t size);
 void pages_free(void *block, size_t size);
-/* Part of such a block of which little will be written: it takes what is written, not whole huge pages. `start` is
- * rounded down to a page. */
+/* Marks a part of such a block of which little will be written: it then takes only the written pages, not whole huge
+ * pages. `start` is rounded down to a page. */
 void pages_keep_small(void *start, size_t size);
 
 /* Zeroed array with checked size; 64-byte aligned. NULL on overflow or when out of memory. Free with free(). */

@@ -1,4 +1,4 @@
-/* Bytes from files and clients made fit for a terminal or a log line. */
+/* Makes bytes from files and clients safe for a terminal or a log line. */
 #ifndef BASE_PRINTABLE_H
 #define BASE_PRINTABLE_H
 

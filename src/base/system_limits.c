@@ -16,7 +16,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* The number behind a name at the beginning of a line, behind "" that of the first. 0: there is none ("max"). */
+/* The number after a name at the beginning of a line; for the name "" the number at the beginning of the text. 0 when
+ * there is none ("max"). */
 static uint64_t read_number(const char *path, const char *name)
 {
     FILE *file = fopen(path, "re");
@@ -40,11 +41,11 @@ static uint64_t number_in(const char *folder, const char *file, const char *name
 
 /* ---- Cgroups ---- */
 
-/* What one cgroup, whose files are in `folder`, leaves of something; UINT64_MAX: it has no limit. */
+/* What one cgroup, whose files are in `folder`, leaves of a resource; UINT64_MAX when it has no limit. */
 typedef uint64_t cgroup_limit(const char *folder);
 
-/* The smallest limit of the cgroup at this path below the mount and of those that it is in. A container may see its own
- * as the mount itself and still be told the path that the host knows: what is not there is passed over. */
+/* The smallest limit of the cgroup at this path below the mount and of all cgroups that contain it. In a container its
+ * own cgroup may be the mount itself while the path is the host's; folders that do not exist are skipped. */
 static uint64_t smallest_in(const char *root, const char *mount, const char *path, cgroup_limit *limit)
 {
     char folder[MAX_PATH];

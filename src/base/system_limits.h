@@ -6,23 +6,23 @@
 
 #include <stdint.h>
 
-/* Limits of cgroups hold in both versions and at all levels: that of a container, of its pod, of a unit and its slice.
+/* Limits of cgroups are read in both versions and at all levels: those of a container, its pod, a unit and its slice.
  *
  * root: "" outside tests, which give a folder with files of their own. */
 
-/* Bytes that the system could give now without swapping, and no more than what the limits of the process's cgroups
- * leave: who takes more in a container is killed, not refused. Files kept in memory count as free. UINT64_MAX: nobody
- * says. */
+/* The number of bytes that the system could provide now without swapping, limited to what the process's cgroups leave,
+ * since a process that takes more in a container is killed, not refused. Cached files count as free. UINT64_MAX when
+ * this is unknown. */
 uint64_t system_memory_available(const char *root);
 
-/* What is about to be taken: bytes of each kind. */
+/* The bytes that are about to be allocated. */
 struct memory_need {
-    uint64_t weights, kv_cache, work; /* work: activations, logits and what else a pass needs */
+    uint64_t weights, kv_cache, work; /* work: activations, logits and other memory of a pass */
 };
-/* SMOLLM_ENOMEM when it is more than system_memory_available: the message has the parts and what is free. */
+/* SMOLLM_ENOMEM when they are more than system_memory_available; the message has the parts and what is free. */
 int memory_need_check(const struct memory_need *need, struct smollm_error *error);
 
-/* Processors: those that the affinity allows, and no more than the CPU quota, rounded up. At least 1. */
+/* The number of processors in the affinity mask, limited to the CPU quota, rounded up. At least 1. */
 unsigned system_processors_available(const char *root);
 
 #endif

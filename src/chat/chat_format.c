@@ -11,7 +11,7 @@ static const struct chat_format chatml = {"chatml", false, false, chatml_render}
 static const struct chat_format chatml_plain = {"chatml", false, false, chatml_plain_render};
 static const struct chat_format llama3 = {"llama3", false, false, llama3_render};
 
-/* Templates known to the byte. */
+/* Templates that are recognized by their exact bytes. */
 static const struct {
     const struct chat_format *format;
     size_t size;
@@ -22,9 +22,9 @@ static const struct {
     {&llama3, 389, 0x349993c2e5ac4e70ULL},
 };
 
-/* Templates known by their build: versions of one that differ in comments, layout or quotes. All of `has` and none of
- * `lacks` must occur once white space is removed and quotes are single. What a template of the same family does beyond
- * its version here (tools, dates, other roles) shows in `lacks`. */
+/* Templates that are recognized by their parts: versions of one that differ in comments, layout or quotes. All of `has`
+ * and none of `lacks` must occur once white space is removed and quotes are single. What a template of the same family
+ * does beyond its version here (tools, dates, other roles) shows in `lacks`. */
 static const struct {
     const struct chat_format *format;
     const char *has[8];

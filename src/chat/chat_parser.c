@@ -50,7 +50,7 @@ static void report_text(struct chat_parser *p, const char *data, size_t size, st
     report_piece(p, data, size, out);
 }
 
-/* The marker turned out to be none. */
+/* The bytes held back turned out not to be a marker. */
 static void report_marker(struct chat_parser *p, struct output out)
 {
     size_t size = p->matched;
@@ -96,7 +96,7 @@ static void call_end(struct chat_parser *p, bool complete, struct output out)
     p->state = complete ? CHAT_STATE_CALL_END : CHAT_STATE_TEXT;
 }
 
-/* It is no call, or not one any more. */
+/* The bytes are not a call, or no longer one. */
 static void call_fail(struct chat_parser *p, struct output out)
 {
     if (p->begun)
@@ -135,8 +135,8 @@ static enum chat_call_key key_of(struct smollm_text key)
     return text_is(key, "name") ? CHAT_KEY_NAME : text_is(key, "arguments") ? CHAT_KEY_ARGUMENTS : CHAT_KEY_OTHER;
 }
 
-/* What a byte that is now in the scanner means to a call that has not begun; at is its place in held. False when this
- * cannot become a call. */
+/* Handles a byte, which the scanner has just taken, of a call that has not begun; `at` is its place in held. False when
+ * this cannot become a call. */
 static bool call_look(struct chat_parser *p, enum json_scan_state before, unsigned depth_before, char c, size_t at,
                       struct output out)
 {
@@ -182,7 +182,8 @@ static bool call_look(struct chat_parser *p, enum json_scan_state before, unsign
     return true;
 }
 
-/* Bytes of a call; returns how many were taken. Those that show that it is none are left to be read as text. */
+/* Reads bytes of a call; returns how many were taken. The bytes that show that it is not a call are left to be read as
+ * text. */
 static size_t feed_call(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
     size_t piece = 0; /* where the arguments not yet reported begin */
@@ -255,7 +256,8 @@ static void marker_found(struct chat_parser *p, const char *marker)
     p->drops = true;
 }
 
-/* A byte that begins a marker or goes on with one; false when it does not, and the marker so far was none. */
+/* Takes a byte that begins or continues a marker; false when it does neither, and the bytes so far were not a marker.
+ */
 static bool feed_marker(struct chat_parser *p, char c, struct output out)
 {
     const char *markers[2];
@@ -273,7 +275,7 @@ static bool feed_marker(struct chat_parser *p, char c, struct output out)
     return false;
 }
 
-/* Text outside of calls; returns how many bytes were taken. */
+/* Reads text outside of calls; returns how many bytes were taken. */
 static size_t feed_text(struct chat_parser *p, const char *data, size_t size, struct output out)
 {
     const char *markers[2];

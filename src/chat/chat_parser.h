@@ -67,7 +67,7 @@ struct chat_parser {
     char marker[16];
     uint32_t call_index;
 
-    /* The call under way. held has it from <tool_call> on until it begins; the offsets are in held, 0: none. */
+    /* The current call. held has it from <tool_call> on until it begins; the offsets are in held, 0: none. */
     struct json_scan scan;
     enum chat_call_key { CHAT_KEY_OTHER, CHAT_KEY_NAME, CHAT_KEY_ARGUMENTS } key;
     bool begun;        /* TOOL_BEGIN has been reported */

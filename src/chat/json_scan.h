@@ -1,4 +1,4 @@
-/* Checks JSON (RFC 8259) byte by byte as it arrives, without memory of what went by but the kinds of the open brackets.
+/* Checks JSON (RFC 8259) byte by byte as it arrives, remembering only the kinds of the open brackets.
  * Strings are checked for escapes and control characters, not for UTF-8. */
 #ifndef CHAT_JSON_SCAN_H
 #define CHAT_JSON_SCAN_H
@@ -9,11 +9,11 @@
 enum { JSON_SCAN_MAX_DEPTH = 64 };
 
 enum json_scan_state {
-    JSON_SCAN_VALUE, /* a value is wanted; also what a zeroed struct wants */
+    JSON_SCAN_VALUE, /* a value is expected; a zeroed struct begins here */
     JSON_SCAN_FIRST, /* just after [ or {: a value or key, or the end */
     JSON_SCAN_KEY,
     JSON_SCAN_COLON,
-    JSON_SCAN_NEXT, /* a comma or the end is wanted */
+    JSON_SCAN_NEXT, /* a comma or the end is expected */
     JSON_SCAN_STRING,
     JSON_SCAN_ESCAPE,
     JSON_SCAN_HEX,

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Nothing sensible comes near these. */
+/* No real file comes near these limits. */
 static const uint64_t ENTRY_LIMIT = 65536;
 static const uint64_t TENSOR_LIMIT = 1 << 20;
 static const uint64_t NAME_LIMIT = 255;  /* the specification says 64 */
@@ -104,7 +104,7 @@ size_t gguf_value_type_size(uint32_t type)
     }
 }
 
-/* Walks over count values of one type. */
+/* Skips count values of one type. */
 static int take_values(struct gguf_reader *r, uint32_t type, uint64_t count, const char *what)
 {
     if (type == GGUF_VALUE_STRING) {
@@ -172,7 +172,8 @@ static int entry_read(struct gguf_reader *r, struct gguf_entry *entry)
     return code;
 }
 
-/* Room for one more element; grows with what has really been read, so a count in the file buys no memory. */
+/* Makes room for one more element. The array grows with what has actually been read, so a count in the file allocates
+ * no memory. */
 static void *array_grow(void *array, size_t count, size_t size)
 {
     if (count == 0)
@@ -212,7 +213,7 @@ static int entries_index(struct gguf_reader *r)
 
 /* ---- Tensors ---- */
 
-/* Walks over the descriptions so that the whole header is in memory and moves no more. */
+/* Skips the descriptions, so that the whole header is in memory and no longer moves. */
 static int tensors_scan(struct gguf_reader *r, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++) {
@@ -383,7 +384,7 @@ static int alignment_read(struct gguf_reader *r)
     return 0;
 }
 
-/* What people have in place of a model, by how it begins. */
+/* Refuses a file that is not GGUF, and names what people often have in place of a model. */
 static int name_other_file(struct gguf_reader *r)
 {
     static const char lfs[] = "version https://git-lfs";
@@ -464,7 +465,7 @@ static int header_read(struct gguf_reader *r)
         code = alignment_read(r);
     if (code != 0)
         return code;
-    /* What was read beyond the header is weights. */
+    /* The bytes after the header are weights. */
     unsigned char *exact = realloc(file->header, r->at);
     if (exact)
         file->header = exact;
@@ -492,7 +493,7 @@ int gguf_open_descriptor(int descriptor, struct gguf_file **file, struct smollm_
                          S_ISDIR(status.st_mode) ? "a directory" : "not a regular file");
     else {
         opened->size = (uint64_t)status.st_size;
-        /* Nobody who writes a file knows how its names will fall into the tables. */
+        /* The seed is random, so that nobody can write a file whose names collide in the tables. */
         opened->hash_seed = hash_mix(clock_nanoseconds() ^ (uint64_t)(uintptr_t)opened);
         struct gguf_reader reader = {.file = opened, .error = error};
         code = header_read(&reader);

@@ -1,4 +1,4 @@
-/* What an open GGUF file is inside; for gguf.c and gguf_value.c only. */
+/* The inside of an open GGUF file; for gguf.c and gguf_value.c only. */
 #ifndef GGUF_FILE_H
 #define GGUF_FILE_H
 
@@ -44,7 +44,7 @@ struct gguf_file {
     size_t part_count;
 };
 
-/* Makes the table of tensors anew; SMOLLM_EFORMAT when two have the same name. */
+/* Rebuilds the table of tensors; SMOLLM_EFORMAT when two have the same name. */
 int gguf_index_tensors(struct gguf_file *file, struct smollm_error *error);
 
 /* Bytes of one scalar, 0 for strings, arrays and unknown numbers. */

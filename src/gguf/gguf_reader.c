@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The vocabulary of SmolLM3 makes a header of 8 MiB; nothing sensible comes near this. */
+/* The vocabulary of SmolLM3 makes a header of 8 MiB; no real file comes near this limit. */
 static const size_t HEADER_LIMIT = (size_t)256 << 20;
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read as little-endian memory");

@@ -1,4 +1,4 @@
-/* The header of a GGUF file, read from its front to its back; for gguf.c only.
+/* Reads the header of a GGUF file from front to back; for gguf.c only.
  *
  * Bytes are fetched as they are needed and stay in file->header, whose place may change with every call: what has been
  * read is remembered by its offset. Each function checks against the file's size before it believes a length. */
@@ -13,14 +13,14 @@ struct gguf_reader {
     struct smollm_error *error;
 };
 
-/* How much of a name goes into a message: all, unless absurdly long, and never half a character. */
+/* The number of bytes of a name to show in a message: all unless it is absurdly long, and never half a character. */
 int gguf_shown_size(struct smollm_text text);
 #define TEXT_ARGUMENTS(text) gguf_shown_size(text), (text).data
 
 /* Reads size bytes at offset of the file; SMOLLM_EIO when they are not there (any more). */
 int gguf_read_exactly(int descriptor, void *data, size_t size, uint64_t offset, struct smollm_error *error);
 
-/* In all of these `what` names the thing in messages. */
+/* In all of these, `what` says in messages what is being read. */
 
 /* Makes the next size bytes available in file->header without taking them. */
 int gguf_reader_need(struct gguf_reader *reader, uint64_t size, const char *what);

@@ -37,7 +37,7 @@ void gguf_split_rename(char *path, uint32_t part, uint32_t count)
     memcpy(path + strlen(path) - GGUF_SPLIT_ENDING, ending, GGUF_SPLIT_ENDING);
 }
 
-/* What a part says of itself; *part from 1. */
+/* Which part this file claims to be; *part counts from 1. */
 static int read_place(const struct gguf_file *file, uint32_t *part, uint32_t *count, struct smollm_error *error)
 {
     uint32_t number = 0;

@@ -1,5 +1,6 @@
 /* Models in several files: NAME-00001-of-00003.gguf and so on, as llama.cpp's gguf-split writes them. The first part
- * has the metadata; each has split.no, split.count and its own tensors. For gguf.c and for who fetches such files. */
+ * has the metadata; each has split.no, split.count and its own tensors. For gguf.c and for code that downloads such
+ * files. */
 #ifndef GGUF_SPLIT_H
 #define GGUF_SPLIT_H
 

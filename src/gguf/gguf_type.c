@@ -9,7 +9,7 @@ static const struct gguf_type_info types[] = {
 };
 #define TYPE_COUNT (sizeof types / sizeof types[0])
 
-/* Named only so that a refusal can say what the file holds. */
+/* These are named only so that an error message can say what the file holds. */
 static const struct {
     const char *name;
     uint32_t number;

@@ -35,7 +35,7 @@ struct gguf_writer {
 
 static int writer_create_file(struct gguf_writer *writer, struct smollm_error *error)
 {
-    /* O_EXCL: a name that somebody left there, or made a link of, is not touched. */
+    /* O_EXCL: an existing file or link of this name is not touched. */
     for (unsigned attempt = 0; attempt < 100; attempt++) {
         free(writer->temporary_path);
         if (asprintf(&writer->temporary_path, "%s.part-%ld-%u", writer->path, (long)getpid(), attempt) < 0) {
@@ -217,7 +217,7 @@ static int claim_space(struct gguf_writer *writer, uint64_t size, struct smollm_
 {
     if (fallocate(writer->descriptor, 0, 0, (off_t)size) == 0)
         return 0;
-    /* Some file systems cannot promise space; they say so when it is used up. */
+    /* Some file systems cannot reserve space; they report an error when it is used up. */
     RETURN_ERROR_IF(errno == ENOSPC || errno == EFBIG || errno == EDQUOT, error, SMOLLM_EIO,
                     "cannot write %s: it needs %llu bytes: %s", writer->path, (unsigned long long)size,
                     strerror(errno));

@@ -9,7 +9,7 @@
  * Q5_1 store what is added instead, so their dmin is its negative (min 1). This gives the same bits as gguf-py's
  * dequantize for every format (tests/quant), and is all that a repacker needs.
  *
- * F32, F16 and BF16 are no block formats: they have no layout, only rows. */
+ * F32, F16 and BF16 are not block formats: they have no layout, only rows. */
 #ifndef QUANT_QUANT_H
 #define QUANT_QUANT_H
 
@@ -56,8 +56,8 @@ void quant_block_unpack(const struct quant_layout *layout, const void *bytes, st
 /* The formula above: layout->columns floats. */
 void quant_block_decode(const struct quant_layout *layout, const struct quant_block *block, float *out);
 
-/* Decodes `columns` values that begin at a block. 0, or SMOLLM_EINVAL when the type is unknown or the columns are no
- * whole blocks. `blocks` needs no alignment. */
+/* Decodes `columns` values that begin at a block. 0, or SMOLLM_EINVAL when the type is unknown or the columns do not
+ * fill whole blocks. `blocks` needs no alignment. */
 int quant_row_decode(uint32_t type, const void *blocks, float *out, size_t columns);
 
 /* Whether quant_row_encode writes this type: F32, F16, BF16, Q8_0, Q4_0. */

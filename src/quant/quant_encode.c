@@ -59,7 +59,7 @@ static void trial_run(const struct grid *grid, float d, const float *x, struct t
         *best = trial;
 }
 
-/* With the codes held, the scale of least squared error. */
+/* The scale with the smallest squared error for given codes. */
 static float scale_fit(const float *x, const float *codes, float fallback)
 {
     float xq = 0;

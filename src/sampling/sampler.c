@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 enum {
-    TOGETHER = 256,    /* weights that are looked at in vectors before any of them decides anything */
+    TOGETHER = 256,    /* weights that are compared together, with vectors */
     MAX_INSERTED = 32, /* candidates that are not worth a radix sort */
     DIGITS = 3,        /* of the bits of a weight: 1 is 0x3f800000 */
     DIGIT_BITS = 10,
@@ -61,7 +61,7 @@ void sampler_destroy(struct sampler *sampler)
     *sampler = (struct sampler){0};
 }
 
-/* Biases that forbid every token would leave nothing to draw. */
+/* With biases that forbid every token there would be nothing to draw. */
 static int check_that_some_are_allowed(const struct smollm_sampling *o, uint32_t vocabulary, struct smollm_error *error)
 {
     if (o->logit_bias_count < vocabulary)
@@ -166,11 +166,11 @@ void logits_top(const struct logits *logits, int32_t *ids, uint32_t count)
     uint32_t filled = 0;
     for (uint32_t i = 0; i < logits->count && count > 0; i++) {
         if (filled == count) {
-            const float least = values[ids[count - 1]];
-            /* Nothing better among the next ones. */
-            while (i < logits->count && i % PEAK_VALUES == 0 && !(logits->peaks[i / PEAK_VALUES] > least))
+            const float min = values[ids[count - 1]];
+            /* None of the next ones is better. */
+            while (i < logits->count && i % PEAK_VALUES == 0 && !(logits->peaks[i / PEAK_VALUES] > min))
                 i += PEAK_VALUES;
-            if (i >= logits->count || !(values[i] > least))
+            if (i >= logits->count || !(values[i] > min))
                 continue;
         }
         uint32_t place = filled < count ? filled++ : count - 1;
@@ -203,7 +203,7 @@ static void apply_penalties(struct sampler *sampler, float *logits, const int32_
                 logits[id] -= o->presence_penalty + (float)sampler->generated[id] * o->frequency_penalty;
 }
 
-/* Few candidates, likeliest first; equals stay in the order of their ids. */
+/* Sorts few candidates, most likely first; equal ones stay in the order of their ids. */
 static void insert_sorted(struct candidate *candidates, uint32_t count)
 {
     for (uint32_t i = 1; i < count; i++) {
@@ -221,7 +221,8 @@ static uint32_t digit_of(float weight, int digit)
     return (0x3fffffff - float_bits(weight)) >> digit * DIGIT_BITS & (DIGIT_VALUES - 1);
 }
 
-/* Likeliest first, ties by the lower id: candidates come in the order of their ids, and a radix sort keeps it. */
+/* Sorts candidates, most likely first, ties by the lower id: candidates come in the order of their ids, and a radix
+ * sort keeps it. */
 static void sort_candidates(struct sampler_scratch *s, uint32_t count)
 {
     if (count <= MAX_INSERTED) {
@@ -247,26 +248,26 @@ static void sort_candidates(struct sampler_scratch *s, uint32_t count)
     }
 }
 
-/* Whether any of the weights, which are not negative, is at least `least`. */
-static bool has_weight(const float *weights, uint32_t count, float least)
+/* Whether any of the weights, which are not negative, is at least `min`. */
+static bool has_weight(const float *weights, uint32_t count, float min)
 {
-    const int32_t bits = (int32_t)float_bits(least);
+    const int32_t bits = (int32_t)float_bits(min);
     int32_t has = 0;
     for (uint32_t i = 0; i < count; i++)
         has |= (int32_t)float_bits(weights[i]) >= bits;
     return has != 0;
 }
 
-/* Fills candidates, sorted, with the tokens of at least `least` weight; returns how many. */
-static uint32_t gather(struct sampler_scratch *s, float least)
+/* Fills candidates, sorted, with the tokens whose weight is at least `min`; returns how many. */
+static uint32_t gather(struct sampler_scratch *s, float min)
 {
     uint32_t count = 0;
     for (uint32_t begin = 0; begin < s->vocabulary; begin += TOGETHER) {
         const uint32_t end = s->vocabulary - begin < TOGETHER ? s->vocabulary : begin + TOGETHER;
-        if (!has_weight(s->weights + begin, end - begin, least))
+        if (!has_weight(s->weights + begin, end - begin, min))
             continue;
         for (uint32_t i = begin; i < end; i++)
-            if (s->weights[i] >= least && s->weights[i] > 0.0f)
+            if (s->weights[i] >= min && s->weights[i] > 0.0f)
                 s->candidates[count++] = (struct candidate){s->weights[i], (int32_t)i};
     }
     sort_candidates(s, count);
@@ -281,8 +282,8 @@ static double sum_of(const struct candidate *candidates, uint32_t count)
     return sum;
 }
 
-/* The weights relative to the likeliest token are in scratch, `total` is their sum. Only as many candidates are sorted
- * as can matter: levels of weight are added until they hold what the filters or the draw can reach. */
+/* The weights relative to the most likely token are in scratch, `total` is their sum. Only as many candidates are
+ * sorted as can matter: levels of weight are added until they hold what the filters or the draw can reach. */
 static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double total)
 {
     static const float levels[] = {0x1p-7f, 0x1p-14f, 0x1p-28f, 0.0f};
@@ -292,8 +293,8 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
         bool all = levels[level] == 0.0f;
         /* Nothing below min-p can be drawn; but top-p after top-k takes its share of the k, unlikely ones too. */
         float floor = o->top_k > 0 && o->top_p < 1.0f ? 0.0f : o->min_p;
-        float least = levels[level] > floor ? levels[level] : floor;
-        uint32_t count = gather(s, least);
+        float min = levels[level] > floor ? levels[level] : floor;
+        uint32_t count = gather(s, min);
         bool complete = all || levels[level] <= floor;
         bool cut_by_k = o->top_k > 0 && count >= (uint32_t)o->top_k;
         if (o->top_k > 0 && !cut_by_k && !complete)

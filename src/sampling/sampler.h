@@ -11,11 +11,11 @@
 #include "smollm.h"
 
 struct candidate {
-    float weight; /* probability relative to the likeliest */
+    float weight; /* probability relative to the most likely token */
     int32_t id;
 };
 
-/* The logits of one token, and what kernels.peaks found in them: whoever looks for the greatest need not look at all.
+/* The logits of one token, and what kernels.peaks found in them: a search for the maximum need not look at all logits.
  */
 struct logits {
     const float *values; /* [count] */
@@ -71,7 +71,7 @@ int32_t logits_greatest(const struct logits *logits);
 /* Log of the sum of exp(logits): log-probability of a token is its logit minus this. */
 double logits_log_sum(const struct kernel_table *kernels, const struct logits *logits);
 
-/* The `count` likeliest tokens in order; -1 where there are no more. */
+/* The `count` most likely tokens in order; -1 where there are no more. */
 void logits_top(const struct logits *logits, int32_t *ids, uint32_t count);
 
 /* The n-th number of the stream of a seed, uniform in [0, 1): Steele, Lea and Flood, "Fast splittable pseudorandom

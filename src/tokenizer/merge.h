@@ -4,7 +4,7 @@
 
 #include "tokenizer/vocabulary.h"
 
-/* A word under way: the symbols that are left form a list from symbol 0, which is always left. */
+/* A word that is being merged: the remaining symbols form a list that begins with symbol 0, which always remains. */
 struct merge_symbol {
     int32_t token;    /* -1: merged into the one before */
     int32_t previous; /* -1: none */
@@ -14,7 +14,7 @@ struct merge_symbol {
 /* Memory that grows to the longest word seen. A zeroed struct is empty. */
 struct merge_workspace {
     struct merge_symbol *symbols;
-    uint64_t *heap; /* rank << 32 | position, least first */
+    uint64_t *heap; /* rank << 32 | position, smallest first */
     size_t symbol_capacity;
     size_t heap_capacity;
 };

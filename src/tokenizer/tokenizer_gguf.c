@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* A missing key is no error where a default is to stand. */
+/* A missing key is not an error when there is a default. */
 static int optional(int result)
 {
     return result == SMOLLM_ENOTFOUND ? 0 : result;

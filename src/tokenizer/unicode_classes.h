@@ -1,4 +1,4 @@
-/* The classes of characters that the pre-tokenizers' patterns speak of.
+/* The classes of characters in the patterns of the pre-tokenizers.
  *
  * They are probed from HF tokenizers (make_unicode_classes.py), code point by code point, because its regular
  * expression engine and its digit splitter each know their own version of Unicode. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes that no real file comes near; they keep every number below in its type. */
+/* Limits that no real file comes near; with them no number below exceeds its type. */
 enum { MAX_TOKENS = 1 << 24, MAX_MERGES = 1 << 25, MAX_TOKEN_BYTES = 1 << 16 };
 
 /* Eight bytes at a time: words are short, and a hash by bytes would be most of a look-up. The table is not guarded
@@ -217,7 +217,7 @@ static int batch_add(struct merge_batch *batch, const struct vocabulary *v, size
     size_t a = alphabet_decode(byte_of, (struct smollm_text){text.data, left_size}, joined);
     size_t b = a == SIZE_MAX ? a : alphabet_decode(byte_of, (struct smollm_text){space + 1, right_size}, joined + a);
     if (b == SIZE_MAX)
-        a = b = 0; /* letters that no token has: found in no table */
+        a = b = 0; /* letters that no token has are found in no table */
     size_t i = batch->count++;
     batch->merge[i].start = (uint32_t)batch->used;
     batch->merge[i].left_size = (uint32_t)a;
@@ -243,7 +243,7 @@ static int batch_finish(struct merge_batch *batch, struct vocabulary *v, const s
         int32_t right = find_hashed(v, joined + a, size - a, batch->merge[i].right_hash);
         int32_t whole = find_hashed(v, joined, size, batch->merge[i].hash);
         if (size == 0 || left < 0 || right < 0 || whole < 0)
-            whole = -1; /* a merge of what is not a token can never be done: passed over, as llama.cpp does */
+            whole = -1; /* a merge of something that is not a token can never apply; it is skipped, as in llama.cpp */
         batch->merge[i].left = left;
         batch->merge[i].right = right;
         batch->merge[i].whole = whole;

@@ -21,7 +21,7 @@ enum token_type {
     TOKEN_BYTE = 6
 };
 
-/* All that a look-up wants to know before it compares bytes, in one cache line. */
+/* All that a look-up needs before it compares bytes, in one cache line. */
 struct token_place {
     uint32_t hash;
     int32_t id; /* -1: empty */
@@ -54,8 +54,8 @@ struct vocabulary {
 };
 
 /* tokens, types (may be NULL: all normal) and merges are borrowed during the call. Of tokens with the same bytes the
- * first counts, of merges of the same pair the first. SMOLLM_EFORMAT when a merge names what is not a token. On failure
- * nothing is left to free. */
+ * first counts, of merges of the same pair the first. SMOLLM_EFORMAT when a merge names something that is not a token.
+ * On failure nothing is left to free. */
 int vocabulary_create(struct vocabulary *vocabulary, const struct smollm_text *tokens, const int32_t *types,
                       size_t token_count, const struct smollm_text *merges, size_t merge_count,
                       struct smollm_error *error);

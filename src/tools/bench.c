@@ -42,7 +42,7 @@ struct plan {
     bool printed; /* a first result */
     bool profiles;
     struct limits_meter meter; /* with profiles */
-    struct limits limits;      /* before the test under way, then the mean of before and after */
+    struct limits limits;      /* before the current test, then the mean of before and after */
     struct profile profile;    /* of the test under way */
 };
 

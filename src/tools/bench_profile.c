@@ -23,7 +23,7 @@ static struct profile_entry sum_of(const struct profile *profile)
     return sum;
 }
 
-/* What the limits allow of a rate; 0 where the limit is not known. */
+/* The rate that the limits allow; 0 when the limit is not known. */
 static double share(double amount, double seconds, double limit)
 {
     return limit > 0 && seconds > 0 ? amount / seconds / limit : 0;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the program needs besides weights and KV cache: activations, the vocabulary, buffers. */
+/* The memory that the program needs besides weights and KV cache: activations, the vocabulary, buffers. */
 static const uint64_t WORKING_BYTES = (uint64_t)64 << 20;
 static const uint32_t DEFAULT_CONTEXT = 8192;
 
@@ -26,7 +26,7 @@ struct type_share {
     uint64_t bytes;
 };
 
-/* A number of 0 means that the file does not say. */
+/* A number is 0 when the file does not have it. */
 struct summary {
     struct smollm_text architecture, name, tokenizer_model, tokenizer_pre, chat_template;
     uint32_t layers, embedding, feed_forward, heads, kv_heads, head_size, context, vocabulary;

@@ -13,7 +13,7 @@
 
 enum { UNIT_BYTES = 4 << 20, MIN_RUNS = 3, UNITS_PER_THREAD = 16, ROUNDS = 40000 };
 
-static _Atomic uint64_t sink; /* what was read must go somewhere */
+static _Atomic uint64_t sink; /* keeps the compiler from removing the reads */
 
 /* ---- Reading ---- */
 
@@ -230,7 +230,7 @@ int limits_meter_create(struct limits_meter *meter, struct thread_pool *pool, si
 {
     *meter = (struct limits_meter){pool, pages_allocate(bytes), bytes};
     RETURN_ERROR_IF(!meter->data, error, SMOLLM_ENOMEM, "out of memory for a buffer of %zu bytes", bytes);
-    memset(meter->data, 1, bytes); /* or every page would be the system's one page of zeros */
+    memset(meter->data, 1, bytes); /* otherwise every page would be the same page of zeros */
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* What this machine can do at most: read memory, multiply bytes, multiply floats. Figures are shares of these.
  *
- * Measured by the threads of a pool, each limit by itself, the fastest of several runs: shared machines have moods, so
- * limits are measured beside what is compared with them. */
+ * Measured by the threads of a pool, each limit by itself, the fastest of several runs. Timings on shared machines vary
+ * between runs, so limits are measured beside what is compared with them. */
 #ifndef TOOLS_LIMITS_H
 #define TOOLS_LIMITS_H
 

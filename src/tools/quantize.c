@@ -126,7 +126,7 @@ static int tensor_convert(struct job *job, size_t index, struct smollm_error *er
     return 0;
 }
 
-/* Writing over the file that is being read would need both at once in any case, and is never meant. */
+/* Overwriting the file that is being read would need both at once, and is never intended. */
 static int refuse_same_file(const struct job *job, struct smollm_error *error)
 {
     struct stat in;
