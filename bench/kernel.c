@@ -144,7 +144,7 @@ static double seconds_of(struct bench *b, const struct work *w)
 static void report(struct bench *b, const char *text, const struct work *w)
 {
     double seconds = seconds_of(b, w);
-    double least = limits_seconds(&b->limits, w->is_cold ? w->bytes : 0, w->int8_macs, w->float_macs);
+    double min = limits_seconds(&b->limits, w->is_cold ? w->bytes : 0, w->int8_macs, w->float_macs);
     double macs = w->int8_macs + w->float_macs;
     printf("%-13s %-10s %-34s %12.0f %8.2f", b->operation, cpu_tier_name(b->kernels.tier), text, seconds * 1e9,
            w->bytes / seconds / 1e9);
@@ -152,9 +152,9 @@ static void report(struct bench *b, const char *text, const struct work *w)
         printf(" %9.1f", macs / seconds / 1e9);
     else
         printf(" %9s", "-");
-    if (least > 0)
-        printf(" %6.2f %s\n", least / seconds,
-               w->is_cold && w->bytes / b->limits.bytes_per_second >= least ? "memory"
+    if (min > 0)
+        printf(" %6.2f %s\n", min / seconds,
+               w->is_cold && w->bytes / b->limits.bytes_per_second >= min ? "memory"
                : w->int8_macs > 0                                           ? "int8"
                                                                             : "fma");
     else

@@ -51,29 +51,3 @@ void error_append(struct smollm_error *error, const char *text)
     snprintf(whole, sizeof whole, "%s%s", error->message, text);
     set_message(error, whole, strlen(whole));
 }
-
-const char *error_name(int code)
-{
-    switch (code) {
-#define CASE(name, value, text)                                                                                        \
-    case value:                                                                                                        \
-        return #name;
-        SMOLLM_ERROR_MAP(CASE)
-#undef CASE
-    default:
-        return "unknown error";
-    }
-}
-
-const char *error_text(int code)
-{
-    switch (code) {
-#define CASE(name, value, text)                                                                                        \
-    case value:                                                                                                        \
-        return text;
-        SMOLLM_ERROR_MAP(CASE)
-#undef CASE
-    default:
-        return "unknown error";
-    }
-}

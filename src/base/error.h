@@ -24,10 +24,6 @@ int error_prefix(struct smollm_error *error, const char *format, ...) __attribut
 /* Appends to a message that is already set. */
 void error_append(struct smollm_error *error, const char *text);
 
-/* The name ("SMOLLM_EINVAL") and the general meaning of a code; "unknown error" for others. */
-const char *error_name(int code);
-const char *error_text(int code);
-
 #define RETURN_ERROR_IF(condition, error, code, ...)                                                                   \
     do {                                                                                                               \
         if (condition)                                                                                                 \

@@ -16,8 +16,8 @@ size_t utf8_decode(const char *data, size_t size, uint32_t *code_point)
             return 0;
         value = value << 6 | (s[i] & 0x3fu);
     }
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < least[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+    static const uint32_t min[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (value < min[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
         return 0;
     *code_point = value;
     return length;

@@ -157,9 +157,9 @@ static int entry_read(struct gguf_reader *r, struct gguf_entry *entry)
                         what);
         RETURN_ERROR_IF(element_type > GGUF_VALUE_F64, r->error, SMOLLM_EFORMAT,
                         "%s is an array of the unknown value type %u", what, element_type);
-        size_t least = element_type == GGUF_VALUE_STRING ? 8 : gguf_value_type_size(element_type);
+        size_t min = element_type == GGUF_VALUE_STRING ? 8 : gguf_value_type_size(element_type);
         RETURN_ERROR_IF(
-            count > (r->file->size - r->at) / least, r->error, SMOLLM_EFORMAT,
+            count > (r->file->size - r->at) / min, r->error, SMOLLM_EFORMAT,
             "%s has %llu elements at offset %zu, more than the file of %llu bytes can hold (truncated download?)", what,
             (unsigned long long)count, r->at, (unsigned long long)r->file->size);
         type = element_type;

@@ -25,7 +25,6 @@ struct tokenizer {
     int32_t bos;
     int32_t eos;
     int32_t eot;
-    int32_t padding;
 };
 
 static int check_id(const char *name, int32_t id, size_t count, struct smollm_error *error)
@@ -92,7 +91,6 @@ int tokenizer_create(const struct tokenizer_vocabulary *v, struct tokenizer **to
     t->bos = v->bos;
     t->eos = v->eos;
     t->eot = v->eot;
-    t->padding = v->padding;
     t->adds_bos = v->bos >= 0 && (v->add_bos < 0 ? pre->adds_bos : v->add_bos != 0);
     mark_ends(t, v);
     *tokenizer = t;
@@ -231,11 +229,6 @@ struct smollm_text tokenizer_token_text(const struct tokenizer *t, int32_t id)
     return vocabulary_text(&t->vocabulary, id);
 }
 
-int32_t tokenizer_find(const struct tokenizer *t, struct smollm_text text)
-{
-    return vocabulary_find(&t->vocabulary, text.data, text.size);
-}
-
 size_t tokenizer_token_count(const struct tokenizer *t)
 {
     return (size_t)t->vocabulary.token_count;
@@ -259,16 +252,6 @@ int32_t tokenizer_bos(const struct tokenizer *t)
 int32_t tokenizer_eos(const struct tokenizer *t)
 {
     return t->eos;
-}
-
-int32_t tokenizer_eot(const struct tokenizer *t)
-{
-    return t->eot;
-}
-
-int32_t tokenizer_padding(const struct tokenizer *t)
-{
-    return t->padding;
 }
 
 bool tokenizer_adds_bos(const struct tokenizer *t)

@@ -72,17 +72,13 @@ int tokenizer_encode_text(const struct tokenizer *tokenizer, struct smollm_text 
 /* The bytes of a token, a special one's name; borrowed until the tokenizer is freed. They may begin or end inside a
  * UTF-8 character. Empty for an id out of range. */
 struct smollm_text tokenizer_token_text(const struct tokenizer *tokenizer, int32_t id);
-/* The token with this spelling (special tokens by their name), or -1. */
-int32_t tokenizer_find(const struct tokenizer *tokenizer, struct smollm_text text);
 
 size_t tokenizer_token_count(const struct tokenizer *tokenizer);
 /* The bytes of the longest token: a text of n bytes has at least n divided by this many tokens. */
 size_t tokenizer_longest_token(const struct tokenizer *tokenizer);
 const char *tokenizer_pre(const struct tokenizer *tokenizer);
-int32_t tokenizer_bos(const struct tokenizer *tokenizer); /* -1: none, as in those below */
-int32_t tokenizer_eos(const struct tokenizer *tokenizer);
-int32_t tokenizer_eot(const struct tokenizer *tokenizer);
-int32_t tokenizer_padding(const struct tokenizer *tokenizer);
+int32_t tokenizer_bos(const struct tokenizer *tokenizer); /* -1 when there is none */
+int32_t tokenizer_eos(const struct tokenizer *tokenizer); /* the same */
 /* Whether prompts that are not a conversation begin with BOS; false without a BOS token. */
 bool tokenizer_adds_bos(const struct tokenizer *tokenizer);
 /* Whether this is a control or user-defined token. */

@@ -211,19 +211,19 @@ struct limits limits_measure(const struct limits_meter *meter, double seconds)
 
 double limits_seconds(const struct limits *limits, double bytes, double int8_macs, double float_macs)
 {
-    double least = bytes / limits->bytes_per_second, products = 0;
+    double min = bytes / limits->bytes_per_second, products = 0;
     if (limits->int8_macs_per_second > 0)
         products += int8_macs / limits->int8_macs_per_second;
     if (limits->float_macs_per_second > 0)
         products += float_macs / limits->float_macs_per_second;
-    return products > least ? products : least;
+    return products > min ? products : min;
 }
 
 size_t limits_default_bytes(void)
 {
     long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    size_t wanted = cache > 0 ? 4 * (size_t)cache : 0, least = (size_t)256 << 20;
-    return size_align(wanted > least ? wanted : least, UNIT_BYTES);
+    size_t wanted = cache > 0 ? 4 * (size_t)cache : 0, min = (size_t)256 << 20;
+    return size_align(wanted > min ? wanted : min, UNIT_BYTES);
 }
 
 int limits_meter_create(struct limits_meter *meter, struct thread_pool *pool, size_t bytes, struct smollm_error *error)

@@ -23,9 +23,9 @@ static void check_units(const struct product *p)
             for (uint32_t panel = piece.first_panel; panel < piece.last_panel; panel++)
                 seen[piece.matrix][panel]++;
             const uint32_t results = (piece.last_panel - piece.first_panel) * PANEL_ROWS * p->lanes.tokens;
-            const uint32_t least = p->whole * PANEL_ROWS * p->lanes.tokens;
+            const uint32_t min = p->whole * PANEL_ROWS * p->lanes.tokens;
             assert_true(!p->is_pair ||
-                        results <= (least > PRODUCT_MAX_CACHED_RESULTS ? least : PRODUCT_MAX_CACHED_RESULTS));
+                        results <= (min > PRODUCT_MAX_CACHED_RESULTS ? min : PRODUCT_MAX_CACHED_RESULTS));
         }
         assert_int_equal(p->is_pair, pieces == 2 && p->is_pair);
         assert_true(pieces > 0);
@@ -39,16 +39,16 @@ static void check_units(const struct product *p)
 static void check_shares(const struct product *p, uint32_t shares)
 {
     const uint32_t whole = p->whole > PRODUCT_PANELS_BY_TURNS ? p->whole : PRODUCT_PANELS_BY_TURNS;
-    uint32_t least = UINT32_MAX, most = 0;
+    uint32_t min = UINT32_MAX, most = 0;
     assert_int_equal(p->shares[0], 0);
     assert_int_equal(p->shares[shares], p->units);
     for (uint32_t share = 0; share < shares; share++) {
         assert_true(p->shares[share] <= p->shares[share + 1]);
         const uint32_t panels = p->begins[p->shares[share + 1]] - p->begins[p->shares[share]];
-        least = panels < least ? panels : least;
+        min = panels < min ? panels : min;
         most = panels > most ? panels : most;
     }
-    assert_true(most - least < 2 * whole);
+    assert_true(most - min < 2 * whole);
 }
 
 static void every_panel_is_in_one_unit(void **state)
