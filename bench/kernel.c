@@ -155,8 +155,8 @@ static void report(struct bench *b, const char *text, const struct work *w)
     if (min > 0)
         printf(" %6.2f %s\n", min / seconds,
                w->is_cold && w->bytes / b->limits.bytes_per_second >= min ? "memory"
-               : w->int8_macs > 0                                           ? "int8"
-                                                                            : "fma");
+               : w->int8_macs > 0                                         ? "int8"
+                                                                          : "fma");
     else
         printf(" %6s\n", "-");
     fflush(stdout);
