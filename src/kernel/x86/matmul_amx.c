@@ -26,29 +26,30 @@
 
 enum {
     FEW_TOKENS = 8,     /* that go the AVX-512 way */
-    FEW_TOKENS_32 = 32, /* with types of 32 columns, whose tiles are half as deep */
+    FEW_TOKENS_32 = 32, /* for types of 32 columns, whose tiles are half as deep */
     TILE_TOKENS = 16,   /* of a tile at most */
     TILE_COLUMNS = 64,  /* of int8 */
     STEPS = CHUNK_COLUMNS / TILE_COLUMNS,
-    MAX_TOKENS = 128, /* whose accumulators are kept at a time */
-    FEW_TILES = 3,    /* whose activations are in the first-level cache anyway, and which take panels by turns */
-    FETCHED_EARLY = 2 /* half of the weights to come is asked for while a chunk is unpacked */
+    MAX_TOKENS = 128, /* tokens whose accumulators are kept at a time */
+    FEW_TILES =
+        3, /* so few tiles have their activations in the first-level cache anyway, and alternate between panels */
+    FETCHED_EARLY = 2 /* 1 / FETCHED_EARLY of the next weights is prefetched while a chunk is unpacked */
 };
 
-/* Compilers which do not know that tile instructions read memory (gcc 12) must not keep what is there to themselves. */
+/* Compilers that do not know that tile instructions read memory (gcc 12) must not hold back stores to it. */
 #define TILES_READ(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 
 /* Compilers would gather prefetches, which stall in bursts. */
 #define KEEP_APART() __asm__ volatile("" ::: "memory")
 
-/* The float chains of one panel: [token][row]. Behind them is what is computed for no token. */
+/* The float chains of one panel: [token][row]. The rows after the last token have no meaning. */
 typedef float accumulators[MAX_TOKENS + TILE_TOKENS][PANEL_ROWS];
 
 /* Sums of a tile: [token][row of the half] */
 typedef int32_t tile_sums[TILE_TOKENS][HALF];
 
-/* Tokens are cut into tiles of one size. Where that does not come out even the last tile begins among the tokens of the
- * one before, whose sums it makes again in vain. */
+/* Tokens are cut into tiles of one size. When the tokens do not fill whole tiles, the last tile overlaps the one before
+ * and computes some sums twice. */
 struct tiling {
     uint32_t tokens, size, count;
 };
@@ -58,19 +59,19 @@ ALWAYS_INLINE uint32_t tile_first(const struct tiling *tiling, uint32_t tile)
     return tile + 1 == tiling->count ? tiling->tokens - tiling->size : tile * tiling->size;
 }
 
-/* Tokens of a tile that belong to the one before. */
+/* The number of tokens of a tile that belong to the one before. */
 ALWAYS_INLINE uint32_t tile_skips(const struct tiling *tiling, uint32_t tile)
 {
     return tile * tiling->size - tile_first(tiling, tile);
 }
 
-/* Lines for each group of 32 columns that is unpacked. */
+/* The number of lines to prefetch for each group of 32 columns that is unpacked. */
 ALWAYS_INLINE int early_lines(struct shape s)
 {
     return (int)shape_block_bytes(s) * GROUP_COLUMNS / s.columns / FETCHED_EARLY / 64 + 1;
 }
 
-/* An early share is asked for while a chunk is unpacked, the others at `steps` steps while tiles are multiplied. */
+/* An early share is prefetched while a chunk is unpacked, the rest in `steps` steps while tiles are multiplied. */
 ALWAYS_INLINE struct fetch fetch_plan(struct shape s, const uint8_t *next, size_t panel_bytes, uint32_t turn,
                                       uint32_t together, size_t groups, size_t steps)
 {
@@ -87,7 +88,7 @@ ALWAYS_INLINE void fetch_step(struct fetch *fetch)
     fetch_other(fetch, fetch->lines);
 }
 
-/* Tiles 0 to 3 are sums, 4 is of activations, 5 to 7 of codes. */
+/* Tiles 0 to 3 hold sums, tile 4 activations, tiles 5 to 7 codes. */
 static void configure(uint32_t tokens, uint32_t columns)
 {
     struct tile_config config = {.palette = 1};
@@ -111,7 +112,7 @@ ALWAYS_INLINE int planes_of(struct shape s)
     return s.type == GGUF_Q2_K ? 1 : 2;
 }
 
-/* What a chunk's sums are finished with. */
+/* What is needed to finish a chunk's sums. */
 struct factors {
     _Alignas(64) float d[PANEL_ROWS];
     float minus[PANEL_ROWS];          /* -dmin */
@@ -121,7 +122,7 @@ struct factors {
 /* Codes times scales: [plane][four columns][row][column] */
 typedef uint8_t products[2][CHUNK_COLUMNS / 4][WORD_BYTES];
 
-/* The sums of a tile that are still to be finished. */
+/* The sums of a tile that still have to be finished. */
 struct pending {
     tile_sums (*sums)[2]; /* [half][plane] */
     const struct factors *factors;
@@ -373,7 +374,7 @@ struct codes_32 {
     float minus[CHUNK_GROUPS][PANEL_ROWS]; /* m, with minimum */
 };
 
-/* Of a chunk's activations. Behind the last token is what is computed for no token. */
+/* Quantities of a chunk's activations. Those after the last token have no meaning. */
 struct factors_32 {
     float scales[CHUNK_GROUPS][MAX_TOKENS + TILE_TOKENS];
     float sums[CHUNK_GROUPS][MAX_TOKENS + TILE_TOKENS]; /* with minimum */
@@ -412,7 +413,7 @@ ALWAYS_INLINE void read_codes(struct shape s, const uint8_t *block, int groups, 
     }
 }
 
-/* What half of the rows and a tile of tokens are to be multiplied with: up to eight blocks. */
+/* The operands for half of the rows and a tile of tokens: up to eight blocks. */
 struct half_tile {
     int groups; /* 0: nothing */
     int half;
@@ -422,7 +423,7 @@ struct half_tile {
     const struct factors_32 *factors;
     uint32_t token; /* the first one, in factors and acc */
     float (*acc)[PANEL_ROWS];
-    uint32_t first, last; /* tokens of the tile whose sums are wanted */
+    uint32_t first, last; /* the tokens of the tile whose sums are used */
 };
 
 /* Finishes a half tile while the next one is multiplied, group by group; sums: of the former, then of the latter. */

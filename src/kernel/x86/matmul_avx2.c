@@ -17,13 +17,13 @@
 #include <string.h>
 
 enum {
-    TILE = 4,            /* tokens whose sums are in registers together */
-    MAX_TOKENS = 128,    /* whose accumulators are kept at a time; even, for two planes */
-    FLOATS_AHEAD = 8192, /* bytes of float weights that are fetched ahead */
+    TILE = 4,            /* tokens whose sums are in registers at the same time */
+    MAX_TOKENS = 128,    /* tokens whose accumulators are kept at a time; even, for two planes */
+    FLOATS_AHEAD = 8192, /* how many bytes ahead float weights are prefetched */
     MAX_AHEAD = 10304,   /* of codes: a multiple of 4096 would fall on the lines of the cache that are being read */
 };
 
-/* gcc would regroup sums of integers into trees and hold their parts in memory; it must not look through this. */
+/* Hides a value from gcc, which would otherwise regroup sums of integers into trees and spill their parts. */
 #define KEEP_IN_REGISTER(x) __asm__("" : "+x"(x))
 
 /* The float chains of one panel: [token][row] */
@@ -32,14 +32,14 @@ typedef float accumulators[MAX_TOKENS][PANEL_ROWS];
 /* Activations of a chunk for one tile of tokens. */
 struct inputs {
     const int8_t *codes;
-    size_t token_bytes; /* from one token's codes to the next one's */
-    size_t group_bytes; /* from one group's codes to the next one's */
+    size_t token_bytes; /* distance between the codes of successive tokens */
+    size_t group_bytes; /* distance between the codes of successive groups */
     const float *scales;
-    size_t scales_stride; /* from one group's scales to the next one's; 32 columns only */
+    size_t scales_stride; /* distance between the scales of successive groups; 32 columns only */
     const int16_t *sums;  /* of sub-blocks */
     size_t token_sums;
     size_t group_sums;
-    size_t ahead; /* bytes of packed codes to fetch ahead */
+    size_t ahead; /* how many bytes ahead packed codes are prefetched */
 };
 
 /* How many units of vpmaddubsw results may be added in int16: 2 * 127 * (2^bits - 1) * units < 2^15. */
@@ -49,7 +49,7 @@ ALWAYS_INLINE int drain_depth(struct shape s)
     return depth < s.sub / 4 ? depth : s.sub / 4;
 }
 
-/* Tokens that share the work of unpacking in registers: with more, unpacking to memory first is faster. */
+/* The number of tokens that share unpacking in registers; with more, unpacking to memory first is faster. */
 ALWAYS_INLINE uint32_t direct_tokens(struct shape s)
 {
     return s.bits == 4 && !s.is_signed ? 4 : 2;
@@ -289,7 +289,7 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     else if (tokens > 1)
         chunk_read_32(s, block, groups, &chunk);
     const uint8_t *unpacked = tokens > direct_tokens(s) ? bytes : NULL;
-    /* The next chunk, while this one's tokens pass by. */
+    /* Prefetches the next chunk while this one is multiplied. */
     const size_t chunk_bytes = shape_block_bytes(s) * (s.columns == 256 ? 1 : (size_t)groups);
     const size_t visits = (size_t)(tokens + TILE - 1) / TILE * 2 * (size_t)groups;
     struct ahead ahead = {.from = block + chunk_bytes, .lines = (int)((chunk_bytes / 64 + visits) / visits)};
@@ -333,7 +333,7 @@ ALWAYS_INLINE void panels(struct shape s, const struct matmul_args *args)
     const size_t stride = (size_t)args->input->tokens * args->input->planes, columns = (size_t)s.columns;
     const int16_t *sums = s.sub == 16 ? form->sums16 : form->sums32;
     const size_t row_sums = columns / (size_t)s.sub;
-    /* Small matrices end soon: what is fetched far ahead would be another thread's. */
+    /* Small matrices end soon, and what is prefetched far ahead would belong to another thread. */
     const size_t ahead = w->panel_bytes / 4 < MAX_AHEAD ? w->panel_bytes / 4 : MAX_AHEAD;
     _Alignas(32) accumulators acc;
     for (uint32_t first = args->first_token * args->input->planes; first < end; first += MAX_TOKENS)
@@ -427,7 +427,8 @@ ALWAYS_INLINE void float_tile(uint32_t type, const struct matmul_args *args, uin
     }
 }
 
-/* Few tokens take all rows of a panel at once, more take half of them, so that twelve chains fit the registers. */
+/* With few tokens all rows of a panel are computed at once, with more only half of them, so that twelve chains fit the
+ * registers. */
 ALWAYS_INLINE void float_panels(uint32_t type, const struct matmul_args *args)
 {
     for (uint32_t p = args->first_panel; p < args->last_panel; p++)

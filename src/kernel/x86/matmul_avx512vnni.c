@@ -12,17 +12,17 @@
 #include <string.h>
 
 enum {
-    DIRECT = 4,           /* tokens that share the work of unpacking in registers */
-    FEW = 18,             /* tokens whose tiles fetch weights while they compute: it costs more of them 3 % */
+    DIRECT = 4, /* tokens that share unpacking in registers */
+    FEW = 18,   /* up to this many tokens, tiles prefetch weights while they compute; with more this costs 3 % */
     PREFETCH_AHEAD = 8192 /* bytes, into the second-level cache */
 };
 
-/* How the codes of a chunk come to a tile. */
+/* Where a tile reads the codes of a chunk, and what is prefetched meanwhile. */
 enum way {
     PACKED,   /* from their packed form, up to DIRECT tokens */
-    FETCHING, /* from bytes; the tiles fetch weights to come, up to FEW tokens */
-    UNPACKED, /* from bytes; weights to come are fetched between the tiles */
-    LARGE     /* one of the two for a tile that is not small, which asks for nothing */
+    FETCHING, /* from bytes; tiles prefetch the next weights, up to FEW tokens */
+    UNPACKED, /* from bytes; the next weights are prefetched between tiles */
+    LARGE     /* as the last two, for a tile with large blocks; it prefetches nothing */
 };
 
 /* The float chains of one panel: [token][row] */
@@ -36,13 +36,14 @@ struct destination {
     bool is_last_chunk;
 };
 
-/* What is derived from the sums of a chunk's activations, for all tokens. */
+/* Quantities derived from the sums of a chunk's activations, for all tokens. */
 struct derived_sums {
     _Alignas(64) int32_t starts[16 * MAX_TOKENS];
     float sums_float[CHUNK_GROUPS * MAX_TOKENS];
 };
 
-/* Asks for what comes PREFETCH_AHEAD behind the share of one of `steps` steps of bytes that are read from memory. */
+/* Prefetches what is PREFETCH_AHEAD bytes after the share of one of `steps` steps in the bytes that are read from
+ * memory. */
 ALWAYS_INLINE void prefetch(const uint8_t *from, size_t bytes, size_t step, size_t steps)
 {
     for (size_t at = (bytes * step / steps + 63) / 64 * 64; at < bytes * (step + 1) / steps; at += 64)
@@ -110,7 +111,7 @@ ALWAYS_INLINE void advance(struct shape s, struct inputs *in, uint32_t step)
         in->large += step;
 }
 
-/* Where tokens are few or a sub-block is only 16 columns, wide tiles gain nothing. */
+/* With few tokens, or sub-blocks of only 16 columns, wide tiles gain nothing. */
 ALWAYS_INLINE uint32_t tile_tokens(struct shape s, uint32_t tokens)
 {
     return tokens <= FEW || s.sub == 16 ? ALL_KEPT : TILE;
@@ -143,7 +144,7 @@ ALWAYS_INLINE bool are_small(struct shape s, const struct inputs *in, uint32_t t
     return small;
 }
 
-/* The widths that tiles come in where tokens are many: from 19, split by tiles_of. */
+/* The widths of tiles with many tokens (from 19 on), as tiles_of divides them. */
 ALWAYS_INLINE bool is_width(struct shape s, const uint32_t tokens)
 {
     return tokens <= tile_tokens(s, MAX_TOKENS) && tokens + 2 >= tile_tokens(s, MAX_TOKENS);
@@ -236,8 +237,9 @@ ALWAYS_INLINE void add_chunk(struct shape s, const uint8_t *block, int groups, s
     }
 }
 
-/* Groups of a chunk at most. Few tokens of 32 columns read faster where panels take shorter turns, of about 1 KB; short
- * rows are of small models, which may be in a cache, where turns only cost. */
+/* The maximum number of groups in a chunk. With few tokens and types of 32 columns, alternating between panels after
+ * about 1 KB reads faster. Short rows belong to small models, which may be in a cache, where alternating only costs
+ * time. */
 ALWAYS_INLINE uint32_t max_groups(struct shape s, uint32_t columns, uint32_t together, uint32_t tokens)
 {
     enum { LONG_ROW = 2048 };

@@ -19,7 +19,7 @@ ALWAYS_INLINE __m512i load_word(const uint8_t *words, int index)
     return _mm512_load_si512(words + index * WORD_BYTES);
 }
 
-/* The count may be a variable, where vpsrld by a register would take two operations. */
+/* The count may be a variable; vpsrld by a register would take two operations. */
 ALWAYS_INLINE __m512i shift_right(__m512i x, int count)
 {
     return _mm512_srlv_epi32(x, _mm512_set1_epi32(count));
@@ -30,7 +30,7 @@ ALWAYS_INLINE __m512i mask_bytes(__m512i x, int mask)
     return _mm512_and_si512(x, _mm512_set1_epi8((char)mask));
 }
 
-/* Bit `from` of every byte at bit `to`; what the other bits are is open. */
+/* Bit `from` of every byte at bit `to`; the other bits are undefined. */
 ALWAYS_INLINE __m512i move_bit(__m512i x, int from, int to)
 {
     return _mm512_rorv_epi32(x, _mm512_set1_epi32((from - to) & 31));
@@ -211,7 +211,7 @@ ALWAYS_INLINE bool sums_fit_int16(struct shape s, const bool small)
     return max * (small ? MAX_SMALL_SUM * s.sub / 16 : 127 * s.sub) < 1 << 15;
 }
 
-/* Where sums may fit int16 the upper halves of scales are zero: the upper half of such a sum is but its sign. */
+/* When sums fit int16, the upper halves of scales are zero, since the upper half of such a sum is only its sign. */
 ALWAYS_INLINE bool has_low_scales(struct shape s)
 {
     return sums_fit_int16(s, true);

@@ -20,13 +20,13 @@
 #include <string.h>
 
 enum {
-    TILE = 8,        /* tokens whose sums are in registers together */
-    ALL_KEPT = 6,    /* tokens whose sums and totals are: 12 and 12 of 32 registers */
-    PAIR = 2,        /* groups of columns at a time that share their packed words */
-    MAX_TOKENS = 128 /* whose accumulators are kept at a time */
+    TILE = 8,        /* tokens whose sums are in registers at the same time */
+    ALL_KEPT = 6,    /* tokens whose sums and totals are in registers: 12 and 12 of 32 */
+    PAIR = 2,        /* groups of columns that share their packed words and are computed together */
+    MAX_TOKENS = 128 /* tokens whose accumulators are kept at a time */
 };
 
-/* gcc would regroup additions of integers; it must not look through this. */
+/* Hides a value from gcc, which would otherwise regroup additions of integers. */
 #if defined(__AVX512F__)
 #define KEEP_IN_REGISTER(x) __asm__("" : "+v"(x))
 #else
@@ -36,9 +36,9 @@ enum {
 /* An array whose address gcc has given away is in memory whenever its loads are to be forgotten. */
 #define KEEP_IN_MEMORY(array) __asm__ volatile("" : : "r"(array) : "memory")
 
-/* vpdpbusd takes five cycles and two begin in each, so ten sums have to be under way; twelve stand still whenever one
- * is late, sixteen do not. They leave room for the totals (of 32 columns: the float chains) of the first tokens of a
- * tile; the others' are in memory. */
+/* vpdpbusd takes five cycles and two begin in each, so ten sums have to be in flight; with twelve, one late operand
+ * stalls them all, with sixteen it does not. They leave room for the totals (of 32 columns: the float chains) of the
+ * first tokens of a tile; the others' are in memory. */
 ALWAYS_INLINE bool is_kept(struct shape s, const int tokens, const int t)
 {
     const int kept = s.columns == 32 ? 3 : 4;
@@ -48,10 +48,10 @@ ALWAYS_INLINE bool is_kept(struct shape s, const int tokens, const int t)
 /* Activations of a chunk for one tile of tokens. */
 struct inputs {
     const int8_t *codes;
-    size_t token_bytes; /* from one token's codes to the next one's */
-    size_t group_bytes; /* from one group's codes to the next one's */
+    size_t token_bytes; /* distance between the codes of successive tokens */
+    size_t group_bytes; /* distance between the codes of successive groups */
     const float *scales;
-    size_t scales_stride;    /* from one group's scales to the next one's; 32 columns only */
+    size_t scales_stride;    /* distance between the scales of successive groups; 32 columns only */
     const int16_t *sums;     /* of sub-blocks; 256 columns: [token][sub-block] */
     const int32_t *starts;   /* -bias * sums; 256 columns: [token][sub-block], 32 columns: [group][MAX_TOKENS] */
     const float *sums_float; /* 32 columns with minimum: [group][MAX_TOKENS] */

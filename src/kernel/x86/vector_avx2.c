@@ -52,7 +52,7 @@ void rotate_avx2(const struct rotate_args *args)
     rotate_generic(&rest);
 }
 
-/* 32 codes: stored, and the two sums of 16. Returns the larger of `max` and the sums of their magnitudes, 16 codes to
+/* Stores 32 codes and the two sums of 16. Returns the larger of `max` and the sums of their magnitudes, 16 codes to
  * the two lanes of each half. */
 static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *sums16, __m256i max)
 {
@@ -68,7 +68,8 @@ static inline __m256i store_codes(const __m256i q[4], int8_t *codes, int16_t *su
     return _mm256_max_epi32(max, _mm256_add_epi64(eight, _mm256_shuffle_epi32(eight, 0x4e)));
 }
 
-/* 32 values of a block; with two planes what their codes leave goes to the block behind. max: of both planes. */
+/* Quantizes 32 values of a block; with two planes, the codes of the remainders go to the next block. max: of both
+ * planes. */
 static inline __attribute__((always_inline)) void quantize_32(const float *x, __m256 inverse, uint32_t block,
                                                               const bool both, int8_t *codes, int16_t *sums16,
                                                               __m256i max[2])
@@ -179,7 +180,7 @@ void peaks_avx2(const struct peaks_args *args)
     const __m256i magnitude = _mm256_set1_epi32(INT32_MAX);
     uint32_t at = 0;
     for (; at + PEAK_VALUES <= args->size; at += PEAK_VALUES) {
-        /* As integers of the same order, which have a maximum without exceptions. */
+        /* Compares the values as integers in the same order, whose maximum has no special cases. */
         __m256i max = _mm256_set1_epi32(INT32_MIN);
         __m256 is_nan = _mm256_setzero_ps();
         for (uint32_t i = 0; i < PEAK_VALUES; i += 8) {

@@ -48,7 +48,8 @@ ALWAYS_INLINE __m128i largest_of_four(const float *x)
     return first_of_quarters(_mm512_max_epi32(all, turn_by_one(all)));
 }
 
-/* Codes of four blocks, 16 in a register, and their sums, to block `at` and those `stride` apart behind it. */
+/* Stores the codes of four blocks, 16 in a register, and their sums: to block `at` and the three after it, `stride`
+ * apart. */
 ALWAYS_INLINE void store_four(const struct quantize_args *args, size_t at, const __m512i q[2 * FOUR])
 {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -108,7 +109,7 @@ ALWAYS_INLINE void quantize_four(const struct quantize_args *args, const float *
     }
 }
 
-/* `count` blocks from block `first` on as AVX2 does it. */
+/* `count` blocks from block `first` on with the AVX2 kernel. */
 static void quantize_rest(const struct quantize_args *args, uint32_t first, uint32_t count)
 {
     const size_t at = (size_t)first * args->stride;
@@ -140,7 +141,7 @@ ALWAYS_INLINE void quantize_short(const struct quantize_args *args, const bool b
     quantize_rest(args, block, blocks - block);
 }
 
-/* Blocks of 32 four at a time; a block of 256 has enough to do for AVX2. */
+/* Blocks of 32 four at a time; a block of 256 is large enough for the AVX2 kernel. */
 void quantize_avx512vnni(const struct quantize_args *args)
 {
     if (args->block != SHORT_BLOCK || args->large)
