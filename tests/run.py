@@ -28,6 +28,7 @@ ASAN = ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"
 TSAN = ["-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]
 ON_DEMAND = ("storms", "tsan-storms")
 PARTS = ("unit", "python", "page", "emulated", "asan-unit", "asan-python", *ON_DEMAND)
+CLOSINGS = 10000  # engines
 # Lanes of one sequence at work at the same time.
 PASSES = ("tests/model", "-k", "same_bits and smollm3-mixed-f16")
 STORMS = ("leavers", "slow", "overload", "shutdown", "fairness")
@@ -188,6 +189,14 @@ def storms(folder, environment, *options):
     return statuses.count(0), len(statuses) - statuses.count(0)
 
 
+def closing_test(folder, environment):
+    """An engine closed thousands of times while other threads read."""
+    test = {"cmd": [folder / "tests" / "library" / "test_closing", CLOSINGS]}
+    good, bad, seconds, output = unit_test(test, STORM_LIMIT, environment)
+    say(f"  closing, {CLOSINGS} rounds in {seconds:.0f} s" + (f"\n{output}" if bad else ""))
+    return good, bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
@@ -206,7 +215,9 @@ def main():
              "asan-unit": lambda: unit_tests(asan, environment, slowness=4),
              "asan-python": lambda: python_tests(asan, environment),
              "storms": lambda: storms(plain, environment),
-             "tsan-storms": lambda: map(sum, zip(storms(tsan, environment, "--quick"), python_tests(tsan, environment, *PASSES)))}
+             "tsan-storms": lambda: map(sum, zip(
+                 storms(tsan, environment, "--quick"), python_tests(tsan, environment, *PASSES),
+                 closing_test(tsan, environment)))}
     def wanted(name):
         return name in options.only if options.only else name not in ON_DEMAND and not (options.quick and name.startswith("asan"))
 

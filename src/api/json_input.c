@@ -117,8 +117,9 @@ int json_input_parse(struct smollm_text body, json_t **object, struct api_error 
             api_error_make(error, 503, "out_of_memory", "out of memory for the request");
             status = -1;
         } else if (!parsed) {
-            status = api_refuse(error, NULL, "the body is not valid JSON: line %d, column %d: %s", cause.line,
-                                cause.column, cause.text);
+            api_refuse(error, NULL, "the body is not valid JSON: line %d, column %d: %s", cause.line, cause.column,
+                       cause.text);
+            status = -1;
         }
     }
     buffer_free(&copy);

@@ -250,7 +250,7 @@ static unsigned char take_paste(EditLine *edit, int key)
         if (text.failed)
             break;
     }
-    size_t size = text.size >= ending ? text.size - ending : 0;
+    size_t size = text.data && text.size >= ending ? text.size - ending : 0;
     while (size > 0 && text.data[size - 1] == '\n')
         size--;
     wchar_t *wide = calloc(size + 1, sizeof *wide);

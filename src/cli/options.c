@@ -138,7 +138,8 @@ static bool set_option(struct options *options, const struct option *option, con
     case FLAG:
         if (read_flag(text, place))
             return true;
-        snprintf(message, MESSAGE, "--%s takes 1, true, on or yes, or 0, false, off or no, not '%s'", option->name, text);
+        snprintf(message, MESSAGE, "--%s takes 1, true, on or yes, or 0, false, off or no, not '%s'", option->name,
+                 text);
         return false;
     case STRING:
         if (!is_choice(option->argument, text)) {

@@ -69,7 +69,7 @@ struct smollm_text access_allowed_origin(const struct access_rules *rules, const
 static bool is_origin_of(struct smollm_text origin, struct smollm_text host)
 {
     size_t scheme = text_starts_with(origin, "http://") ? 7 : text_starts_with(origin, "https://") ? 8 : 0;
-    return scheme > 0 && host.size > 0 && origin.size - scheme == host.size &&
+    return scheme > 0 && host.data && host.size > 0 && origin.size - scheme == host.size &&
            strncasecmp(origin.data + scheme, host.data, host.size) == 0;
 }
 
