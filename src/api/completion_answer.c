@@ -75,7 +75,7 @@ static void write_logprobs(const struct generation *generation, const struct cho
         return;
     }
     json_begin_object(writer);
-    for (int i = 0; i < LOGPROB_LISTS; i++) {
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++) {
         json_key(writer, names[i]);
         json_begin_array(writer);
         if (choice->lists[i].size > 0)
@@ -129,7 +129,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
                          struct buffer *out)
 {
     struct json_writer writer = begin_chunk(generation, out);
-    for (int i = 0; i < LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
         buffer_clear(&choice->lists[i]);
     for (size_t i = 0; i < event->token_count; i++)
         keep_token(generation, choice, &event->tokens[i]);
@@ -141,7 +141,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
 static void finish(struct generation *generation, struct choice *choice, struct buffer *out)
 {
     struct json_writer writer = begin_chunk(generation, out);
-    for (int i = 0; i < LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
         buffer_clear(&choice->lists[i]);
     write_piece(generation, choice, (struct smollm_text){"", 0}, generation_reason(choice), &writer);
     generation_write_timings(choice, &writer);

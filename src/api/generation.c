@@ -146,7 +146,7 @@ static void choice_free(struct choice *choice)
     buffer_free(&choice->tool_calls);
     buffer_free(&choice->arguments);
     buffer_free(&choice->stop);
-    for (int i = 0; i < LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
         buffer_free(&choice->lists[i]);
 }
 

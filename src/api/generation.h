@@ -7,7 +7,7 @@
 
 #include <time.h>
 
-enum { LOGPROB_LISTS = 4 };
+enum { GENERATION_LOGPROB_LISTS = 4 };
 
 struct choice {
     uint32_t index;
@@ -23,9 +23,9 @@ struct choice {
     struct buffer arguments;  /* of the call that is open */
     bool tool_call_is_open;
     uint32_t tool_call_count;
-    struct buffer lists[LOGPROB_LISTS]; /* JSON values with commas between; the format defines them */
-    size_t text_offset;                 /* characters before the next token */
-    uint32_t tokens;                    /* events with a token so far */
+    struct buffer lists[GENERATION_LOGPROB_LISTS]; /* JSON values with commas between; the format defines them */
+    size_t text_offset;                            /* characters before the next token */
+    uint32_t tokens;                               /* events with a token so far */
     bool has_new_line;
 
     /* After its end. */
@@ -57,7 +57,7 @@ struct generation {
     const struct api *api;
     const struct generation_format *format;
     struct generation_request request; /* its arena holds what is kept; json is gone after the start */
-    struct choice choices[CHOICES_MAX];
+    struct choice choices[GENERATION_CHOICES_MAX];
     uint32_t choice_count;
     uint32_t done_count;
     bool begun;      /* of a stream: bytes have been written */

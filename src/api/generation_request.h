@@ -8,8 +8,8 @@
 #include "base/memory.h"
 
 enum {
-    CHOICES_MAX = 16, /* prompts times n */
-    ANSWERS_MAX = 8,  /* n */
+    GENERATION_CHOICES_MAX = 16, /* prompts times n */
+    GENERATION_ANSWERS_MAX = 8,  /* n */
     STOPS_MAX = 16,
     STOP_BYTES_MAX_API = 1024,
     LOGPROBS_MAX = 20,

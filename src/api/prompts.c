@@ -100,7 +100,7 @@ int generation_read_prompts(const struct smollm_model *model, const json_t *json
         return api_refuse(error, "prompt", "prompt is missing");
     bool is_list = is_list_of_prompts(value);
     size_t count = is_list ? json_array_size(value) : 1;
-    size_t max = request->kind == GENERATION_NATIVE ? 1 : CHOICES_MAX / (size_t)request->answers;
+    size_t max = request->kind == GENERATION_NATIVE ? 1 : GENERATION_CHOICES_MAX / (size_t)request->answers;
     if (count > max)
         return api_refuse(error, "prompt", "%zu prompts (at most %zu in such a request)", count, max);
     request->prompts = arena_array(&request->arena, count, sizeof *request->prompts);

@@ -6,8 +6,18 @@
 
 #include <stddef.h>
 
-/* PATH is a STRING in which a leading "~/" is the home directory. */
-enum option_kind { FLAG, COUNT, INTEGER, LARGE, SIZE, REAL, STRING, PATH, STRINGS };
+/* OPTION_PATH is an OPTION_STRING in which a leading "~/" is the home directory. */
+enum option_kind {
+    OPTION_FLAG,
+    OPTION_COUNT,
+    OPTION_INTEGER,
+    OPTION_LARGE,
+    OPTION_SIZE,
+    OPTION_REAL,
+    OPTION_STRING,
+    OPTION_PATH,
+    OPTION_STRINGS
+};
 
 struct option {
     const char *name;
@@ -16,7 +26,7 @@ struct option {
     unsigned commands;
     size_t offset;        /* in struct options */
     const char *argument; /* for --help; a choice list "{a,b}" is also checked */
-    double min, max;      /* for option_range; not of LARGE, which takes all of int64_t */
+    double min, max;      /* for option_range; not of OPTION_LARGE, which takes all of int64_t */
     const char *standard; /* the default, as text */
     const char *help;
 };
@@ -25,7 +35,7 @@ struct option {
 void option_range(const struct option *option, double *min, double *max);
 
 /* Beside the commands: an option of the environment and the config file, not of the command line. */
-enum { SETTING_ONLY = 1 << 30 };
+enum { OPTION_SETTING_ONLY = 1 << 30 };
 
 enum { OPTIONS_MAX = 64 };
 extern const struct option option_table[];

@@ -91,8 +91,8 @@ static bool add_string(struct options *options, const struct option *option, con
     uint32_t *count = option->offset == offsetof(struct options, stops)         ? &options->stop_count
                       : option->offset == offsetof(struct options, allow_hosts) ? &options->allow_host_count
                                                                                 : &options->allow_origin_count;
-    if (*count == HOSTS_MAX) {
-        snprintf(message, MESSAGE, "--%s can be given at most %d times", option->name, HOSTS_MAX);
+    if (*count == OPTIONS_HOSTS_MAX) {
+        snprintf(message, MESSAGE, "--%s can be given at most %d times", option->name, OPTIONS_HOSTS_MAX);
         return false;
     }
     ((const char **)member(options, option))[(*count)++] = text;
@@ -103,7 +103,7 @@ static bool set_number(void *place, const struct option *option, const char *tex
 {
     char *end = NULL;
     errno = 0;
-    if (option->kind == LARGE) {
+    if (option->kind == OPTION_LARGE) {
         const long long value = strtoll(text, &end, 10);
         if (end != text && !*end && !errno) {
             *(int64_t *)place = value;
@@ -115,15 +115,15 @@ static bool set_number(void *place, const struct option *option, const char *tex
     }
     double min, max;
     option_range(option, &min, &max);
-    const double value = option->kind == REAL ? strtod(text, &end) : (double)strtoll(text, &end, 10);
+    const double value = option->kind == OPTION_REAL ? strtod(text, &end) : (double)strtoll(text, &end, 10);
     if (end == text || *end || errno || !(value >= min && value <= max)) {
         snprintf(message, MESSAGE, "--%s takes %s from %.10g to %.10g, not '%s'", option->name,
-                 option->kind == REAL ? "a number" : "a whole number", min, max, text);
+                 option->kind == OPTION_REAL ? "a number" : "a whole number", min, max, text);
         return false;
     }
-    if (option->kind == REAL)
+    if (option->kind == OPTION_REAL)
         *(float *)place = (float)value;
-    else if (option->kind == COUNT)
+    else if (option->kind == OPTION_COUNT)
         *(uint32_t *)place = (uint32_t)value;
     else
         *(int32_t *)place = (int32_t)value;
@@ -135,25 +135,25 @@ static bool set_option(struct options *options, const struct option *option, con
 {
     void *place = member(options, option);
     switch (option->kind) {
-    case FLAG:
+    case OPTION_FLAG:
         if (read_flag(text, place))
             return true;
         snprintf(message, MESSAGE, "--%s takes 1, true, on or yes, or 0, false, off or no, not '%s'", option->name,
                  text);
         return false;
-    case STRING:
+    case OPTION_STRING:
         if (!is_choice(option->argument, text)) {
             snprintf(message, MESSAGE, "--%s takes one of %s, not '%s'", option->name, option->argument, text);
             return false;
         }
         *(const char **)place = text;
         return true;
-    case PATH:
+    case OPTION_PATH:
         *(const char **)place = text;
         return true;
-    case STRINGS:
+    case OPTION_STRINGS:
         return add_string(options, option, text, message);
-    case SIZE:
+    case OPTION_SIZE:
         if (read_size(option, text, place))
             return true;
         snprintf(message, MESSAGE, "--%s takes a size such as 512M or 4G, up to %.0fT, not '%s'", option->name,
@@ -173,7 +173,7 @@ static bool take(struct reading *reading, enum source source, const struct optio
     if (*before > source)
         return true;
     *before = source;
-    if (option->kind == PATH && source != COMMAND_LINE)
+    if (option->kind == OPTION_PATH && source != COMMAND_LINE)
         text = keep_home_path(text);
     return set_option(reading->options, option, text, message);
 }
@@ -233,7 +233,7 @@ static bool set_from_config(void *user, unsigned line, const char *name, const c
     const struct option *option = option_find(reading->command->bit, name, size);
     if (!option || reading->sources[option - option_table] > CONFIG || (value && !*value))
         return true;
-    if (!value && option->kind != FLAG)
+    if (!value && option->kind != OPTION_FLAG)
         snprintf(message, sizeof message, "%s needs a value: %s = %s", name, name, option->argument);
     else if (take(reading, CONFIG, option, value ? value : "1", message))
         return true;
@@ -284,7 +284,7 @@ static const struct option *find_argument(unsigned bit, const char *text, const 
     if (text[2 + size] == '=')
         *value = text + 3 + size;
     const struct option *option = option_find(bit, text + 2, size);
-    return option && (option->commands & SETTING_ONLY) ? NULL : option;
+    return option && (option->commands & OPTION_SETTING_ONLY) ? NULL : option;
 }
 
 static bool read_arguments(struct reading *reading, int argc, char **argv)
@@ -312,7 +312,7 @@ static bool read_arguments(struct reading *reading, int argc, char **argv)
             print_usage_error(command->name, "there is no option %s", text);
             return false;
         }
-        if (option->kind == FLAG && !value)
+        if (option->kind == OPTION_FLAG && !value)
             value = "1";
         if (!value) {
             if (i + 1 >= argc) {

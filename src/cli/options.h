@@ -26,7 +26,7 @@ enum command_bit {
     COMMAND_SELFTEST = 1 << 9
 };
 
-enum { ARGUMENTS_MAX = 64, HOSTS_MAX = 16 };
+enum { OPTIONS_ARGUMENTS_MAX = 64, OPTIONS_HOSTS_MAX = 16 };
 
 struct options {
     /* serving */
@@ -35,9 +35,9 @@ struct options {
     const char *api_key;
     const char *api_key_file;
     const char *alias;
-    const char *allow_hosts[HOSTS_MAX];
+    const char *allow_hosts[OPTIONS_HOSTS_MAX];
     uint32_t allow_host_count;
-    const char *allow_origins[HOSTS_MAX + 1]; /* NULL-terminated */
+    const char *allow_origins[OPTIONS_HOSTS_MAX + 1]; /* NULL-terminated */
     uint32_t allow_origin_count;
     uint32_t drain_timeout;
     bool metrics;
@@ -70,7 +70,7 @@ struct options {
     float presence_penalty;
     float frequency_penalty;
     int64_t seed; /* -1: a random one; else these 64 bits */
-    const char *stops[HOSTS_MAX];
+    const char *stops[OPTIONS_HOSTS_MAX];
     uint32_t stop_count;
     /* conversation */
     const char *system;
@@ -96,7 +96,7 @@ struct options {
     uint32_t repetitions;
     bool profile;
     /* what is not an option */
-    const char *arguments[ARGUMENTS_MAX];
+    const char *arguments[OPTIONS_ARGUMENTS_MAX];
     uint32_t argument_count;
 };
 

@@ -31,12 +31,12 @@ static void print_wrapped(FILE *out, const char *text, size_t column, size_t ind
 
 static bool is_listed(const struct option *o, enum command_bit bit)
 {
-    return (o->commands & (unsigned)bit) && !(o->commands & SETTING_ONLY);
+    return (o->commands & (unsigned)bit) && !(o->commands & OPTION_SETTING_ONLY);
 }
 
 static bool has_default(const struct option *o)
 {
-    return o->standard && o->kind != FLAG;
+    return o->standard && o->kind != OPTION_FLAG;
 }
 
 static void print_option(FILE *out, const struct option *o)

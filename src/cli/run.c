@@ -111,7 +111,7 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
                                                .thinking =
                                                    options->no_think ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_DEFAULT};
     struct smollm_sampling sampling = sampling_of(options);
-    struct smollm_text stops[HOSTS_MAX];
+    struct smollm_text stops[OPTIONS_HOSTS_MAX];
     for (uint32_t i = 0; i < options->stop_count; i++)
         stops[i] = (struct smollm_text){options->stops[i], strlen(options->stops[i])};
     static const struct smollm_tokenize_options special = {

@@ -104,7 +104,7 @@ void connection_take_input(struct connection *c)
             break;
         if (c->state == CONNECTION_IDLE) {
             c->begin_ns = clock_nanoseconds();
-            connection_enter(c, CONNECTION_HEAD, HEAD_MS);
+            connection_enter(c, CONNECTION_HEAD, CONNECTION_HEAD_MS);
         }
         enum http_result result = http_parser_feed(&c->parser, c->input.data ? c->input.data + taken : NULL,
                                                    c->input.size - taken, &used, &piece);
@@ -165,7 +165,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
     if (c->state == CONNECTION_LINGERING)
         return;
     if ((c->state == CONNECTION_WORKING || c->state == CONNECTION_ANSWERING) &&
-        c->input.size + (size_t)size > PIPELINE_MAX) {
+        c->input.size + (size_t)size > CONNECTION_PIPELINE_MAX) {
         if (!c->keep_alive && c->answer_is_done)
             return;
         connection_close(c, "too much sent ahead");
@@ -203,7 +203,7 @@ static void on_timer(uv_timer_t *timer)
         connection_probe_if_due(c);
     } else if (c->head_is_sent) {
         connection_keep_alive(c);
-    } else if (c->answer && clock_nanoseconds() - c->begin_ns >= (uint64_t)LATE_HEAD_MS * 1000000u) {
+    } else if (c->answer && clock_nanoseconds() - c->begin_ns >= (uint64_t)CONNECTION_LATE_HEAD_MS * 1000000u) {
         api_answer_begin(c->answer);
         connection_proceed(c);
     }
@@ -257,7 +257,7 @@ void connection_accept(struct server *server)
     }
     /* The parser's bytes need no zeros. */
     memset(c, 0, offsetof(struct connection, parser));
-    http_parser_init(&c->parser, BODY_MAX);
+    http_parser_init(&c->parser, CONNECTION_BODY_MAX);
     c->server = server;
     uv_tcp_init(&server->loop, &c->tcp);
     uv_timer_init(&server->loop, &c->timer);
@@ -274,7 +274,7 @@ void connection_accept(struct server *server)
         return;
     }
     struct sockaddr_storage address;
-    int size = sizeof address, send_buffer = SEND_BUFFER;
+    int size = sizeof address, send_buffer = CONNECTION_SEND_BUFFER;
     if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &size) == 0)
         address_text(&address, c->client);
     size = sizeof address;
@@ -283,7 +283,7 @@ void connection_accept(struct server *server)
     uv_tcp_nodelay(&c->tcp, 1);
     uv_send_buffer_size((uv_handle_t *)&c->tcp, &send_buffer);
     /* The first request's head is awaited from the start: a silent connection is closed. */
-    connection_enter(c, CONNECTION_IDLE, HEAD_MS);
+    connection_enter(c, CONNECTION_IDLE, CONNECTION_HEAD_MS);
     if (uv_read_start((uv_stream_t *)&c->tcp, on_allocate, on_read) < 0)
         connection_close(c, "done");
 }

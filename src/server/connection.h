@@ -19,23 +19,23 @@
 #include <uv.h>
 
 enum {
-    BODY_MAX = 8 << 20,
-    BODIES_MAX = 64 << 20,    /* of all connections together */
-    PIPELINE_MAX = 64 * 1024, /* bytes that may wait while a request is answered */
-    WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after this many bytes */
-    SEND_BUFFER = 32 * 1024,  /* SO_SNDBUF: what a slow reader can make the kernel keep */
-    HEAD_MS = 10 * 1000,
-    BODY_MS = 60 * 1000,
-    IDLE_MS = 75 * 1000,
-    LINGER_MS = 2 * 1000,
-    KEEP_ALIVE_MS = 5 * 1000, /* between comment lines in a silent stream */
+    CONNECTION_BODY_MAX = 8 << 20,
+    CONNECTION_BODIES_MAX = 64 << 20,    /* of all connections together */
+    CONNECTION_PIPELINE_MAX = 64 * 1024, /* bytes that may wait while a request is answered */
+    CONNECTION_WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after this many bytes */
+    CONNECTION_SEND_BUFFER = 32 * 1024,  /* SO_SNDBUF: what a slow reader can make the kernel keep */
+    CONNECTION_HEAD_MS = 10 * 1000,
+    CONNECTION_BODY_MS = 60 * 1000,
+    CONNECTION_IDLE_MS = 75 * 1000,
+    CONNECTION_LINGER_MS = 2 * 1000,
+    CONNECTION_KEEP_ALIVE_MS = 5 * 1000, /* between comment lines in a silent stream */
     /* A stream that waits in the queue gets its head after this time, so that an earlier error has its own status;
      * proxies give up after 60 seconds. */
-    LATE_HEAD_MS = 30 * 1000,
+    CONNECTION_LATE_HEAD_MS = 30 * 1000,
     /* The first probe after a client's last byte, and the interval of further ones. */
-    PROBE_SOON_MS = 20,
-    PROBE_MS = 1000,
-    REQUEST_ID_BYTES = 65,
+    CONNECTION_PROBE_SOON_MS = 20,
+    CONNECTION_PROBE_MS = 1000,
+    CONNECTION_REQUEST_ID_BYTES = 65,
 };
 
 enum connection_state {
@@ -76,9 +76,9 @@ struct connection {
     uint64_t looked_ns;
 
     const struct api_route *route;
-    uint32_t key;                      /* number of its key */
-    char request_id[REQUEST_ID_BYTES]; /* the client's X-Request-Id, or one made here */
-    struct smollm_text origin;         /* of a page that may use the API */
+    uint32_t key;                                 /* number of its key */
+    char request_id[CONNECTION_REQUEST_ID_BYTES]; /* the client's X-Request-Id, or one made here */
+    struct smollm_text origin;                    /* of a page that may use the API */
     struct api_answer *answer;
     _Atomic bool is_notified; /* set by other threads */
     bool head_is_sent;

@@ -133,7 +133,7 @@ static void pull_more(struct connection *c)
 {
     size_t begin = c->output.size;
     begin_chunk(c);
-    enum api_state state = api_answer_pull(c->answer, &c->output, begin + WRITE_MAX);
+    enum api_state state = api_answer_pull(c->answer, &c->output, begin + CONNECTION_WRITE_MAX);
     append_chunk(c, begin);
     if (state == API_DONE)
         end_stream(c);
@@ -145,7 +145,7 @@ static void pull_first(struct connection *c)
 {
     struct buffer body = {0};
     struct api_head head;
-    const size_t max = api_answer_is_stream(c->answer) ? WRITE_MAX : SIZE_MAX;
+    const size_t max = api_answer_is_stream(c->answer) ? CONNECTION_WRITE_MAX : SIZE_MAX;
     const enum api_state state = api_answer_pull(c->answer, &body, max);
     if (!api_answer_head(c->answer, &head)) {
         c->output.failed |= body.failed || state == API_DONE;
@@ -184,7 +184,7 @@ void connection_keep_alive(struct connection *c)
 /* How long a stream may be silent before a comment line is written. */
 uint64_t connection_patience(const struct connection *c)
 {
-    return !c->has_ended ? KEEP_ALIVE_MS : c->probes < 2 ? PROBE_SOON_MS : PROBE_MS;
+    return !c->has_ended ? CONNECTION_KEEP_ALIVE_MS : c->probes < 2 ? CONNECTION_PROBE_SOON_MS : CONNECTION_PROBE_MS;
 }
 
 /* Probes a client that has sent its last byte, with a comment line or a 102: if it has left, the second write fails. A
@@ -252,7 +252,7 @@ static void request_ended(struct connection *c)
     c->probes = 0;
     const bool is_last = c->has_ended && c->input.size == 0;
     if (!c->keep_alive || c->server->is_draining || is_last) {
-        connection_enter(c, CONNECTION_LINGERING, LINGER_MS);
+        connection_enter(c, CONNECTION_LINGERING, CONNECTION_LINGER_MS);
         c->shutdown.data = c;
         if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
             connection_close(c, "done");
@@ -265,6 +265,6 @@ static void request_ended(struct connection *c)
     c->request_id[0] = '\0';
     c->origin = (struct smollm_text){0};
     c->head_is_sent = c->answer_is_done = c->answer_is_stream = false;
-    connection_enter(c, CONNECTION_IDLE, IDLE_MS);
+    connection_enter(c, CONNECTION_IDLE, CONNECTION_IDLE_MS);
     connection_take_input(c);
 }

@@ -24,7 +24,7 @@ static bool is_request_id(struct smollm_text id)
     for (size_t i = 0; i < id.size; i++)
         if (!isalnum((unsigned char)id.data[i]) && !memchr("-_.:/+=", id.data[i], 7))
             return false;
-    return id.size > 0 && id.size < REQUEST_ID_BYTES;
+    return id.size > 0 && id.size < CONNECTION_REQUEST_ID_BYTES;
 }
 
 static void take_request_id(struct connection *c)
@@ -96,7 +96,7 @@ static bool reserve_body(struct connection *c, size_t size)
     if (size <= c->reserved)
         return true;
     size_t more = size - c->reserved;
-    if (more > (size_t)BODIES_MAX - server->bodies)
+    if (more > (size_t)CONNECTION_BODIES_MAX - server->bodies)
         return false;
     server->bodies += more;
     c->reserved = size;
@@ -113,7 +113,7 @@ void connection_take_head(struct connection *c)
         return;
     }
     buffer_reserve(&c->body, (size_t)head->content_length);
-    connection_enter(c, CONNECTION_BODY, BODY_MS);
+    connection_enter(c, CONNECTION_BODY, CONNECTION_BODY_MS);
     if (!head->expects_continue)
         return;
     /* 25 bytes into an empty socket buffer: a client to which even these cannot be written goes without. */

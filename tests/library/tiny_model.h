@@ -172,4 +172,15 @@ static inline char *tiny_model_write(bool broken)
     return tiny_model_write_with(broken, NULL);
 }
 
+/* Writes and opens it. */
+static inline int tiny_model_open(struct smollm_model **model)
+{
+    char *path = tiny_model_write(false);
+    struct smollm_error error;
+    const int status = smollm_model_open(path, NULL, model, &error);
+    unlink(path);
+    free(path);
+    return status;
+}
+
 #endif
