@@ -161,9 +161,10 @@ void engine_get_info(const struct engine *engine, struct smollm_engine_info *inf
 
 void engine_get_stats(const struct engine *engine, struct smollm_engine_stats *stats)
 {
-    const uint32_t running = atomic_load(&engine->running); /* before the pages: admission.c, vacate */
+    /* The queue first, so that a request on its way from there to a slot is seen; the pages last (admission.c). */
+    const uint32_t waiting = atomic_load(&engine->waiting), running = atomic_load(&engine->running);
     *stats = (struct smollm_engine_stats){.requests_running = running,
-                                          .requests_waiting = atomic_load(&engine->waiting),
+                                          .requests_waiting = waiting,
                                           .requests_finished = atomic_load(&engine->totals.finished),
                                           .seconds_between_ends = (double)atomic_load(&engine->end_interval_ns) * 1e-9,
                                           .prompt_tokens = atomic_load(&engine->totals.prompt_tokens),

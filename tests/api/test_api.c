@@ -398,7 +398,7 @@ static void test_names_of_parts(void **state)
     struct smollm_token token = {.chosen = top[0], .top = top, .top_count = 4};
     completion_format.keep_token(&g, &g.choices[0], &token);
     assert_string_equal(g.choices[0].lists[2].data, "{\"bytes:\\\\xc3\":-1,\"bytes:\\\\xe2\\\\x82\":-2,\"a\":-3}");
-    for (int i = 0; i < LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
         buffer_free(&g.choices[0].lists[i]);
 }
 

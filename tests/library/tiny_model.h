@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gguf/gguf_writer.h"
 #include "quant/quant.h"
+#include "smollm.h"
 
 #include <math.h>
 #include <stdio.h>

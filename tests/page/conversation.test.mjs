@@ -174,7 +174,6 @@ test('two tabs show the same conversations', () => withPage(async (page) => {
 
 test('thinking is folded, told apart, timed, and on or off', () => withPage(async (page) => {
     await send(page, 'think of a sum');
-    await page.locator('.thinking.thinks').waitFor();
     const answer = await ended(page);
     assert.match(await answer.locator('summary').innerText(), /^Thought for /);
     assert.equal(await answer.locator('.thinking-text').isVisible(), false);

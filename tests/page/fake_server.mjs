@@ -177,6 +177,14 @@ const answers = {
         await stream.say('It is **four**.');
         stream.end();
     },
+    /* Thinks until the test says `proceed`. */
+    async ponder(response, { proceed }) {
+        const stream = new Stream(response);
+        await stream.say('Two and two.', { field: 'reasoning_content' });
+        await proceed();
+        await stream.say('Four.');
+        stream.end();
+    },
     async tools(response) {
         const stream = new Stream(response);
         const call = (part) => stream.send(chunk({ tool_calls: [{ index: 0, ...part }] }));

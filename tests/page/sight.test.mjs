@@ -57,10 +57,11 @@ for (const colorScheme of ['light', 'dark']) {
 }
 
 test('the words of a thought in progress do not fade', () => withPage(async (page) => {
-    await send(page, 'think of a sum');
+    await send(page, 'ponder a sum');
     await page.locator('.thinking.thinks').waitFor();
     const faded = await page.evaluate(() => document.getAnimations().map((each) => each.effect.target).filter((target) => target.matches('summary, summary span, .thinking')).length);
     assert.equal(faded, 0);
+    server.proceed();
     await ended(page);
 }, { reducedMotion: 'no-preference' }));
 
