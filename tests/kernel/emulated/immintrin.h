@@ -18,7 +18,7 @@
 
 /* An emulated instruction is long, and compilers need hours for unrolled tiles of them. */
 #undef ALWAYS_INLINE
-#define ALWAYS_INLINE static
+#define ALWAYS_INLINE static __attribute__((unused))
 #undef UNROLL
 #define UNROLL
 
