@@ -4,6 +4,7 @@
 #include "../library/tiny_model.h"
 #include "cmocka_all.h"
 #include "library/handles.h"
+#include "library/request_state.h"
 
 enum { LONG = 60000, LINES = 64, RUNS = 40 };
 
@@ -11,6 +12,7 @@ static struct smollm_model *model;
 static char letters[LONG], newlines[LINES], broken[LONG], calls[LONG];
 
 static struct buffer answer, thinking;
+static size_t small_ring; /* bytes that the next answer's ring is cut to before its first event; 0: it stays */
 
 static size_t count_of(const char *text, size_t size, char c)
 {
@@ -51,6 +53,14 @@ static struct smollm_event repeat(int32_t token, uint32_t tokens, uint32_t *tool
     options.max_tokens = (int32_t)tokens;
     if (smollm_submit(engine, &options, &request, &error) < 0)
         fail_msg("%s", error.message);
+    if (small_ring > 0) {
+        pthread_mutex_lock(&request->mutex);
+        if (request->ring.used == 0) {
+            request->ring.size = small_ring;
+            small_ring = 0;
+        }
+        pthread_mutex_unlock(&request->mutex);
+    }
     usleep(50000); /* until then it fills the ring */
     struct smollm_event event;
     buffer_clear(&answer);
@@ -107,6 +117,19 @@ static void many_calls_in_one_token_arrive_whole(void **state)
     assert_int_equal(tool_calls, 4 * (LONG / 60));
 }
 
+/* No token needs more than the ring has, so the ring is made too small. */
+static void lost_text_is_an_error(void **state)
+{
+    uint32_t tool_calls;
+    struct smollm_event last = {0};
+    small_ring = 64;
+    for (int i = 0; i < 100 && small_ring > 0; i++)
+        last = repeat(TINY_FIRST_EXTRA, 4, &tool_calls);
+    assert_int_equal(small_ring, 0);
+    assert_int_equal(last.type, SMOLLM_EVENT_ERROR);
+    assert_int_equal(last.error.code, SMOLLM_ELIMIT);
+}
+
 static int open_model(void **state)
 {
     static const char call[] = "<tool_call>\n{\"name\":\"f\",\"arguments\":{}}\n</tool_call>\n       ";
@@ -139,10 +162,9 @@ static int close_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(long_tokens_arrive_whole),
-        cmocka_unit_test(line_breaks_arrive_whole),
-        cmocka_unit_test(broken_tokens_arrive_whole),
-        cmocka_unit_test(many_calls_in_one_token_arrive_whole),
+        cmocka_unit_test(long_tokens_arrive_whole),   cmocka_unit_test(line_breaks_arrive_whole),
+        cmocka_unit_test(broken_tokens_arrive_whole), cmocka_unit_test(many_calls_in_one_token_arrive_whole),
+        cmocka_unit_test(lost_text_is_an_error),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
