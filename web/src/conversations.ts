@@ -16,6 +16,8 @@ export class Conversations {
     private readonly all = new Map<string, Conversation>();
     private readonly dirty = new Set<string>();
     private readonly unsaved = new Set<string>();
+    /** On their way to the disk: a page that goes away meanwhile may lose the write. */
+    private readonly underway = new Map<string, number>();
     private storage: ConversationStorage | null = null;
 
     /** `running` gives a conversation whose answer arrives here the newest text of it. */
@@ -38,7 +40,7 @@ export class Conversations {
         window.setInterval(() => this.keepDirty(), KEEP_EVERY_MS);
         window.setInterval(() => this.unsaved.forEach((id) => this.dirty.add(id)), RETRY_MS);
         window.setInterval(() => { if (this.store.get().elsewhere.length) void this.lookElsewhere(); }, LOOK_ELSEWHERE_MS);
-        window.addEventListener('pagehide', () => this.storage?.keepAtOnce([...new Set([...this.dirty, ...this.unsaved])].flatMap((id) => this.newest(id) ?? [])));
+        window.addEventListener('pagehide', () => this.storage?.keepAtOnce([...new Set([...this.dirty, ...this.unsaved, ...this.underway.keys()])].flatMap((id) => this.newest(id) ?? [])));
         window.addEventListener('pageshow', (event) => { if (event.persisted) this.storage?.keepAtOnce([]); });
     }
 
@@ -87,6 +89,7 @@ export class Conversations {
         this.dirty.delete(id);
         const conversation = this.newest(id);
         if (!conversation || !this.storage) return;
+        this.underway.set(id, (this.underway.get(id) ?? 0) + 1);
         try {
             const whole = await this.storage.keep(conversation);
             this.unsaved.delete(id);
@@ -95,6 +98,9 @@ export class Conversations {
         } catch {
             if (this.all.has(id)) this.unsaved.add(id);
         }
+        const left = (this.underway.get(id) ?? 1) - 1;
+        if (left > 0) this.underway.set(id, left);
+        else this.underway.delete(id);
         const { conversations } = this.store.get().keeping;
         if (this.unsaved.size) this.tell('unsaved');
         else if (conversations === 'unsaved') this.tell('kept');
