@@ -5,7 +5,7 @@ import pathlib
 import re
 import sys
 
-ROOMS = ["tools", "cli", "server", "api", "library", "engine", "sampling", "chat", "tokenizer", "model", "kernel", "quant",
+ROOMS = ["tools", "cli", "server", "api", "library", "engine", "sampling", "grammar", "chat", "tokenizer", "model", "kernel", "quant",
          "gguf", "base"]
 SOURCE = pathlib.Path(__file__).resolve().parents[1] / "src"
 # Rooms that must not see each other although one stands below the other.

@@ -1,0 +1,976 @@
+#include "grammar/machine.h"
+
+#include "base/hash.h"
+#include "grammar/shape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS_MAX = 4096, ENTER_DEPTH_MAX = 2000, VISITS = 8192, SUBSETS_MAX = 3, NAMES = UINT32_MAX };
+
+enum thread_kind {
+    THREAD_DONE,
+    THREAD_TEXT,   /* a: lexeme; then the frame goes on; b: of a listed element, its kind + 1 */
+    THREAD_VALUE,  /* a: constraint; b: spaces that may come */
+    THREAD_STRING, /* a: lexeme; b: as of a text */
+    THREAD_KEY,    /* a: lexeme; b: the class of the name, or NAMES */
+    THREAD_COLON,  /* a: constraint of the value */
+    THREAD_OBJECT_OPEN,
+    THREAD_OBJECT_NEXT,
+    THREAD_OBJECT_KEY, /* b: spaces */
+    THREAD_ARRAY_OPEN,
+    THREAD_ARRAY_NEXT,
+    THREAD_ARRAY_VALUE /* b: spaces */
+};
+
+struct thread {
+    struct schema *schema;
+    uint32_t kind, a, b, frame;
+};
+
+enum frame_kind { FRAME_NONE, FRAME_PROGRAM, FRAME_OBJECT, FRAME_ARRAY };
+
+struct frame {
+    struct schema *schema;
+    struct shape *shape;
+    uint32_t kind, parent;
+    uint32_t place; /* of a program: where it goes on */
+    uint32_t count; /* members, or elements, as far as they matter */
+    uint32_t used;  /* the set of names that are there, or of listed elements */
+    uint16_t met[SHAPE_CLAIMS_MAX];
+    /* What follows is computed when needed, and is no part of what makes frames equal. */
+    uint32_t *allowed; /* names that may come next */
+    term names;
+    bool has_names;
+};
+
+struct machine_visit {
+    uint32_t stamp, place, frame;
+};
+
+/* What the words of a list of term_names stand for: listed values. */
+struct value_list {
+    uint32_t words;
+    const uint32_t *values;
+};
+
+struct name_set {
+    uint32_t *bits, size;
+};
+
+static const struct frame *frame_at(const struct machine *m, uint32_t frame)
+{
+    return (const struct frame *)m->frames.data + frame;
+}
+
+/* ---- Sets of names ---- */
+
+static uint32_t make_set(struct machine *m, const uint32_t *bits, uint32_t size)
+{
+    const uint32_t hash = (uint32_t)hash_bytes(bits, size * sizeof *bits, size);
+    uint32_t at = hash, number;
+    while (pool_table_next(&m->set_table, hash, &at, &number)) {
+        const struct name_set *set = (const struct name_set *)m->sets.data + number;
+        if (set->size == size && (size == 0 || memcmp(set->bits, bits, size * sizeof *bits) == 0))
+            return number;
+    }
+    *(struct name_set *)pool_vector_add(m->pool, &m->sets, sizeof(struct name_set)) =
+        (struct name_set){pool_copy(m->pool, bits, size * sizeof *bits), size};
+    pool_table_add(m->pool, &m->set_table, hash, m->sets.count - 1);
+    return m->sets.count - 1;
+}
+
+static bool set_has(const struct machine *m, uint32_t set, uint32_t name)
+{
+    const uint32_t *bits = ((const struct name_set *)m->sets.data)[set].bits;
+    return bits[name / 32] >> name % 32 & 1;
+}
+
+static uint32_t set_with(struct machine *m, uint32_t set, uint32_t name)
+{
+    const struct name_set *old = (const struct name_set *)m->sets.data + set;
+    const uint32_t size = old->size;
+    uint32_t *bits = pool_copy(m->pool, old->bits, size * sizeof *bits);
+    bits[name / 32] |= 1u << name % 32;
+    return make_set(m, bits, size);
+}
+
+/* ---- Frames ---- */
+
+static uint32_t make_frame(struct machine *m, const struct frame *wanted)
+{
+    struct frame key;
+    memset(&key, 0, sizeof key);
+    key.schema = wanted->schema;
+    key.shape = wanted->shape;
+    key.kind = wanted->kind;
+    key.parent = wanted->parent;
+    key.place = wanted->place;
+    key.count = wanted->count;
+    key.used = wanted->used;
+    memcpy(key.met, wanted->met, sizeof key.met);
+    const size_t size = offsetof(struct frame, allowed);
+    const uint32_t hash = (uint32_t)hash_bytes(&key, size, 0);
+    uint32_t at = hash, number;
+    while (pool_table_next(&m->frame_table, hash, &at, &number))
+        if (memcmp(frame_at(m, number), &key, size) == 0)
+            return number;
+    pool_spend(m->pool, 1);
+    *(struct frame *)pool_vector_add(m->pool, &m->frames, sizeof key) = key;
+    pool_table_add(m->pool, &m->frame_table, hash, m->frames.count - 1);
+    return m->frames.count - 1;
+}
+
+/* ---- Objects ---- */
+
+/* Members that must still come: those required, and what the members that are there need. UINT32_MAX: one of them
+ * cannot come. */
+static uint32_t members_missing(struct machine *m, const struct frame *f)
+{
+    const struct shape *shape = f->shape;
+    uint32_t missing = 0;
+    bool has_needs = false;
+    for (uint32_t i = 0; i < shape->name_count; i++) {
+        has_needs |= shape->names[i].need_count > 0;
+        missing += shape->names[i].required && !set_has(m, f->used, i);
+    }
+    if (!has_needs)
+        return missing;
+    /* The names that are there or must come, until nothing is added. */
+    bool *there = pool_array(m->pool, shape->name_count, sizeof *there);
+    for (uint32_t i = 0; i < shape->name_count; i++)
+        there[i] = shape->names[i].required || set_has(m, f->used, i);
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t i = 0; i < shape->name_count; i++)
+            for (uint32_t k = 0; there[i] && k < shape->names[i].need_count; k++) {
+                const uint32_t need = shape->names[i].needs[k];
+                if (there[need])
+                    continue;
+                if (!constraint_is_satisfiable(f->schema, shape->names[need].value))
+                    return UINT32_MAX;
+                there[need] = changed = true;
+            }
+    }
+    missing = 0;
+    for (uint32_t i = 0; i < shape->name_count; i++)
+        missing += there[i] && !set_has(m, f->used, i);
+    return missing;
+}
+
+static bool object_may_end(struct machine *m, const struct frame *f)
+{
+    for (uint32_t i = 0; i < f->shape->claim_count; i++)
+        if (!f->met[i])
+            return false;
+    return f->count >= f->shape->min && members_missing(m, f) == 0;
+}
+
+/* Whether a member that has not come yet can meet the claim. */
+static bool claim_can_be_met(struct machine *m, const struct frame *f, uint32_t claim)
+{
+    const struct shape *shape = f->shape;
+    const uint32_t bit = 1u << claim;
+    const condition value = shape->claims[claim].value;
+    for (uint32_t i = 0; i < shape->class_count; i++)
+        if (shape->classes[i].claims & bit &&
+            constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->classes[i].value, value)))
+            return true;
+    for (uint32_t i = 0; i < shape->name_count; i++)
+        if (shape->names[i].claims & bit && !set_has(m, f->used, i) &&
+            constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->names[i].value, value)))
+            return true;
+    return false;
+}
+
+/* Whether the object can still be completed. */
+static bool object_is_viable(struct machine *m, const struct frame *f)
+{
+    const struct shape *shape = f->shape;
+    uint32_t pending = 0, available = 0;
+    for (uint32_t i = 0; i < shape->claim_count; i++)
+        if (!f->met[i]) {
+            pending = 1;
+            if (!claim_can_be_met(m, f, i))
+                return false;
+        }
+    const uint32_t missing = members_missing(m, f), needed = missing > pending ? missing : pending;
+    if (missing == UINT32_MAX || f->count + needed > shape->max)
+        return false;
+    if (f->count + missing >= shape->min)
+        return true;
+    for (uint32_t i = 0; i < shape->class_count; i++)
+        if (constraint_is_satisfiable(f->schema, shape->classes[i].value))
+            return true;
+    for (uint32_t i = 0; i < shape->name_count; i++)
+        available += !set_has(m, f->used, i) && constraint_is_satisfiable(f->schema, shape->names[i].value);
+    return f->count + available >= shape->min;
+}
+
+static uint32_t count_capped(const struct shape *shape, uint32_t count)
+{
+    return shape->max < SIZE_UNLIMITED || count < shape->min ? count : shape->min;
+}
+
+/* The frame after one more member: of a known name, or of a class. */
+static struct frame with_member(struct machine *m, const struct frame *f, uint32_t name)
+{
+    struct frame next = *f;
+    next.count = count_capped(f->shape, f->count + 1);
+    if (name != NAMES)
+        next.used = set_with(m, f->used, name);
+    return next;
+}
+
+/* Whether a member of this name, or (NAMES) of a class, may come. */
+static bool member_may_come(struct machine *m, const struct frame *f, uint32_t name, constraint value)
+{
+    if (!constraint_is_satisfiable(f->schema, value))
+        return false;
+    if (f->shape->max == SIZE_UNLIMITED && f->shape->claim_count == 0 &&
+        (name == NAMES || f->shape->names[name].need_count == 0))
+        return true;
+    struct frame next = with_member(m, f, name);
+    /* It may meet every claim that it can meet. */
+    for (uint32_t i = 0; i < f->shape->claim_count; i++)
+        next.met[i] = 1;
+    return object_is_viable(m, &next);
+}
+
+/* The names that may come next, as a language. */
+static term allowed_names(struct machine *m, uint32_t number)
+{
+    const struct frame f = *frame_at(m, number);
+    if (f.has_names)
+        return f.names;
+    struct smollm_text *names = pool_array(m->pool, f.shape->name_count, sizeof *names);
+    uint32_t *allowed = pool_array(m->pool, f.shape->name_count, sizeof *allowed), count = 0;
+    for (uint32_t i = 0; i < f.shape->name_count; i++)
+        if (!set_has(m, f.used, i) && member_may_come(m, &f, i, f.shape->names[i].value)) {
+            names[count] = f.shape->names[i].name;
+            allowed[count++] = i;
+        }
+    const term t = term_names(m->terms, names, count);
+    struct frame *kept = (struct frame *)m->frames.data + number;
+    kept->names = t;
+    kept->allowed = allowed;
+    kept->has_names = true;
+    return t;
+}
+
+/* ---- Arrays ---- */
+
+static bool array_may_end(const struct frame *f)
+{
+    for (uint32_t i = 0; i < f->shape->claim_count; i++)
+        if (f->met[i] < f->shape->claims[i].min)
+            return false;
+    return f->count >= f->shape->min;
+}
+
+static bool array_is_viable(const struct frame *f)
+{
+    struct schema *s = f->schema;
+    const struct shape *shape = f->shape;
+    if (shape->claim_count == 0 && shape->min == 0 && shape->max == SIZE_UNLIMITED)
+        return true;
+    const uint32_t limit = shape_limit(s, shape);
+    if (f->count > limit || shape->min > limit)
+        return false;
+    for (uint32_t i = 0; i < shape->claim_count; i++) {
+        const struct shape_claim *claim = &shape->claims[i];
+        uint32_t can = 0;
+        if (f->met[i] > claim->max)
+            return false;
+        if (f->met[i] >= claim->min)
+            continue;
+        for (uint32_t k = f->count > claim->index ? f->count : claim->index; k < shape->prefix_count && k < limit; k++)
+            can += constraint_is_satisfiable(s, constraint_with(s, shape_element(shape, k), claim->value));
+        const uint32_t from = f->count > shape->prefix_count ? f->count : shape->prefix_count;
+        if (limit > from && constraint_is_satisfiable(s, constraint_with(s, shape->rest, claim->value)))
+            can += limit - from;
+        if (f->met[i] + can < claim->min)
+            return false;
+    }
+    return true;
+}
+
+/* Elements are counted as far as the count matters. */
+static uint32_t elements_capped(const struct shape *shape, uint32_t count)
+{
+    const uint32_t cap = shape->prefix_count > shape->min ? shape->prefix_count : shape->min;
+    return shape->max < SIZE_UNLIMITED || count < cap ? count : cap;
+}
+
+/* ---- Threads ---- */
+
+static void add_thread(struct machine *m, struct thread t)
+{
+    struct thread *threads = m->threads.data;
+    for (uint32_t i = m->threads.count; i-- > 0 && m->threads.count - i < 32;)
+        if (threads[i].kind == t.kind && threads[i].a == t.a && threads[i].b == t.b && threads[i].frame == t.frame &&
+            threads[i].schema == t.schema)
+            return;
+    if (m->threads.count >= THREADS_MAX || !pool_spend(m->pool, 1)) {
+        m->has_overflow = true;
+        return;
+    }
+    struct thread *added = pool_vector_add(m->pool, &m->threads, sizeof t);
+    memset(added, 0, sizeof *added);
+    *added = t;
+}
+
+static void enter(struct machine *m, uint32_t place, uint32_t frame);
+
+/* The value in this frame is complete. */
+static void go_on(struct machine *m, uint32_t number)
+{
+    const struct frame *f = frame_at(m, number);
+    switch ((enum frame_kind)f->kind) {
+    case FRAME_NONE:
+        add_thread(m, (struct thread){.kind = THREAD_DONE});
+        break;
+    case FRAME_PROGRAM:
+        enter(m, f->place, f->parent);
+        break;
+    case FRAME_OBJECT:
+        add_thread(m, (struct thread){.kind = THREAD_OBJECT_NEXT, .schema = f->schema, .frame = number});
+        break;
+    case FRAME_ARRAY:
+        add_thread(m, (struct thread){.kind = THREAD_ARRAY_NEXT, .schema = f->schema, .frame = number});
+        break;
+    }
+}
+
+/* A listed element is complete: it may not come again. */
+static void go_on_listed(struct machine *m, uint32_t number, lexeme at)
+{
+    struct frame f = *frame_at(m, number);
+    const struct value_list *list = (const struct value_list *)m->value_lists.data;
+    uint32_t index, words;
+    if (!term_name(m->terms, lexeme_term(&m->lexemes, at), &index))
+        return;
+    words = term_at(m->terms, lexeme_term(&m->lexemes, at))->a;
+    for (uint32_t i = m->value_lists.count; i-- > 0;)
+        if (list[i].words == words) {
+            f.used = set_with(m, f.used, list[i].values[index]);
+            go_on(m, make_frame(m, &f));
+            return;
+        }
+}
+
+static void add_text(struct machine *m, lexeme at, uint32_t frame, uint32_t listed)
+{
+    if (at == LEXEME_DEAD)
+        return;
+    if (!lexeme_is_finished(&m->lexemes, at))
+        add_thread(m, (struct thread){.kind = THREAD_TEXT, .a = at, .b = listed, .frame = frame});
+    if (lexeme_accepts(&m->lexemes, at)) {
+        if (listed)
+            go_on_listed(m, frame, at);
+        else
+            go_on(m, frame);
+    }
+}
+
+static const struct machine_instruction *instruction_at(const struct machine *m, uint32_t place)
+{
+    return (const struct machine_instruction *)m->program.data + place;
+}
+
+static uint32_t program_frame(struct machine *m, uint32_t place, uint32_t parent)
+{
+    while (instruction_at(m, place)->code == MACHINE_JUMP)
+        place = instruction_at(m, place)->a;
+    if (instruction_at(m, place)->code == MACHINE_RETURN)
+        return parent; /* nothing is left to do here */
+    return make_frame(m, &(struct frame){.kind = FRAME_PROGRAM, .place = place, .parent = parent});
+}
+
+/* Whether this place is entered for the first time in this step: repetitions of what may be empty come back to it. */
+static bool visit(struct machine *m, uint32_t place, uint32_t frame)
+{
+    uint32_t i = (place * 0x9e3779b1u ^ frame * 0x85ebca6bu) >> 8 & (VISITS - 1);
+    for (; m->visits[i].stamp == m->visit_stamp; i = (i + 1) & (VISITS - 1))
+        if (m->visits[i].place == place && m->visits[i].frame == frame)
+            return false;
+    if (++m->visit_count > VISITS / 2) {
+        m->has_overflow = true;
+        return false;
+    }
+    m->visits[i] = (struct machine_visit){m->visit_stamp, place, frame};
+    return true;
+}
+
+/* Follows the program to where bytes are read. */
+static void enter(struct machine *m, uint32_t place, uint32_t frame)
+{
+    if (!visit(m, place, frame))
+        return;
+    if (++m->depth > ENTER_DEPTH_MAX || !pool_spend(m->pool, 1)) {
+        m->has_overflow = true;
+        m->depth--;
+        return;
+    }
+    const struct machine_instruction i = *instruction_at(m, place);
+    switch (i.code) {
+    case MACHINE_TEXT:
+        add_text(m, lexeme_begin(&m->lexemes, LEXEME_TEXT, i.a), program_frame(m, place + 1, frame), 0);
+        break;
+    case MACHINE_JSON:
+        if (constraint_is_satisfiable(i.schema, i.a))
+            add_thread(m, (struct thread){.kind = THREAD_VALUE,
+                                          .schema = i.schema,
+                                          .a = i.a,
+                                          .frame = program_frame(m, place + 1, frame)});
+        break;
+    case MACHINE_CALL:
+        enter(m, i.a, program_frame(m, place + 1, frame));
+        break;
+    case MACHINE_SPLIT:
+        enter(m, i.a, frame);
+        enter(m, i.b, frame);
+        break;
+    case MACHINE_JUMP:
+        enter(m, i.a, frame);
+        break;
+    case MACHINE_RETURN:
+        go_on(m, frame);
+        break;
+    case MACHINE_FAIL:
+        break;
+    }
+    m->depth--;
+}
+
+/* ---- Steps of values ---- */
+
+static void begin_object(struct machine *m, const struct thread *t, struct shape *shape)
+{
+    if (!shape_is_possible(t->schema, shape, FAMILY_OBJECT))
+        return;
+    shape_complete(t->schema, shape, FAMILY_OBJECT);
+    const uint32_t size = (shape->name_count + 31) / 32;
+    uint32_t *none = pool_array(m->pool, size, sizeof *none);
+    const struct frame f = {
+        .kind = FRAME_OBJECT, .schema = t->schema, .shape = shape, .parent = t->frame, .used = make_set(m, none, size)};
+    if (object_is_viable(m, &f))
+        add_thread(m, (struct thread){.kind = THREAD_OBJECT_OPEN, .schema = t->schema, .frame = make_frame(m, &f)});
+}
+
+static void begin_array(struct machine *m, const struct thread *t, struct shape *shape)
+{
+    if (!shape_is_possible(t->schema, shape, FAMILY_ARRAY))
+        return;
+    shape_complete(t->schema, shape, FAMILY_ARRAY);
+    struct frame f = {.kind = FRAME_ARRAY, .schema = t->schema, .shape = shape, .parent = t->frame};
+    m->has_unique |= shape->unique;
+    shape_list_values(t->schema, shape);
+    if (shape->values) {
+        const uint32_t size = (shape->values->total + 31) / 32;
+        f.used = make_set(m, pool_array(m->pool, size, sizeof(uint32_t)), size);
+    }
+    if (array_is_viable(&f))
+        add_thread(m, (struct thread){.kind = THREAD_ARRAY_OPEN, .schema = t->schema, .frame = make_frame(m, &f)});
+}
+
+static void step_value(struct machine *m, const struct thread *t, unsigned char byte)
+{
+    if (byte == ' ' && t->b > 0) {
+        struct thread next = *t;
+        next.b--;
+        add_thread(m, next);
+        return;
+    }
+    const struct constraint_entry all = *constraint_expand(t->schema, t->a);
+    lexeme at;
+    switch (byte) {
+    case '"':
+        at = lexeme_begin(&m->lexemes, LEXEME_STRING, all.strings);
+        if (at != LEXEME_DEAD)
+            add_thread(m, (struct thread){.kind = THREAD_STRING, .a = at, .frame = t->frame});
+        break;
+    case '{':
+        for (uint32_t i = 0; i < all.shapes[FAMILY_OBJECT].count; i++)
+            begin_object(m, t, all.shapes[FAMILY_OBJECT].list[i]);
+        break;
+    case '[':
+        for (uint32_t i = 0; i < all.shapes[FAMILY_ARRAY].count; i++)
+            begin_array(m, t, all.shapes[FAMILY_ARRAY].list[i]);
+        break;
+    default: {
+        const bool is_word = byte >= 'a';
+        at = lexeme_begin(&m->lexemes, LEXEME_TEXT, is_word ? all.scalars : all.numbers);
+        if (at != LEXEME_DEAD)
+            add_text(m, lexeme_step(&m->lexemes, at, byte), t->frame, 0);
+    }
+    }
+}
+
+/* The listed values of a kind that have not come yet, as a language that tells which one was read. */
+static term values_left(struct machine *m, const struct frame *f, enum shape_value_kind kind)
+{
+    const struct shape_values *v = f->shape->values;
+    struct smollm_text *texts = pool_array(m->pool, v->counts[kind], sizeof *texts);
+    uint32_t *values = pool_array(m->pool, v->counts[kind], sizeof *values), count = 0, first = 0;
+    for (int before = 0; before < (int)kind; before++)
+        first += v->listed[before] ? v->counts[before] : 0;
+    for (uint32_t i = 0; i < v->counts[kind]; i++)
+        if (!set_has(m, f->used, first + i)) {
+            texts[count] = v->texts[kind][i];
+            values[count++] = first + i;
+        }
+    const term t = term_names(m->terms, texts, count);
+    if (t != TERM_NONE)
+        *(struct value_list *)pool_vector_add(m->pool, &m->value_lists, sizeof(struct value_list)) =
+            (struct value_list){term_at(m->terms, t)->a, values};
+    return t;
+}
+
+/* An element of an array whose elements differ. */
+static void step_listed(struct machine *m, const struct thread *t, const struct frame *f, unsigned char byte)
+{
+    const enum shape_value_kind kind = byte == '"' ? VALUE_STRING : byte >= 'a' ? VALUE_WORD : VALUE_NUMBER;
+    if (byte == '{' || byte == '[' || !f->shape->values->listed[kind]) {
+        step_value(m, t, byte);
+        return;
+    }
+    const enum lexeme_mode mode = kind == VALUE_STRING ? LEXEME_STRING : LEXEME_TEXT;
+    const lexeme at = lexeme_begin(&m->lexemes, mode, values_left(m, f, kind));
+    if (at == LEXEME_DEAD)
+        return;
+    if (kind == VALUE_STRING)
+        add_thread(m, (struct thread){.kind = THREAD_STRING, .a = at, .b = kind + 1u, .frame = t->frame});
+    else
+        add_text(m, lexeme_step(&m->lexemes, at, byte), t->frame, kind + 1u);
+}
+
+static uint32_t values_used(const struct machine *m, uint32_t set)
+{
+    const struct name_set *s = (const struct name_set *)m->sets.data + set;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->size; i++)
+        count += (uint32_t)__builtin_popcount(s->bits[i]);
+    return count;
+}
+
+/* An element begins: which conditions on some of the elements it meets is decided here, in each way. */
+static void begin_element(struct machine *m, const struct thread *t, uint32_t spaces, unsigned char byte)
+{
+    struct {
+        constraint value;
+        struct frame frame;
+    } ways[1 << SUBSETS_MAX];
+    const struct frame f = *frame_at(m, t->frame);
+    const struct shape *shape = f.shape;
+    uint32_t count = 1;
+    ways[0].value = shape_element(shape, f.count);
+    ways[0].frame = f;
+    ways[0].frame.count = elements_capped(shape, f.count + 1);
+    for (uint32_t i = 0; i < shape->claim_count; i++) {
+        const struct shape_claim *claim = &shape->claims[i];
+        const bool counts_exactly = claim->max < SIZE_UNLIMITED;
+        if (f.count < claim->index || (!counts_exactly && f.met[i] >= claim->min))
+            continue;
+        for (uint32_t k = count; k-- > 0 && count < 1 << SUBSETS_MAX;) {
+            ways[count] = ways[k];
+            ways[count].value = constraint_with(f.schema, ways[k].value, claim->value);
+            ways[count].frame.met[i]++;
+            count++;
+            if (counts_exactly)
+                ways[k].value = constraint_with(f.schema, ways[k].value, claim->value ^ 1);
+        }
+    }
+    for (uint32_t k = 0; k < count; k++)
+        if (constraint_is_satisfiable(f.schema, ways[k].value) && array_is_viable(&ways[k].frame)) {
+            const struct thread next = {.kind = THREAD_VALUE,
+                                        .schema = f.schema,
+                                        .a = ways[k].value,
+                                        .b = spaces,
+                                        .frame = make_frame(m, &ways[k].frame)};
+            if (shape->values)
+                step_listed(m, &next, &f, byte);
+            else
+                step_value(m, &next, byte);
+        }
+}
+
+static bool element_may_come(const struct machine *m, const struct frame *f)
+{
+    const struct shape_values *values = f->shape->values;
+    if (values && values->are_all && values_used(m, f->used) >= values->total)
+        return false;
+    return f->count < f->shape->max && f->count < shape_limit(f->schema, f->shape);
+}
+
+static void begin_key(struct machine *m, const struct thread *t)
+{
+    const term names = allowed_names(m, t->frame);
+    const struct frame f = *frame_at(m, t->frame);
+    lexeme at = lexeme_begin(&m->lexemes, LEXEME_STRING, names);
+    if (at != LEXEME_DEAD)
+        add_thread(m, (struct thread){.kind = THREAD_KEY, .schema = t->schema, .a = at, .b = NAMES, .frame = t->frame});
+    for (uint32_t i = 0; i < f.shape->class_count; i++) {
+        if (!member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+            continue;
+        at = lexeme_begin(&m->lexemes, LEXEME_STRING, f.shape->classes[i].names);
+        if (at != LEXEME_DEAD)
+            add_thread(m, (struct thread){.kind = THREAD_KEY, .schema = t->schema, .a = at, .b = i, .frame = t->frame});
+    }
+}
+
+/* Whether a name may come that is not the one of any member so far. */
+static bool some_key_may_come(struct machine *m, uint32_t frame)
+{
+    if (allowed_names(m, frame) != TERM_NONE)
+        return true;
+    const struct frame f = *frame_at(m, frame);
+    for (uint32_t i = 0; i < f.shape->class_count; i++)
+        if (member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+            return true;
+    return false;
+}
+
+/* The name has ended: which claims its value meets is decided here, in each way. */
+static void end_key(struct machine *m, const struct thread *t, lexeme before)
+{
+    const struct frame f = *frame_at(m, t->frame);
+    constraint value;
+    uint32_t claims, name = NAMES;
+    if (t->b == NAMES) {
+        uint32_t index;
+        if (!term_name(m->terms, lexeme_term(&m->lexemes, before), &index))
+            return;
+        name = f.allowed[index];
+        value = f.shape->names[name].value;
+        claims = f.shape->names[name].claims;
+    } else {
+        value = f.shape->classes[t->b].value;
+        claims = f.shape->classes[t->b].claims;
+    }
+    for (uint32_t i = 0; i < f.shape->claim_count; i++)
+        if (f.met[i])
+            claims &= ~(1u << i);
+    const struct frame next = with_member(m, &f, name);
+    for (uint32_t subset = claims;; subset = (subset - 1) & claims) {
+        struct frame way = next;
+        constraint its = value;
+        for (uint32_t i = 0; i < f.shape->claim_count; i++)
+            if (subset >> i & 1) {
+                its = constraint_with(f.schema, its, f.shape->claims[i].value);
+                way.met[i] = 1;
+            }
+        if (constraint_is_satisfiable(f.schema, its) && object_is_viable(m, &way))
+            add_thread(
+                m, (struct thread){.kind = THREAD_COLON, .schema = t->schema, .a = its, .frame = make_frame(m, &way)});
+        if (subset == 0)
+            break;
+    }
+}
+
+static void step_thread(struct machine *m, const struct thread *t, unsigned char byte)
+{
+    const struct frame f = *frame_at(m, t->frame);
+    struct thread next = *t;
+    switch ((enum thread_kind)t->kind) {
+    case THREAD_DONE:
+        break;
+    case THREAD_TEXT:
+        add_text(m, lexeme_step(&m->lexemes, t->a, byte), t->frame, t->b);
+        break;
+    case THREAD_VALUE:
+        step_value(m, t, byte);
+        break;
+    case THREAD_STRING:
+    case THREAD_KEY:
+        next.a = lexeme_step(&m->lexemes, t->a, byte);
+        if (next.a > LEXEME_END)
+            add_thread(m, next);
+        else if (next.a == LEXEME_END && t->kind == THREAD_STRING && t->b)
+            go_on_listed(m, t->frame, t->a);
+        else if (next.a == LEXEME_END && t->kind == THREAD_STRING)
+            go_on(m, t->frame);
+        else if (next.a == LEXEME_END)
+            end_key(m, t, t->a);
+        break;
+    case THREAD_COLON:
+        if (byte == ':')
+            add_thread(
+                m, (struct thread){.kind = THREAD_VALUE, .schema = t->schema, .a = t->a, .b = 1, .frame = t->frame});
+        break;
+    case THREAD_OBJECT_OPEN:
+    case THREAD_OBJECT_KEY:
+    case THREAD_OBJECT_NEXT:
+        if (byte == '}' && t->kind != THREAD_OBJECT_KEY && object_may_end(m, &f))
+            go_on(m, f.parent);
+        else if (byte == '"' && t->kind != THREAD_OBJECT_NEXT)
+            begin_key(m, t);
+        else if (byte == ',' && t->kind == THREAD_OBJECT_NEXT && some_key_may_come(m, t->frame))
+            add_thread(m, (struct thread){.kind = THREAD_OBJECT_KEY, .schema = t->schema, .b = 1, .frame = t->frame});
+        else if (byte == ' ' && t->kind == THREAD_OBJECT_KEY && t->b > 0) {
+            next.b--;
+            add_thread(m, next);
+        }
+        break;
+    case THREAD_ARRAY_OPEN:
+    case THREAD_ARRAY_VALUE:
+    case THREAD_ARRAY_NEXT:
+        if (byte == ']' && t->kind != THREAD_ARRAY_VALUE && array_may_end(&f))
+            go_on(m, f.parent);
+        else if (byte == ',' && t->kind == THREAD_ARRAY_NEXT && element_may_come(m, &f))
+            add_thread(m, (struct thread){.kind = THREAD_ARRAY_VALUE, .schema = t->schema, .b = 1, .frame = t->frame});
+        else if (byte == ' ' && t->kind == THREAD_ARRAY_VALUE && t->b > 0) {
+            next.b--;
+            add_thread(m, next);
+        } else if (t->kind != THREAD_ARRAY_NEXT)
+            begin_element(m, t, 0, byte);
+        break;
+    }
+}
+
+/* ---- States ---- */
+
+static int compare_threads(const void *a, const void *b)
+{
+    const struct thread *x = a, *y = b;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->frame != y->frame)
+        return x->frame < y->frame ? -1 : 1;
+    if (x->a != y->a)
+        return x->a < y->a ? -1 : 1;
+    if (x->b != y->b)
+        return x->b < y->b ? -1 : 1;
+    return (x->schema > y->schema) - (x->schema < y->schema);
+}
+
+static void describe(struct machine *m, struct state *state)
+{
+    bool absorbs = true;
+    for (uint32_t i = 0; i < state->count; i++) {
+        const struct thread *t = &state->threads[i];
+        if (t->kind == THREAD_DONE)
+            state->flags |= STATE_ACCEPTS;
+        if (t->kind == THREAD_COLON)
+            state->flags |= STATE_AFTER_NAME;
+        if (t->kind == THREAD_VALUE && frame_at(m, t->frame)->kind <= FRAME_PROGRAM)
+            state->flags |= STATE_BEGINS_JSON;
+        if (t->kind == THREAD_KEY && t->b != NAMES)
+            state->flags |= STATE_OPEN_NAME;
+        if (t->kind != THREAD_STRING && t->kind != THREAD_KEY) {
+            absorbs = false;
+            continue;
+        }
+        const term at = lexeme_term(&m->lexemes, t->a);
+        absorbs &= at == TERM_ALL;
+        if (at == TERM_NONE)
+            continue;
+        state->flags |= STATE_IN_STRING;
+        const uint32_t its = term_at(m->terms, at)->free;
+        state->free = its > state->free ? its : state->free;
+    }
+    if (absorbs)
+        state->flags |= STATE_ABSORBS;
+}
+
+/* The state of the threads that were gathered. */
+static machine_state make_state(struct machine *m)
+{
+    struct thread *threads = m->threads.data;
+    uint32_t count = 0;
+    if (m->threads.count == 0)
+        return STATE_DEAD;
+    qsort(threads, m->threads.count, sizeof *threads, compare_threads);
+    for (uint32_t i = 0; i < m->threads.count; i++)
+        if (count == 0 || compare_threads(&threads[count - 1], &threads[i]) != 0)
+            threads[count++] = threads[i];
+    const uint32_t hash = (uint32_t)hash_bytes(threads, count * sizeof *threads, 0);
+    uint32_t at = hash, number;
+    while (pool_table_next(&m->state_table, hash, &at, &number)) {
+        const struct state *state = machine_state_at(m, number);
+        if (state->count == count && memcmp(state->threads, threads, count * sizeof *threads) == 0)
+            return number;
+    }
+    if (!pool_spend(m->pool, 1))
+        return STATE_DEAD;
+    struct state state = {.threads = pool_copy(m->pool, threads, count * sizeof *threads), .count = count};
+    describe(m, &state);
+    *(struct state *)pool_vector_add(m->pool, &m->states, sizeof state) = state;
+    pool_table_add(m->pool, &m->state_table, hash, m->states.count - 1);
+    return m->states.count - 1;
+}
+
+static void begin_step(struct machine *m)
+{
+    m->threads.count = m->visit_count = 0;
+    m->visit_stamp++;
+}
+
+void machine_begin(struct machine *m, struct terms *terms)
+{
+    *m = (struct machine){.pool = terms->pool, .terms = terms};
+    lexemes_begin(&m->lexemes, terms);
+    pool_vector_add(m->pool, &m->frames, sizeof(struct frame));
+    pool_vector_add(m->pool, &m->states, sizeof(struct state));
+    pool_vector_add(m->pool, &m->threads, sizeof(struct thread));
+    make_set(m, NULL, 0);
+    m->visits = pool_array(m->pool, VISITS, sizeof *m->visits);
+}
+
+uint32_t machine_add(struct machine *m, struct machine_instruction instruction)
+{
+    *(struct machine_instruction *)pool_vector_add(m->pool, &m->program, sizeof instruction) = instruction;
+    return m->program.count - 1;
+}
+
+machine_state machine_start(struct machine *m)
+{
+    begin_step(m);
+    enter(m, 0, 0);
+    return make_state(m);
+}
+
+static void note_step(struct machine *m, struct state_steps *steps, unsigned char byte, machine_state to)
+{
+    steps->known[byte / 32] |= 1u << byte % 32;
+    if (to == STATE_DEAD)
+        return;
+    if (!steps->table && steps->count < STATE_FEW) {
+        steps->bytes[steps->count] = byte;
+        steps->to[steps->count++] = to;
+        return;
+    }
+    if (!steps->table) {
+        steps->table = pool_array(m->pool, 256, sizeof *steps->table);
+        for (uint32_t i = 0; i < steps->count; i++)
+            steps->table[steps->bytes[i]] = steps->to[i];
+    }
+    steps->table[byte] = to;
+}
+
+machine_state machine_step(struct machine *m, machine_state number, unsigned char byte)
+{
+    struct state *state = machine_state_at(m, number);
+    if (number == STATE_DEAD || !pool_spend(m->pool, 1))
+        return STATE_DEAD;
+    if (!state->steps)
+        state->steps = pool_allocate(m->pool, sizeof *state->steps);
+    const struct thread *threads = state->threads;
+    const uint32_t count = state->count;
+    struct state_steps *steps = state->steps;
+    begin_step(m);
+    for (uint32_t i = 0; i < count; i++)
+        step_thread(m, &threads[i], byte);
+    const machine_state to = make_state(m);
+    if (pool_has_room(m->pool))
+        note_step(m, steps, byte, to);
+    return to;
+}
+
+uint32_t machine_free(struct machine *m, machine_state number)
+{
+    struct state *state = machine_state_at(m, number);
+    const struct thread *threads = state->threads;
+    uint32_t free = state->free;
+    for (uint32_t i = 0; i < state->count && !state->has_free; i++) {
+        if (threads[i].kind != THREAD_STRING && threads[i].kind != THREAD_KEY)
+            continue;
+        const term at = lexeme_term(&m->lexemes, threads[i].a);
+        const uint32_t its = at == TERM_NONE ? 0 : term_free(m->terms, at);
+        free = its > free ? its : free;
+    }
+    state->has_free = true;
+    state->free = free;
+    return free;
+}
+
+bool machine_is_in_unique(const struct machine *m, machine_state number)
+{
+    const struct state *state = machine_state_at(m, number);
+    for (uint32_t i = 0; i < state->count; i++) {
+        const struct frame *f = frame_at(m, state->threads[i].frame);
+        if (f->kind == FRAME_ARRAY && f->shape->unique)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Guessing ---- */
+
+/* The byte that is likely to come next; -1: several are. */
+static int likely_byte(struct machine *m, machine_state number, bool spaces)
+{
+    const struct state *state = machine_state_at(m, number);
+    int found = -1, first = '\t';
+    if (state->count == 1 || (state->flags & STATE_AFTER_NAME)) {
+        const struct thread *t = &state->threads[0];
+        if (t->kind == THREAD_COLON)
+            return ':';
+        if ((t->kind == THREAD_VALUE || t->kind == THREAD_OBJECT_KEY || t->kind == THREAD_ARRAY_VALUE) && t->b > 0) {
+            if (spaces)
+                return ' ';
+            first = '!';
+        }
+        if (t->kind == THREAD_OBJECT_KEY ||
+            (t->kind == THREAD_OBJECT_OPEN && !object_may_end(m, frame_at(m, t->frame))))
+            return '"';
+        if (t->kind == THREAD_OBJECT_NEXT && members_missing(m, frame_at(m, t->frame)) > 0)
+            return ',';
+    }
+    for (int byte = first; byte < 0x100; byte++)
+        if (machine_step_fast(m, number, (unsigned char)byte) != STATE_DEAD) {
+            if (found >= 0)
+                return -1;
+            found = byte;
+        }
+    return found;
+}
+
+/* Of a name at its beginning: the first in the order of the schema that is required and has not come. */
+static struct smollm_text likely_name(struct machine *m, machine_state number)
+{
+    const struct state *state = machine_state_at(m, number);
+    const struct thread *t = &state->threads[0];
+    if (state->count == 0 || t->kind != THREAD_KEY || t->b != NAMES)
+        return (struct smollm_text){0};
+    const struct frame *f = frame_at(m, t->frame);
+    const struct term_node *node = term_at(m->terms, lexeme_term(&m->lexemes, t->a));
+    if (!f->has_names || lexeme_term(&m->lexemes, t->a) != f->names || node->kind != TERM_KIND_WORDS)
+        return (struct smollm_text){0};
+    for (int required = 1; required >= 0; required--)
+        for (uint32_t i = 0; i < f->shape->name_count; i++) {
+            const uint32_t name = f->shape->order[i];
+            if (f->shape->names[name].required == required && !set_has(m, f->used, name))
+                return f->shape->names[name].name;
+        }
+    return (struct smollm_text){0};
+}
+
+size_t machine_predict(struct machine *m, machine_state state, bool spaces, char *out, size_t max)
+{
+    size_t size = 0;
+    while (size < max && pool_has_room(m->pool)) {
+        const struct smollm_text name = likely_name(m, state);
+        machine_state at = state;
+        size_t taken = 0;
+        for (; taken < name.size && size + taken < max && at != STATE_DEAD; taken++)
+            at = machine_step(m, at, (unsigned char)name.data[taken]);
+        if (at != STATE_DEAD && name.size > 0 && taken == name.size)
+            at = size + taken < max ? machine_step(m, at, '"') : STATE_DEAD;
+        if (name.size > 0 && at != STATE_DEAD) {
+            memcpy(out + size, name.data, name.size);
+            size += name.size;
+            out[size++] = '"';
+            state = at;
+            continue;
+        }
+        const int byte = likely_byte(m, state, spaces);
+        if (byte < 0)
+            break;
+        state = machine_step(m, state, (unsigned char)byte);
+        if (state == STATE_DEAD)
+            break;
+        out[size++] = (char)byte;
+    }
+    return size;
+}
