@@ -153,6 +153,14 @@ struct smollm_message {
     size_t tool_call_count;
 };
 
+/* Whether an answer calls tools. Calls name one of the tools, and their arguments meet its schema ("parameters"), in
+ * each case. */
+enum smollm_tool_choice {
+    SMOLLM_TOOL_AUTO,     /* the model decides */
+    SMOLLM_TOOL_REQUIRED, /* it calls at least one */
+    SMOLLM_TOOL_NAMED     /* it calls the one named */
+};
+
 enum smollm_thinking { SMOLLM_THINKING_DEFAULT, SMOLLM_THINKING_ON, SMOLLM_THINKING_OFF };
 
 struct smollm_conversation {
@@ -164,8 +172,11 @@ struct smollm_conversation {
     const struct smollm_text *python_tools; /* offered for <code> answers; strings or JSON objects as text */
     size_t python_tool_count;
     enum smollm_thinking thinking;
-    bool continue_last; /* the last message is an assistant turn to go on with, not to close */
-    const char *date;   /* "23 November 2026", for templates that print one; NULL: today */
+    bool continue_last;                  /* the last message is an assistant turn to go on with, not to close */
+    const char *date;                    /* "23 November 2026", for templates that print one; NULL: today */
+    enum smollm_tool_choice tool_choice; /* of `tools`; without tools it has no effect */
+    struct smollm_text tool_name;        /* with SMOLLM_TOOL_NAMED */
+    bool one_tool_call;                  /* the answer has at most one call */
 };
 #define SMOLLM_CONVERSATION_INIT                                                                                       \
     {                                                                                                                  \
@@ -363,6 +374,34 @@ static inline struct smollm_sampling smollm_sampling_default(void)
     X(presence_penalty, -2, 2)                                                                                         \
     X(frequency_penalty, -2, 2)
 
+/* ---- Forms: answers that are always valid ---- */
+
+enum smollm_form_kind {
+    SMOLLM_FORM_JSON,    /* a JSON object */
+    SMOLLM_FORM_SCHEMA,  /* text: a JSON schema, drafts 4 to 2020-12 */
+    SMOLLM_FORM_GRAMMAR, /* text: rules as llama.cpp writes them (GBNF) */
+    SMOLLM_FORM_REGEX,   /* text: a regular expression of ECMAScript for the whole answer */
+    SMOLLM_FORM_CHOICE   /* one of `choices` */
+};
+
+/* The answer has this form, whatever the model would rather write; it can be incomplete only with
+ * SMOLLM_FINISH_LENGTH. In a conversation the form begins after the thinking. docs/constrained.md says what is
+ * supported and how JSON is written. */
+struct smollm_form {
+    size_t size; /* of this struct: SMOLLM_FORM_INIT */
+    enum smollm_form_kind kind;
+    struct smollm_text text;
+    const struct smollm_text *choices;
+    size_t choice_count;
+};
+#define SMOLLM_FORM_INIT                                                                                               \
+    {                                                                                                                  \
+        .size = sizeof(struct smollm_form)                                                                             \
+    }
+/* Whether a form can be followed: SMOLLM_EINVAL, SMOLLM_EUNSUPPORTED or SMOLLM_ELIMIT, and the message names the place
+ * in the schema, the grammar or the expression. */
+SMOLLM_API int smollm_check_form(const struct smollm_form *form, struct smollm_error *error);
+
 /* ---- Requests ---- */
 
 struct smollm_request;
@@ -400,6 +439,20 @@ struct smollm_request_options {
      * It may call uv_async_send, write to a pipe, or signal a condition. May be NULL. */
     void (*notify)(void *user);
     void *notify_user;
+    const struct smollm_form *form; /* NULL: any text. Beside tools that the model may call, it is of answers without
+                                     * calls. Errors as smollm_check_form has them. */
+    /* Only these tokens may be drawn, end tokens among them or not. Count 0: all. */
+    const int32_t *allowed_tokens;
+    size_t allowed_token_count;
+    /* Words that the answer does not contain, as the tokenizer cuts them at the beginning of a text and after a space;
+     * of up to 32 tokens. */
+    const struct smollm_text *bad_words;
+    size_t bad_word_count;
+    /* The answer has at least so many tokens: no end token is drawn before. A stop string can end it earlier. */
+    uint32_t min_tokens;
+    /* The answer ends before one of these tokens, as it does before the model's end tokens, also with ignore_eos. */
+    const int32_t *stop_tokens;
+    size_t stop_token_count;
 };
 #define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \

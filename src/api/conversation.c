@@ -218,19 +218,30 @@ static int read_messages(const json_t *json, struct arena *arena, struct smollm_
 
 /* ---- Tools ---- */
 
-/* "auto" and "none"; a choice that must be enforced is refused. */
-static int read_tool_choice(const json_t *json, bool *offered, struct api_error *error)
+/* "auto", "none", "required" or "any", or {"type": "function", "function": {"name": ...}}. */
+static int read_tool_choice(const json_t *json, struct smollm_conversation *conversation, bool *offered,
+                            struct api_error *error)
 {
     const json_t *choice = json_input_value(json, "tool_choice");
     *offered = true;
     if (!choice)
         return 0;
-    struct smollm_text text = json_input_string(choice);
-    if (json_input_is_string(choice) && text_is(text, "none"))
+    const json_t *function = json_object_get(choice, "function");
+    const json_t *name = json_object_get(json_is_object(function) ? function : choice, "name");
+    if (json_is_object(choice) && json_input_is_string(name)) {
+        conversation->tool_choice = SMOLLM_TOOL_NAMED;
+        conversation->tool_name = json_input_string(name);
+        return 0;
+    }
+    const struct smollm_text text =
+        json_input_string(json_is_object(choice) ? json_object_get(choice, "type") : choice);
+    if (text_is(text, "none"))
         *offered = false;
-    else if (!json_input_is_string(choice) || !text_is(text, "auto"))
+    else if (text_is(text, "required") || text_is(text, "any"))
+        conversation->tool_choice = SMOLLM_TOOL_REQUIRED;
+    else if (!text_is(text, "auto"))
         return api_refuse(error, "tool_choice",
-                          "only the tool_choice auto and none are supported: a call cannot be enforced yet");
+                          "tool_choice must be auto, none, required, any, or an object with the name of a function");
     return 0;
 }
 
@@ -278,7 +289,7 @@ static int read_tools(const struct smollm_model_info *info, const json_t *json, 
     bool offered;
     if (functions && json_array_size(functions) > 0)
         return api_refuse(error, "functions", "functions is not supported: use tools");
-    if (read_tool_choice(json, &offered, error) < 0)
+    if (read_tool_choice(json, conversation, &offered, error) < 0)
         return -1;
     if (!tools || !offered)
         return 0;
@@ -338,6 +349,23 @@ static int read_effort(const json_t *json, struct smollm_conversation *conversat
     return api_refuse(error, "reasoning_effort", "reasoning_effort must be none, minimal, low, medium, high or xhigh");
 }
 
+/* A choice that names none of the tools. */
+static int check_choice(const struct smollm_conversation *conversation, const json_t *json, struct api_error *error)
+{
+    const json_t *tools = json_input_value(json, "tools"), *tool;
+    size_t i;
+    if (conversation->tool_choice != SMOLLM_TOOL_NAMED || conversation->tool_count == 0)
+        return 0;
+    json_array_foreach(tools, i, tool)
+    {
+        if (text_equal(json_input_string(json_object_get(tool_function(tool), "name")), conversation->tool_name))
+            return 0;
+    }
+    return api_refuse(error, "tool_choice", "tool_choice names '%.*s', which is none of the tools",
+                      (int)(conversation->tool_name.size < 100 ? conversation->tool_name.size : 100),
+                      conversation->tool_name.data);
+}
+
 static int read_continuation(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
 {
     static const struct json_field field = {"continue_final_message", FIELD_TRUTH, 0, 0,
@@ -359,7 +387,7 @@ int generation_read_conversation(const struct smollm_model *model, const json_t 
     if (read_messages(json, arena, conversation, error) < 0 || read_tools(&info, json, arena, conversation, error) < 0)
         return -1;
     if (read_template_arguments(&info, json, arena, conversation, error) < 0 ||
-        read_effort(json, conversation, error) < 0)
+        read_effort(json, conversation, error) < 0 || check_choice(conversation, json, error) < 0)
         return -1;
     return read_continuation(json, conversation, error);
 }

@@ -36,6 +36,14 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .key = call->key,
                                            .priority = (int32_t)request->priority,
                                            .deadline_ms = (uint32_t)request->deadline_ms,
+                                           .form = request->has_form ? &request->form : NULL,
+                                           .allowed_tokens = request->allowed_tokens,
+                                           .allowed_token_count = request->allowed_token_count,
+                                           .stop_tokens = request->stop_tokens,
+                                           .stop_token_count = request->stop_token_count,
+                                           .bad_words = request->bad_words,
+                                           .bad_word_count = request->bad_word_count,
+                                           .min_tokens = (uint32_t)request->min_tokens,
                                            .notify = call->notify,
                                            .notify_user = call->notify_user};
 }

@@ -101,29 +101,6 @@ static int read_numbers(unsigned kind, const json_t *json, struct numbers *numbe
 
 /* ---- Fields that are refused ---- */
 
-static int refuse_grammars(const json_t *json, struct api_error *error)
-{
-    static const char *const names[] = {"grammar", "json_schema", "guided_json", "guided_regex", "guided_grammar"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const json_t *value = json_input_value(json, names[i]);
-        if (value && !(json_input_is_string(value) && json_string_length(value) == 0) &&
-            !(json_is_object(value) && json_object_size(value) == 0))
-            return api_refuse(error, names[i], "%s is not supported: answers cannot be held to a grammar yet",
-                              names[i]);
-    }
-    const json_t *format = json_input_value(json, "response_format");
-    if (!format)
-        return 0;
-    const char *type = json_string_value(json_object_get(format, "type"));
-    if (!type)
-        return api_refuse(error, "response_format", "response_format must be an object with a type");
-    if (strcmp(type, "text") != 0)
-        return api_refuse(error, "response_format",
-                          "response_format %s is not supported: answers cannot be held to a grammar yet (only text)",
-                          type);
-    return 0;
-}
-
 static int refuse_completion_fields(const json_t *json, const struct numbers *numbers, struct api_error *error)
 {
     struct smollm_text suffix;
@@ -379,7 +356,8 @@ int generation_request_read(const struct api_options *defaults, const struct smo
                               .parallel_tool_calls = true};
     struct smollm_text ignored;
     if (json_input_text(json, "model", &ignored, error) < 0 || read_numbers(1u << kind, json, &numbers, error) < 0 ||
-        refuse_grammars(json, error) < 0)
+        generation_read_form(json, request, error) < 0 ||
+        generation_read_token_fields(json, info.vocabulary_size, request, error) < 0)
         return -1;
     take_numbers(defaults, &numbers, request);
     take_max_tokens(&numbers, request);
@@ -388,7 +366,10 @@ int generation_request_read(const struct api_options *defaults, const struct smo
         return -1;
     if (kind == GENERATION_COMPLETIONS && refuse_completion_fields(json, &numbers, error) < 0)
         return -1;
-    if (kind == GENERATION_CHAT)
-        return generation_read_conversation(model, json, &request->arena, &request->conversation, error);
+    if (kind == GENERATION_CHAT) {
+        int status = generation_read_conversation(model, json, &request->arena, &request->conversation, error);
+        request->conversation.one_tool_call = request->one_tool_call;
+        return status;
+    }
     return generation_read_prompts(model, json, request, error);
 }

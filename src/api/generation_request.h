@@ -50,6 +50,13 @@ struct generation_request {
     bool echo;
     bool return_tokens;
     bool one_tool_call; /* parallel_tool_calls is false */
+    int64_t min_tokens;
+    const int32_t *allowed_tokens, *stop_tokens;
+    size_t allowed_token_count, stop_token_count;
+    const struct smollm_text *bad_words;
+    size_t bad_word_count;
+    bool has_form;
+    struct smollm_form form;
 };
 
 /* Fills request from the body. request->arena is freed by the caller with arena_free, on failure too. */
@@ -60,6 +67,9 @@ int generation_request_read(const struct api_options *defaults, const struct smo
 /* Its parts. */
 int generation_read_conversation(const struct smollm_model *model, const json_t *json, struct arena *arena,
                                  struct smollm_conversation *conversation, struct api_error *error);
+int generation_read_form(const json_t *json, struct generation_request *request, struct api_error *error);
+int generation_read_token_fields(const json_t *json, uint32_t vocabulary, struct generation_request *request,
+                                 struct api_error *error);
 int generation_read_prompts(const struct smollm_model *model, const json_t *json, struct generation_request *request,
                             struct api_error *error);
 

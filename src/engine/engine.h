@@ -85,6 +85,18 @@ struct engine_client {
                      const struct smollm_error *error);
 };
 
+/* What holds an answer to a form. Called on the engine's thread, for each token that is drawn, in order. */
+struct engine_form {
+    void *user;
+    /* The tokens that may come next, as bits of 32-bit words, valid until the next call; *allowed NULL: all. 0; 1 when
+     * the answer is complete and nothing may follow; or a negative code with its message. NULL: no form. */
+    int (*mask)(void *user, const uint32_t **allowed, struct smollm_error *error);
+    /* The token that was drawn from these. */
+    void (*advance)(void *user, int32_t token);
+    /* Up to max tokens that are likely to come next; how many. */
+    uint32_t (*guess)(void *user, int32_t *tokens, uint32_t max);
+};
+
 /* Of max_tokens: until the context is full. */
 #define ENGINE_UNLIMITED UINT32_MAX
 
@@ -100,6 +112,7 @@ struct engine_request {
     const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
     const int32_t *replay;           /* for benches: tokens that count as drawn whatever the logits say; borrowed */
     uint32_t replay_count;           /* what follows them is drawn */
+    struct engine_form form;
     struct engine_client client;
 };
 

@@ -34,6 +34,7 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
         sequence->deadline_ns = sequence->account.submitted_ns + (uint64_t)request->deadline_ms * 1000000;
     sequence->shown_ahead = UINT32_MAX;
     drafter_begin(&sequence->drafter);
+    drafter_begin(&sequence->form_drafter);
     return sequence;
 }
 

@@ -23,9 +23,10 @@ struct engine_sequence {
     struct engine_account account;
     uint64_t last_token_ns; /* 0: no token yet, or its reader has held it up since */
     struct drafter drafter;
-    bool waits;           /* in the queue for its turn, not for its reader */
-    uint32_t rank;        /* of that turn (engine/queue.h) */
-    uint32_t shown_ahead; /* the last place in the queue given to `queued`, UINT32_MAX: none yet */
+    struct drafter form_drafter; /* of guesses from the form */
+    bool waits;                  /* in the queue for its turn, not for its reader */
+    uint32_t rank;               /* of that turn (engine/queue.h) */
+    uint32_t shown_ahead;        /* the last place in the queue given to `queued`, UINT32_MAX: none yet */
 };
 
 /* One block with copies of all that the request borrows; context bounds what it can grow to. NULL without memory. */

@@ -14,6 +14,7 @@ struct slot {
     uint32_t computed;     /* tokens whose keys and values are in the cache */
     uint32_t planned;      /* tokens of this slot in the pass under way */
     uint32_t drafted;      /* of these, guesses: in `tokens`, after token_count */
+    bool guessed_form;     /* they come from the sequence's form */
     uint32_t first_row;    /* of its logits in the pass under way */
     uint32_t turn;         /* how many older sequences of the same key have slots */
     bool parked;           /* its reader can take no token */

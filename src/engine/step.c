@@ -81,10 +81,17 @@ static void plan_guesses(struct engine *engine, struct slot *slot)
     uint32_t room = engine->options.context - s->token_count - 1;
     room = left - 1 < room ? left - 1 : room;
     int32_t guesses[DRAFT_MAX];
-    uint32_t count = drafter_guess(&s->drafter, &engine->history, s->request.key, s->tokens, s->token_count,
-                                   room < DRAFT_MAX ? room : DRAFT_MAX, guesses);
+    const uint32_t max = room < DRAFT_MAX ? room : DRAFT_MAX;
+    uint32_t count = 0;
+    if (s->request.form.mask && s->form_drafter.pause > 0)
+        s->form_drafter.pause--;
+    else if (s->request.form.mask)
+        count = s->request.form.guess(s->request.form.user, guesses, max);
+    slot->guessed_form = count > 0;
+    if (count == 0)
+        count = drafter_guess(&s->drafter, &engine->history, s->request.key, s->tokens, s->token_count, max, guesses);
     if ((engine->options.stress & ENGINE_STRESS_GUESSES) && room > 0) {
-        count = room < DRAFT_MAX ? room : DRAFT_MAX;
+        count = max;
         for (uint32_t i = 0; i < count; i++)
             guesses[i] = 0;
     }
@@ -224,10 +231,19 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
     struct engine_sequence *s = slot->sequence;
     const struct engine_request *request = &s->request;
     struct engine_token token = {0};
-    int status = sampler_next(&slot->sampler, &engine->scratch, logits, s->tokens, s->token_count, &token.id);
+    struct smollm_error error;
+    const uint32_t *allowed = NULL;
+    int status = request->form.mask ? request->form.mask(request->form.user, &allowed, &error) : 0;
+    if (status != 0) {
+        slot_finish(engine, slot, status < 0 ? ENGINE_END_ERROR : ENGINE_END_STOPPED, status < 0 ? &error : NULL);
+        return false;
+    }
+    status = sampler_next(&slot->sampler, &engine->scratch, logits, allowed, s->tokens, s->token_count, &token.id);
     if (status < 0) {
-        struct smollm_error error;
-        error_set(&error, status, "the model produced a value that is not finite at position %u", s->token_count);
+        error_set(&error, status,
+                  allowed ? "no token that the form allows has a finite logit at position %u"
+                          : "the model produced a value that is not finite at position %u",
+                  s->token_count);
         slot_finish(engine, slot, ENGINE_END_ERROR, &error);
         return false;
     }
@@ -243,6 +259,8 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
     account_draw(&s->account, &engine->totals);
     engine_meter_token(&engine->meter);
     token.is_end = request->end_token && request->end_token[token.id];
+    if (request->form.mask && !token.is_end)
+        request->form.advance(request->form.user, token.id);
     const bool go_on = request->client.token(request->client.user, &token, &s->account);
     slot_publish(slot);
     if (token.is_end)
@@ -278,7 +296,7 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
         slot->computed++;
         slot_insert_pages(slot, &engine->pages);
     }
-    drafter_note(&s->drafter, drafted, right);
+    drafter_note(slot->guessed_form ? &s->form_drafter : &s->drafter, drafted, right);
 }
 
 /* ---- The pass ---- */

@@ -25,6 +25,7 @@ struct smollm_engine {
     struct engine *engine;
     const struct smollm_model *model;
     struct next_turns *next_turns; /* NULL: with no_read_ahead */
+    struct form_cache *forms;
 };
 
 /* Converts a program's options (NULL: all defaults) to complete ones for the engine; all but the tier are checked. */
@@ -36,6 +37,7 @@ struct prompt_tokens {
     struct token_buffer ids;
     bool is_chat;
     bool offers_tools;
+    bool may_think; /* the answer may begin with <think> */
     bool starts_in_thinking;
 };
 

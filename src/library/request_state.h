@@ -8,6 +8,7 @@
 #define LIBRARY_REQUEST_STATE_H
 
 #include "chat/chat_parser.h"
+#include "library/answer_form.h"
 #include "library/event_ring.h"
 #include "library/handles.h"
 #include "library/next_turn.h"
@@ -36,8 +37,10 @@ struct smollm_request {
     uint32_t tool_calls;
     uint64_t call_id; /* random: the ids of its tool calls begin with it */
     uint64_t seed;
-    struct turn *turn; /* of a conversation, for its next one; NULL: none is prepared */
-    bool is_lost;      /* an event did not fit into the ring: the answer ends with an error */
+    struct answer_form *form; /* or NULL */
+    bool *ends;               /* [vocabulary]: its end tokens, when they are not the model's; or NULL */
+    struct turn *turn;        /* of a conversation, for its next one; NULL: none is prepared */
+    bool is_lost;             /* an event did not fit into the ring: the answer ends with an error */
     /* Text of one kind that has not become an event yet; written before any other event and at the end of a token. */
     enum smollm_event_type pending_type;
     uint32_t pending_index; /* of the tool call */

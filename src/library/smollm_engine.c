@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/system_limits.h"
 #include "base/thread_pool.h"
+#include "library/form_cache.h"
 #include "library/handles.h"
 #include "library/next_turn.h"
 #include "library/sized.h"
@@ -58,6 +59,8 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->model = model;
     status = engine_create(&model->weights, &wanted, &engine->engine, error);
+    if (status == 0)
+        status = form_cache_create(model, &engine->forms, error);
     if (status == 0 && wanted.reads_ahead)
         status = next_turns_start(model, engine->engine, wanted.parallel, &engine->next_turns, error);
     if (status < 0) {
@@ -75,6 +78,7 @@ void smollm_engine_close(struct smollm_engine *engine)
     next_turns_stop(engine->next_turns);
     engine_destroy(engine->engine);
     next_turns_destroy(engine->next_turns);
+    form_cache_destroy(engine->forms);
     free(engine);
 }
 

@@ -14,6 +14,8 @@ static void request_destroy(struct smollm_request *request)
 {
     if (request->sequence)
         engine_release(request->sequence);
+    answer_form_destroy(request->form);
+    free(request->ends);
     turn_destroy(request->turn);
     event_ring_destroy(&request->ring);
     stop_matcher_destroy(&request->stops);
@@ -110,6 +112,27 @@ static size_t answer_room(const struct smollm_engine *engine, const struct smoll
     return options->max_tokens >= 0 && (size_t)options->max_tokens < room ? (size_t)options->max_tokens : room;
 }
 
+/* The model's end tokens and those of the request; *ends NULL: only the model's, or none. */
+static int find_ends(const struct smollm_model *model, const struct smollm_request_options *options, bool **ends,
+                     struct smollm_error *error)
+{
+    const uint32_t vocabulary = model->weights.config.vocabulary;
+    *ends = NULL;
+    if (options->stop_token_count == 0)
+        return 0;
+    *ends = calloc(vocabulary, sizeof **ends);
+    RETURN_ERROR_IF(!*ends, error, SMOLLM_ENOMEM, "out of memory for %u tokens", vocabulary);
+    if (!options->ignore_eos)
+        memcpy(*ends, model->end_token, vocabulary * sizeof **ends);
+    for (size_t i = 0; i < options->stop_token_count; i++) {
+        const int32_t token = options->stop_tokens[i];
+        RETURN_ERROR_IF(token < 0 || (uint32_t)token >= vocabulary, error, SMOLLM_EINVAL,
+                        "stop token %d is not in the vocabulary of %u", token, vocabulary);
+        (*ends)[token] = true;
+    }
+    return 0;
+}
+
 static int start(struct smollm_engine *engine, struct smollm_request *request, const struct prompt_tokens *prompt,
                  const struct smollm_request_options *options, struct smollm_error *error)
 {
@@ -138,13 +161,22 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
                                     .alternatives = options->want_logprobs ? options->logprobs : -1,
                                     .end_token = options->ignore_eos ? NULL : engine->model->end_token,
                                     .client = answer_client(request)};
+    int status = find_ends(engine->model, options, &request->ends, error);
+    if (status == 0 && request->ends)
+        wanted.end_token = request->ends;
+    if (status == 0)
+        status = answer_form_create(engine, options, prompt, &request->parser, wanted.end_token, &request->form, error);
+    if (status < 0)
+        return status;
+    if (request->form)
+        wanted.form = answer_form_hook(request->form);
     request->seed = sampling.seed;
     if (options->conversation && engine->next_turns)
         request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->key,
                                     answer_room(engine, request, options));
     atomic_store(&request->holders, 2);
     /* The engine may finish the request before engine_submit returns: its id is needed by then. */
-    int status = engine_submit(engine->engine, &wanted, &request->id, &request->sequence, error);
+    status = engine_submit(engine->engine, &wanted, &request->id, &request->sequence, error);
     if (status < 0)
         atomic_store(&request->holders, 1);
     return status;

@@ -74,7 +74,8 @@ static int render(const struct smollm_model *model, const struct smollm_conversa
             *error = model->chat_format_error;
         return model->chat_format_error.code;
     }
-    return chat_render(model->chat_format, &conversation, NULL, prompt, error);
+    static const struct chat_options options = {.keep_all = true};
+    return chat_render(model->chat_format, &conversation, &options, prompt, error);
 }
 
 int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
@@ -111,6 +112,7 @@ static int tokenize_conversation(const struct smollm_model *model, const struct 
             tokenizer_encode(model->tokenizer, buffer_text(&prompt.text), spans, prompt.span_count, &out->ids, error);
     out->is_chat = true;
     out->offers_tools = conversation->tool_count > 0;
+    out->may_think = prompt.thinking;
     out->starts_in_thinking = prompt.starts_in_thinking;
     free(spans);
     chat_prompt_free(&prompt);

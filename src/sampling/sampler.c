@@ -341,13 +341,30 @@ static bool changes_logits(const struct smollm_sampling *o)
            o->frequency_penalty != 0.0f;
 }
 
+static void forbid_others(float *logits, const uint32_t *allowed, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i += 32) {
+        const uint32_t bits = allowed[i / 32], end = count - i < 32 ? count - i : 32;
+        for (uint32_t k = 0; bits != UINT32_MAX && k < end; k++)
+            logits[i + k] = bits >> k & 1 ? logits[i + k] : -__builtin_inff();
+    }
+}
+
 int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const struct logits *logits,
-                 const int32_t *history, uint32_t history_count, int32_t *token)
+                 const uint32_t *allowed, const int32_t *history, uint32_t history_count, int32_t *token)
 {
     const struct smollm_sampling *o = &sampler->options;
     struct logits changed;
-    if (changes_logits(o)) {
+    if (allowed && o->temperature == 0.0f && !changes_logits(o)) {
+        /* The most likely token of all is often allowed. */
+        const int32_t first = logits_greatest(logits);
+        if (first >= 0 && allowed[first / 32] >> first % 32 & 1)
+            allowed = NULL;
+    }
+    if (allowed || changes_logits(o)) {
         memcpy(s->logits, logits->values, s->vocabulary * sizeof *s->logits);
+        if (allowed)
+            forbid_others(s->logits, allowed, s->vocabulary);
         for (size_t i = 0; i < o->logit_bias_count; i++)
             s->logits[o->logit_bias[i].token] += o->logit_bias[i].bias;
         apply_penalties(sampler, s->logits, history, history_count);

@@ -1,8 +1,8 @@
 /* From logits to the next token.
  *
- * Order: logit bias; repetition penalty (over recent tokens, prompt included), presence and frequency penalty (over
- * generated tokens); temperature; top-k; top-p; min-p; draw. Candidates are ordered by probability, ties by the lower
- * id, so that equal logits give the same token everywhere. The n-th draw depends on the seed and n alone. */
+ * Order: mask; logit bias; repetition penalty (over recent tokens, prompt included), presence and frequency penalty
+ * (over generated tokens); temperature; top-k; top-p; min-p; draw. Candidates are ordered by probability, ties by the
+ * lower id, so that equal logits give the same token everywhere. The n-th draw depends on the seed and n alone. */
 #ifndef SAMPLING_SAMPLER_H
 #define SAMPLING_SAMPLER_H
 
@@ -59,10 +59,10 @@ void sampler_begin(struct sampler *sampler, const struct smollm_sampling *option
 /* After sampler_begin: goes on with a sequence that has generated these tokens already. */
 void sampler_resume(struct sampler *sampler, const int32_t *generated, uint32_t count);
 
-/* Draws the next token; history is the sequence so far, prompt included. SMOLLM_ENUMERIC when a logit is NaN or none is
- * finite. Allocates nothing. */
+/* Draws the next token; history is the sequence so far, prompt included. allowed: the tokens to draw from, as bits of
+ * 32-bit words, or NULL: all. SMOLLM_ENUMERIC when a logit is NaN or none is finite. Allocates nothing. */
 int sampler_next(struct sampler *sampler, struct sampler_scratch *scratch, const struct logits *logits,
-                 const int32_t *history, uint32_t history_count, int32_t *token);
+                 const uint32_t *allowed, const int32_t *history, uint32_t history_count, int32_t *token);
 
 /* The token that greedy decoding takes: the largest logit, the lowest id among equals; -1 when a logit is NaN or none
  * is above minus infinity. */

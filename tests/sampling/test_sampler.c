@@ -64,7 +64,7 @@ static int naive(const float *logits, const struct smollm_sampling *o, double u)
 static int next(const float *values, const int32_t *history, uint32_t count, int32_t *token)
 {
     const struct logits logits = logits_look_at(&kernels, values, VOCABULARY, peaks);
-    return sampler_next(&sampler, &scratch, &logits, history, count, token);
+    return sampler_next(&sampler, &scratch, &logits, NULL, history, count, token);
 }
 
 static int draw(const float *logits, const struct smollm_sampling *options)

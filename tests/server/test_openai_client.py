@@ -150,8 +150,9 @@ def test_thinking_switch(parrot):
     ({"n": 9}, openai.BadRequestError, "n"),
     ({"logit_bias": {"99999": 1}}, openai.BadRequestError, "logit_bias"),
     ({"top_logprobs": 3}, openai.BadRequestError, "top_logprobs"),
-    ({"tools": TOOLS, "tool_choice": "required"}, openai.BadRequestError, "tool_choice"),
-    ({"response_format": {"type": "json_object"}}, openai.BadRequestError, "response_format"),
+    ({"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "other"}}}, openai.BadRequestError, "tool_choice"),
+    ({"tools": TOOLS, "tool_choice": "perhaps"}, openai.BadRequestError, "tool_choice"),
+    ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, openai.BadRequestError, "response_format"),
     ({"messages": []}, openai.BadRequestError, "messages"),
     ({"messages": [{"role": "robot", "content": "x"}]}, openai.BadRequestError, "messages[0].role"),
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]},
@@ -207,5 +208,3 @@ def test_real_model(small):
     logprobs = client.completions.create(model="x", prompt="The capital of France is", max_tokens=1, temperature=0,
                                          logprobs=3).choices[0].logprobs
     assert logprobs.tokens == [" Paris"] and math.exp(logprobs.token_logprobs[0]) > 0.5
-    with pytest.raises(openai.BadRequestError):
-        client.chat.completions.create(model="x", messages=ask, tools=TOOLS)

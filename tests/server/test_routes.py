@@ -32,6 +32,25 @@ def test_broken_json(parrot, path, body):
     assert error["message"] and error["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize("body, param", [
+    ('{"prompt": "a", "n_predict": 1, "prompt": "b"}', "prompt"),
+    ('{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "content"),
+])
+def test_a_name_given_twice_is_refused(parrot, body, param):
+    path = "/completion" if "prompt" in body else "/v1/chat/completions"
+    answer = parrot.http.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param and "twice" in answer.json()["error"]["message"]
+
+
+def test_no_limit_is_minus_one(parrot):
+    """As llama-server has it: until the context is full, or the model ends its answer."""
+    answer = parrot.http.post("/completion", json={"prompt": "a", "n_predict": -1, "stop": ["see"]})
+    assert answer.status_code == 200 and answer.json()["content"]
+    refused = parrot.http.post("/completion", json={"prompt": "a", "n_predict": -2})
+    assert refused.status_code == 400
+
+
 def test_depth(parrot):
     """64 levels are read, 65 are not, whatever the parser itself could do; brackets in strings do not count."""
     for depth, refused in ((63, False), (64, True)):
@@ -57,15 +76,17 @@ def test_depth(parrot):
     ("logit_bias", [5, {"x": "y"}, {"-1": 1}, {"99999999999999999999": 1}, {"5": "x"}, {"5": 2000}, [[1]], [5]]),
     ("stream_options", [5, []]),
     ("model", [5, {}]),
-    ("grammar", ["root ::= x"]),
-    ("json_schema", [{"type": "object"}]),
-    ("response_format", [{"type": "json_object"}, 5]),
+    ("grammar", [5, ["root ::= x"]]),
+    ("json_schema", [5, ["x"]]),
+    ("guided_choice", ["x", [], [5], [""]]),
+    ("structured_outputs", [5, {}, {"choice": []}]),
+    ("response_format", [{"type": "json_schema"}, {"type": "xml"}, {}, 5]),
 ])
 def test_ranges(parrot, field, values):
     for value in values:
         for path, prompt in (("/v1/chat/completions", {"messages": ASK}), ("/v1/completions", {"prompt": "a"})):
             error = refuse(parrot, path, {"max_tokens": 1, **prompt, field: value})
-            assert error["param"].split("[")[0] == field, (field, value, error)
+            assert re.split(r"[.[]", error["param"])[0] == field, (field, value, error)
 
 
 # Beyond 16, 32, 53, 63 and 64 bits, and beyond what a double holds exactly.
@@ -127,7 +148,7 @@ def test_tools_in_the_prompt(parrot):
         assert "<tools>" in prompt["prompt"]
     for value in (5, [5], [{"type": "function"}]):
         assert refuse(parrot, "/v1/chat/completions", {"messages": ASK, "tools": value})["param"].startswith("tools")
-    for choice in ("required", {"type": "function", "function": {"name": "f"}}, "x", 5):
+    for choice in ({"type": "function", "function": {"name": "g"}}, "x", 5):
         body = {"messages": ASK, "tools": tools, "tool_choice": choice}
         assert refuse(parrot, "/v1/chat/completions", body)["param"] == "tool_choice"
 

@@ -1,0 +1,69 @@
+#include "library/tool_forms.h"
+
+#include "base/error.h"
+#include "grammar/json_tree.h"
+
+#include <stdlib.h>
+
+void tool_memory_free(struct tool_memory *memory)
+{
+    if (memory->pool)
+        pool_destroy(memory->pool);
+    free(memory->pool);
+    free(memory->tools);
+    *memory = (struct tool_memory){0};
+}
+
+/* {"name": ..., "parameters": schema}; Anthropic's clients call the schema input_schema. */
+static int read_tool(struct tool_memory *memory, struct smollm_text text, size_t index, struct grammar_tool *tool,
+                     struct smollm_error *error)
+{
+    struct json_node *json;
+    int status = json_tree_parse(memory->pool, text, &json, error);
+    if (status < 0) {
+        error_prefix(error, "tool %zu", index);
+        return status;
+    }
+    const struct json_node *name = json_get(memory->pool, json, "name");
+    struct json_node *schema = json_get(memory->pool, json, "parameters");
+    if (!schema)
+        schema = json_get(memory->pool, json, "input_schema");
+    RETURN_ERROR_IF(!name || name->kind != JSON_STRING || name->text.size == 0, error, SMOLLM_EINVAL,
+                    "tool %zu has no name", index);
+    *tool = (struct grammar_tool){.name = name->text};
+    if (schema && schema->kind == JSON_OBJECT && schema->count > 0)
+        tool->schema = schema->source;
+    return 0;
+}
+
+int tool_source(const struct smollm_conversation *c, struct tool_memory *memory, struct grammar_source *source,
+                const struct grammar_source **wanted, struct smollm_error *error)
+{
+    *wanted = NULL;
+    if (c->tool_count == 0)
+        return 0;
+    memory->tools = calloc(c->tool_count, sizeof *memory->tools);
+    memory->pool = calloc(1, sizeof *memory->pool);
+    RETURN_ERROR_IF(!memory->tools || !memory->pool, error, SMOLLM_ENOMEM, "out of memory for tools");
+    int status = pool_create(memory->pool, error);
+    if (status < 0)
+        return status;
+    pool_allow(memory->pool, UINT64_MAX);
+    size_t count = 0;
+    for (size_t i = 0; i < c->tool_count; i++) {
+        status = read_tool(memory, c->tools[i], i, &memory->tools[count], error);
+        if (status < 0)
+            return status;
+        count += c->tool_choice != SMOLLM_TOOL_NAMED || text_equal(memory->tools[count].name, c->tool_name);
+    }
+    RETURN_ERROR_IF(count == 0, error, SMOLLM_EINVAL, "no tool is called '%.*s'",
+                    (int)(c->tool_name.size < 100 ? c->tool_name.size : 100), c->tool_name.data);
+    *source = (struct grammar_source){.kind = GRAMMAR_TOOLS,
+                                      .tools = memory->tools,
+                                      .tool_count = count,
+                                      .after_marker = c->tool_choice == SMOLLM_TOOL_AUTO,
+                                      .several = c->tool_choice != SMOLLM_TOOL_AUTO && !c->one_tool_call,
+                                      .is_lenient = c->tool_choice == SMOLLM_TOOL_AUTO};
+    *wanted = source;
+    return 0;
+}
