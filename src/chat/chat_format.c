@@ -7,9 +7,9 @@
 #include <string.h>
 
 static const struct chat_format smollm3 = {"smollm3", true, true, smollm3_render};
-static const struct chat_format chatml = {"chatml", false, false, chatml_render};
-static const struct chat_format chatml_plain = {"chatml", false, false, chatml_plain_render};
-static const struct chat_format llama3 = {"llama3", false, false, llama3_render};
+static const struct chat_format chatml = {"chatml", false, true, chatml_render};
+static const struct chat_format chatml_plain = {"chatml", false, true, chatml_plain_render};
+static const struct chat_format llama3 = {"llama3", false, true, llama3_render};
 
 /* Templates that are recognized by their exact bytes. */
 static const struct {
@@ -153,8 +153,8 @@ int chat_render(const struct chat_format *format, const struct smollm_conversati
     out->text.failed = false;
     out->span_count = 0;
     out->thinking = out->starts_in_thinking = false;
-    RETURN_ERROR_IF(!format->has_tools && (conversation->tool_count > 0 || conversation->python_tool_count > 0), error,
-                    SMOLLM_EUNSUPPORTED, "the chat format %s does not support tools", format->name);
+    RETURN_ERROR_IF(format->render != smollm3_render && conversation->python_tool_count > 0, error, SMOLLM_EUNSUPPORTED,
+                    "the chat format %s does not support tools in Python", format->name);
     size_t count = conversation->message_count;
     RETURN_ERROR_IF(
         conversation->continue_last && (count == 0 || !text_is(conversation->messages[count - 1].role, "assistant")),

@@ -54,8 +54,9 @@ void chat_prompt_free(struct chat_prompt *prompt);
 struct chat_options {
     /* End after the last message instead of opening the assistant's turn. */
     bool no_generation_prompt;
-    /* Write the tool calls of earlier assistant turns as the model wrote them. SmolLM3's template leaves them out. */
-    bool render_tool_calls;
+    /* Write what SmolLM3's template leaves out: tool calls of earlier assistant turns as the model wrote them, and
+     * system messages after the first (those at the beginning become one, later ones are turns). */
+    bool keep_all;
 };
 
 /* Writes a conversation. options may be NULL. out is cleared first; the caller frees it with chat_prompt_free, on

@@ -35,6 +35,16 @@ struct smollm_text strip_leading_newlines(struct smollm_text text);
 /* Replaces every occurrence of what by nothing, from the left, in place. */
 void buffer_remove_all(struct buffer *buffer, const char *what);
 
+/* ---- Tools (tool_prompt.c) ---- */
+
+/* The calls of an assistant's turn, as SmolLM3 and the generic prompt write them. */
+void prompt_append_tool_calls(struct chat_prompt *prompt, const struct smollm_message *message);
+/* The tools of a conversation, for formats whose template has none. */
+void prompt_append_generic_tools(struct chat_prompt *prompt, const struct smollm_conversation *conversation);
+void prompt_append_tool_result(struct chat_prompt *prompt, struct smollm_text content);
+/* Whether tools are offered or were called. */
+bool conversation_has_calls(const struct smollm_conversation *conversation);
+
 /* JSON string with quotes, as Python's json.dumps(ensure_ascii=False) writes it. */
 void prompt_append_json_string(struct chat_prompt *prompt, struct smollm_text text);
 

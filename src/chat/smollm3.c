@@ -94,14 +94,30 @@ static int append_python_tools(struct chat_prompt *out, const struct smollm_conv
     return 0;
 }
 
+/* System messages at the beginning, which become one. */
+static size_t leading_systems(const struct smollm_conversation *conversation)
+{
+    size_t count = 0;
+    while (count < conversation->message_count && text_is(conversation->messages[count].role, "system"))
+        count++;
+    return count;
+}
+
 /* The system turn; *thinking is what its flags make of it. */
-static int append_system(struct chat_prompt *out, const struct smollm_conversation *conversation, bool *thinking,
-                         struct buffer *custom, struct smollm_error *error)
+static int append_system(struct chat_prompt *out, const struct smollm_conversation *conversation,
+                         const struct chat_options *options, bool *thinking, struct buffer *custom,
+                         struct smollm_error *error)
 {
     bool override = false;
     prompt_append_format(out, "<|im_start|>system\n");
     if (text_is(conversation->messages[0].role, "system")) {
-        struct smollm_text system = conversation->messages[0].content;
+        struct buffer joined = {0};
+        for (size_t i = 0; i < (options->keep_all ? leading_systems(conversation) : 1); i++) {
+            buffer_append_string(&joined, i > 0 ? "\n\n" : "");
+            buffer_append_text(&joined, conversation->messages[i].content);
+        }
+        custom->failed |= joined.failed;
+        const struct smollm_text system = buffer_text(&joined);
         if (text_contains(system, "/no_think"))
             *thinking = false;
         else if (text_contains(system, "/think"))
@@ -111,6 +127,7 @@ static int append_system(struct chat_prompt *out, const struct smollm_conversati
         buffer_remove_all(custom, "/no_think");
         buffer_remove_all(custom, "/think");
         custom->size = python_rstrip(buffer_text(custom)).size;
+        buffer_free(&joined);
     }
     if (override) {
         buffer_remove_all(custom, "/system_override");
@@ -142,19 +159,6 @@ static int append_system(struct chat_prompt *out, const struct smollm_conversati
     return result;
 }
 
-static void append_tool_calls(struct chat_prompt *out, const struct smollm_message *message)
-{
-    for (size_t i = 0; i < message->tool_call_count; i++) {
-        if (i > 0 || message->content.size > 0)
-            prompt_append_format(out, "\n");
-        prompt_append_format(out, "<tool_call>\n{\"name\": ");
-        prompt_append_json_string(out, message->tool_calls[i].name);
-        prompt_append_format(out, ", \"arguments\": ");
-        prompt_append_text(out, message->tool_calls[i].arguments);
-        prompt_append_format(out, "}\n</tool_call>");
-    }
-}
-
 static const char *assistant_start(bool thinking)
 {
     return thinking ? "<|im_start|>assistant\n" : "<|im_start|>assistant\n<think>\n\n</think>\n";
@@ -164,9 +168,14 @@ static int append_message(struct chat_prompt *out, const struct smollm_conversat
                           const struct chat_options *options, struct smollm_error *error)
 {
     const struct smollm_message *message = &conversation->messages[i];
-    if (text_is(message->role, "system"))
-        return 0; /* the first is in the header, and the template drops later ones */
-    if (text_is(message->role, "user") || text_is(message->role, "tool")) {
+    if (text_is(message->role, "system")) {
+        /* The first ones are in the header. The template drops later ones; they are turns here, so that none is lost.
+         */
+        if (!options->keep_all || i < leading_systems(conversation))
+            return 0;
+        prompt_append_format(out, "<|im_start|>system\n");
+        prompt_append_text(out, message->content);
+    } else if (text_is(message->role, "user") || text_is(message->role, "tool")) {
         prompt_append_format(out, "<|im_start|>user\n");
         prompt_append_text(out, message->content);
     } else if (text_is(message->role, "assistant")) {
@@ -177,8 +186,8 @@ static int append_message(struct chat_prompt *out, const struct smollm_conversat
                 text_starts_with(message->content, "<think>") && !text_contains(message->content, "</think>");
             return 0;
         }
-        if (options->render_tool_calls)
-            append_tool_calls(out, message);
+        if (options->keep_all)
+            prompt_append_tool_calls(out, message);
     } else {
         return error_set(error, SMOLLM_EINVAL,
                          "message %zu has the role '%.*s'; smollm3 supports system, user, assistant "
@@ -196,7 +205,7 @@ int smollm3_render(const struct smollm_conversation *conversation, const struct 
     RETURN_ERROR_IF(conversation->message_count == 0, error, SMOLLM_EINVAL, "the conversation has no messages");
     bool thinking = conversation->thinking != SMOLLM_THINKING_OFF;
     struct buffer custom = {0};
-    int result = append_system(out, conversation, &thinking, &custom, error);
+    int result = append_system(out, conversation, options, &thinking, &custom, error);
     if (custom.failed)
         out->text.failed = true;
     buffer_free(&custom);

@@ -3,7 +3,7 @@
  *
  *     {"format": "smollm3", "messages": [{"role": ..., "content": ..., "tool_calls": [{"name": ..., "arguments":
  * ...}]}], "tools": ["..."], "python_tools": ["..."], "thinking": true or false or absent, "date": ..., "continue":
- * bool, "no_generation_prompt": bool, "render_tool_calls": bool} → {"text": ..., "spans": [[offset, size], ...]} or
+ * bool, "no_generation_prompt": bool, "keep_all": bool} → {"text": ..., "spans": [[offset, size], ...]} or
  * {"error": ..., "code": ...}
  *
  *     {"repr": "JSON text"} → {"text": ...}
@@ -77,7 +77,7 @@ static json_t *render(json_t *request)
     conversation.date = json_string_value(json_object_get(request, "date"));
     conversation.continue_last = flag_member(request, "continue");
     struct chat_options options = {.no_generation_prompt = flag_member(request, "no_generation_prompt"),
-                                   .render_tool_calls = flag_member(request, "render_tool_calls")};
+                                   .keep_all = flag_member(request, "keep_all")};
     struct chat_prompt prompt = {0};
     struct smollm_error error = {0};
     const struct chat_format *format = chat_format_find(json_string_value(json_object_get(request, "format")));

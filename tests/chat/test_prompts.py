@@ -98,10 +98,57 @@ def test_tool_calls_of_earlier_turns():
     call = {"name": "f\"\n", "arguments": '{"x": 1}'}
     chat = [*HELLO, {"role": "assistant", "content": "Hm.", "tool_calls": [call, call]}]
     case = {"format": "smollm3", "date": DATE, "messages": chat, "no_generation_prompt": True}
-    out, written = ask([case, {**case, "render_tool_calls": True}])
+    out, written = ask([case, {**case, "keep_all": True}])
     assert out["text"].endswith("assistant\nHm.<|im_end|>\n")
     one = '\n<tool_call>\n{"name": "f\\"\\n", "arguments": {"x": 1}}\n</tool_call>'
     assert written["text"].endswith("assistant\nHm." + one + one + "<|im_end|>\n")
+
+
+def test_system_messages_anywhere():
+    """The template drops all but the first."""
+    chat = turns(("system", "One."), ("system", "Two. /no_think"), ("user", "x"), ("system", "Late."), ("user", "y"))
+    case = {"format": "smollm3", "date": DATE, "messages": chat}
+    template, kept = ask([case, {**case, "keep_all": True}])
+    assert "Two" not in template["text"] and "Late" not in template["text"]
+    assert "## Custom Instructions\n\nOne.\n\nTwo.\n\n" in kept["text"] and "Reasoning Mode: /no_think" in kept["text"]
+    assert "x<|im_end|>\n<|im_start|>system\nLate.<|im_end|>\n<|im_start|>user\ny" in kept["text"]
+
+
+TOOLS_TEXT = """# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{"type": "function", "function": %s}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>"""
+
+
+@pytest.mark.parametrize("name, begin, middle, end, system", [
+    ("chatml", "<|im_start|>", "\n", "<|im_end|>\n", "You are a helpful AI assistant named SmolLM, trained by Hugging Face\n\n"),
+    ("llama3", "<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>", ""),
+])
+def test_tools_for_formats_without_any(name, begin, middle, end, system):
+    """The prompt of Hermes and Qwen 2.5: tools in the system's turn, results as a turn of the user."""
+    call = {"name": "f", "arguments": '{"x": 1}'}
+    chat = [*HELLO, {"role": "assistant", "content": "", "tool_calls": [call, call]}, *turns(("tool", "1"), ("tool", "2"))]
+    first = "<|begin_of_text|>" if name == "llama3" else ""
+    offered, own, quiet = ask([
+        {"format": name, "messages": chat, "tools": [SEARCH], "keep_all": True},
+        {"format": name, "messages": [*turns(("system", "Be brief.")), *HELLO], "tools": [SEARCH], "keep_all": True},
+        {"format": name, "messages": chat, "keep_all": True}])
+    one = '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>'
+    turn = lambda role, text: begin + role + middle + text + end  # noqa: E731
+    rest = (turn("user", HELLO[0]["content"]) + turn("assistant", one + "\n" + one)
+            + turn("user", "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>") + begin + "assistant" + middle)
+    assert offered["text"] == first + turn("system", system + TOOLS_TEXT % SEARCH) + rest
+    assert own["text"].startswith(first + turn("system", "Be brief.\n\n" + TOOLS_TEXT % SEARCH))
+    assert quiet["text"].endswith(rest)
 
 
 def test_what_is_refused():
@@ -111,7 +158,7 @@ def test_what_is_refused():
         {**smollm3, "messages": turns(("user", "x"), ("developer", "y"))},
         {**smollm3, "messages": HELLO, "tools": [SEARCH, "{"]},
         {**smollm3, "messages": HELLO, "tools": ["[]"]},
-        {"format": "chatml", "messages": HELLO, "tools": [SEARCH]},
+        {"format": "chatml", "messages": HELLO, "python_tools": ["f"]},
         {"format": "llama3", "messages": HELLO, "python_tools": ["f"]},
     ])
     assert [g.get("code") for g in got] == [EINVAL] * 4 + [EUNSUPPORTED] * 2
