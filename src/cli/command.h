@@ -8,6 +8,7 @@ int command_bench(int argc, char **argv);
 int command_chat(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
+int command_constrain(int argc, char **argv);
 int command_pull(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_serve(int argc, char **argv);

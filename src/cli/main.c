@@ -28,6 +28,7 @@ static const struct {
     {"quantize", command_quantize, COMMAND_QUANTIZE, "IN OUT TYPE", "write a model with smaller weights"},
     {"tokenize", command_tokenize, COMMAND_TOKENIZE, "MODEL [TEXT]", "text to token ids and back"},
     {"perplexity", command_perplexity, COMMAND_PERPLEXITY, "MODEL [FILE]", "how well a model predicts a text"},
+    {"constrain", command_constrain, COMMAND_CONSTRAIN, "MODEL", "what a schema or grammar allows, token by token"},
     {"bench", command_bench, COMMAND_BENCH, "[MODEL]", "how fast a model is here"},
     {"selftest", command_selftest, COMMAND_SELFTEST, "", "check the kernels and the model code on this CPU"},
 };

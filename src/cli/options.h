@@ -23,7 +23,8 @@ enum command_bit {
     COMMAND_INSPECT = 1 << 6,
     COMMAND_QUANTIZE = 1 << 7,
     COMMAND_PULL = 1 << 8,
-    COMMAND_SELFTEST = 1 << 9
+    COMMAND_SELFTEST = 1 << 9,
+    COMMAND_CONSTRAIN = 1 << 10
 };
 
 enum { OPTIONS_ARGUMENTS_MAX = 64, OPTIONS_HOSTS_MAX = 16 };
@@ -76,12 +77,18 @@ struct options {
     const char *system;
     bool no_think;
     bool raw;
+    /* the form of the answer */
+    const char *schema;
+    const char *grammar;
+    const char *regex;
+    const char *choice;
     /* output and input */
     bool json;
     bool tensors;
     bool pieces;
     bool decode;
     bool jsonl;
+    bool trace;
     bool per_token;
     bool reference;
     const char *ids;

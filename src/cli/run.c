@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "cli/answer.h"
 #include "cli/command.h"
+#include "cli/form_options.h"
 #include "cli/interrupt.h"
 #include "cli/model_path.h"
 #include "cli/opening.h"
@@ -97,7 +98,7 @@ static void print_json(const struct answer *answer)
 }
 
 static int answer_prompt(const struct options *options, struct smollm_engine *engine, struct smollm_text prompt,
-                         struct answer *answer, struct smollm_error *error)
+                         const struct smollm_form *form, struct answer *answer, struct smollm_error *error)
 {
     struct smollm_message messages[2];
     size_t count = 0;
@@ -121,7 +122,8 @@ static int answer_prompt(const struct options *options, struct smollm_engine *en
                                             .want_progress = true,
                                             .max_tokens = options->predict,
                                             .stop = stops,
-                                            .stop_count = options->stop_count};
+                                            .stop_count = options->stop_count,
+                                            .form = form};
     if (options->raw) {
         wanted.prompt = prompt;
         wanted.prompt_options = &special;
@@ -159,15 +161,20 @@ int command_run(int argc, char **argv)
     struct smollm_error error = {0};
     struct buffer prompt = {0};
     struct answer answer = {0};
+    struct form_memory form_memory = {0};
+    struct smollm_form form;
+    const struct smollm_form *wanted = NULL;
     struct smollm_model *model = NULL;
     struct smollm_engine *engine = NULL;
-    int status = read_prompt(text, &prompt, &error);
+    int status = form_from_options(&options, &form_memory, &form, &wanted, &error);
+    if (status == 0)
+        status = read_prompt(text, &prompt, &error);
     if (status == 0)
         status = open_model(&options, model_name, 1, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, false, model, &engine, &error);
     if (status == 0)
-        status = answer_prompt(&options, engine, buffer_text(&prompt), &answer, &error);
+        status = answer_prompt(&options, engine, buffer_text(&prompt), wanted, &answer, &error);
     if (status == 0 && options.json)
         print_json(&answer);
     else if (status == 0)
@@ -177,6 +184,7 @@ int command_run(int argc, char **argv)
         output_finish_now(interrupt_pending() ? interrupt_exit_code() : EXIT_FAILED);
     smollm_engine_close(engine);
     smollm_model_close(model);
+    form_memory_free(&form_memory);
     buffer_free(&prompt);
     answer_free(&answer);
     return status < 0 ? print_error(&error) : EXIT_DONE;

@@ -29,11 +29,14 @@ class Row:
 # MODEL, TEXT and OUT stand for a model, a file of text and a file to write.
 COMMANDS = [
     Row("--help"), Row("help"), Row("--version"), Row("version"), Row("--man-page"), Row("--completion"),
-    *(Row(name, "--help") for name in ("serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "bench", "selftest")),
+    *(Row(name, "--help") for name in ("serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench",
+                                       "selftest")),
     Row("run", "MODEL", "x", "-t", 1), Row("run", "MODEL", "x", "--json", "-t", 1), Row("chat", "MODEL", "-t", 1, given="x\n"),
     Row("pull", "smollm3-3b"), Row("inspect", "MODEL"), Row("inspect", "MODEL", "--json", "--tensors"),
     Row("quantize", "MODEL", "OUT", "Q8_0", prints=False), Row("tokenize", "MODEL", "x"), Row("tokenize", "MODEL", given="x"),
     Row("tokenize", "MODEL", "--jsonl", given='"x"\n"y"\n'), Row("perplexity", "MODEL", "TEXT", "-t", 1),
+    Row("constrain", "MODEL", "--jsonl", "--trace", given='{"choice": ["a", "b"], "instances": ["a", "c"]}\n{"regex": "("}\n'),
+    Row("run", "MODEL", "x", "--choice", "Gr,no", "--no-think", "-t", 1),
     Row("perplexity", "MODEL", "TEXT", "--per-token", "--json", "-t", 1), Row("bench", "MODEL", "-p", 4, "-n", 2, "-r", 1, "-t", 1),
     Row("bench", "MODEL", "-p", 4, "-n", 2, "-r", 1, "-t", 1, "--json"), Row("selftest", "--cpu", "generic"),
 ]
@@ -138,6 +141,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 @SIGNALS
 @pytest.mark.parametrize("arguments", [["run", "MODEL", "x"], ["run", "MODEL"], ["chat", "MODEL"], ["tokenize", "MODEL"], ["tokenize", "MODEL", "--jsonl"],
+                                       ["constrain", "MODEL", "--jsonl"],
                                        ["perplexity", "MODEL", "-"]], ids=" ".join)
 def test_signals_while_stdin_is_awaited(smollm, fill, arguments, number):
     process = subprocess.Popen(fill(Row(*arguments)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=smollm.environment)
