@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     if (size < 2)
         return 0;
     const struct chat_format *format = chat_format_find(names[data[0] % 3]);
-    struct chat_options options = {.no_generation_prompt = data[0] & 4, .render_tool_calls = data[0] & 8};
+    struct chat_options options = {.no_generation_prompt = data[0] & 4, .keep_all = data[0] & 8};
     c.continue_last = data[1] & 1;
     c.thinking = (enum smollm_thinking)(data[1] >> 1 & 1);
     for (size_t i = 2; i + 1 < size;) {
