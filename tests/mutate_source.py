@@ -21,6 +21,8 @@ EVERY = "pytest tests/cli/test_every_command.py -q -x"
 ACCOUNT = "build/tests/engine/test_account"
 STORMS = "pytest tests/server/test_storms.py -q -x"
 ENGINE, POOL = "build/tests/engine/test_engine", "build/tests/base/test_thread_pool"
+GRAMMAR, TERMS = "build/tests/grammar/test_matcher", "build/tests/grammar/test_terms"
+MASKS, FORMS = "pytest tests/grammar -q -x -k 'smollm2 or values'", "pytest tests/server/test_forms.py -q -x"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
 
 # name, file, what stands there, what to put instead, the test that must fail
@@ -150,7 +152,7 @@ CHANGES = [
     ("the upper bits of weights are not sorted", "src/sampling/sampler.c", "DIGITS = 3,", "DIGITS = 2,", SAMPLER),
     ("top-p keeps one too few", "src/sampling/sampler.c", "(kept == 0 || sum < reach)", "(kept == 0 || sum + (double)s->candidates[kept].weight < reach)", SAMPLER),
     ("cancelled sequences keep pages", "src/engine/slot.c", "while (slot->page_count > 0)", "while (slot->page_count > 1)", LIBRARY),
-    ("keys share their pages", "src/engine/page_cache.c", "while (p->key == key && same < max", "while (same < max", LIBRARY),
+    ("keys share their pages", "src/engine/page_cache.c", "while (p->key == key && same < max", "while (same < max", "build/tests/engine/test_page_cache"),
     ("a shared beginning is not copied", "src/engine/slot.c", "                kv_cache_copy_page(kv, page, slot->pages[at]);\n", "                ;\n", LIBRARY),
     ("the last page is cached too long", "src/engine/slot.c", "rest = slot->computed % KV_PAGE_POSITIONS, cached", "rest = sequence->token_count % KV_PAGE_POSITIONS, cached", LIBRARY),
     ("nobody waits for a page", "src/engine/slot.c", "return other != slot && its &&", "return false && its &&", LIBRARY),
@@ -239,7 +241,7 @@ CHANGES = [
     ("JSON: a large number is read as it is", "src/api/json_prepare.c", "size < 5 || !is_out_of_range(p->body.data + begin, size)", "true", "build/tests/api/test_api"),
     ("JSON: a name may come twice", "src/api/json_prepare.c", "if (text_equal(keys[i], name)) {", "if (false) {", "pytest tests/server/test_routes.py tests/server/test_http_rules.py -q -x"),
     ("half close: the client has left", "src/server/connection.c", "c->state != CONNECTION_WORKING && c->state != CONNECTION_ANSWERING", "true", "pytest tests/server/test_http_rules.py -q -x -k half"),
-    ("half close: nobody is probed", "src/server/connection.c", "    connection_probe(c);\n    if (c->state", "    if (c->state", "pytest tests/server -q -x -k 'left or leavers or half'"),
+    ("half close: nobody is probed", "src/server/connection_answer.c", "    if (c->is_writing || c->answer_is_done)\n        return;\n    if (c->head_is_sent) {", "    if (c)\n        return;\n    if (c->head_is_sent) {", "pytest tests/server -q -x -k 'left or leavers or half'"),
     ("loading: health is fine", "src/api/info_routes.c", "if (!is_draining && atomic_load(&api->is_attached)) {", "if (!is_draining) {", "pytest tests/server/test_loading.py -q -x"),
     ("draining: health is fine", "src/api/info_routes.c", "if (!is_draining && atomic_load(&api->is_attached)) {", "if (atomic_load(&api->is_attached)) {", "pytest tests/server/test_lifetime.py tests/server/test_loading.py -q -x"),
     ("parts: another part is taken", "src/gguf/gguf_split.c", "if (status == 0 && (its_part != part || its_count != count))", "if (false)", "pytest tests/cli/test_files_of_others.py -q -x"),
@@ -250,6 +252,20 @@ CHANGES = [
     ("foreign: the name of a model is printed raw", "src/cli/chat.c", "print_foreign(stdout, text_of(chat->info.name));", "fputs(chat->info.name, stdout);", "pytest tests/cli/test_foreign_bytes.py -q -x"),
     ("foreign: usage errors are printed raw", "src/cli/print.c", "printable_copy(shown, sizeof shown, text, strlen(text));", "memcpy(shown, text, sizeof shown);", "pytest tests/cli/test_foreign_bytes.py -q -x"),
     ("foreign: errors keep broken bytes", "src/base/error.c", "printable_copy(error->message, sizeof error->message, text, size - tail);", "memcpy(error->message, text, size - tail + 1);", "build/tests/base/test_base"),
+    ("schemas: a surplus element is taken", "src/grammar/machine.c", "if (f->count > limit || shape->min > limit)", "if (shape->min > limit)", MASKS),
+    ("schemas: a name may come twice", "src/grammar/machine.c", "        next.used = set_with(m, f->used, name);", "        ;", GRAMMAR),
+    ("schemas: a required member may be missing", "src/grammar/machine.c", "return f->count >= f->shape->min && members_missing(m, f) == 0;", "return f->count >= f->shape->min;", MASKS),
+    ("schemas: oneOf is anyOf", "src/grammar/schema_shape.c", "                    alone = product(q, alone, shapes_of(plain, other, false), list);", "                    ;", MASKS),
+    ("schemas: names of other members are free", "src/grammar/token_mask.c", "            return false;\n    }\n    return true;\n}\n\n/* Whether a step that", "            return true;\n    }\n    return true;\n}\n\n/* Whether a step that", GRAMMAR),
+    ("numbers: a bound is left out", "src/grammar/number.c", "    if (count == 0 && !strict)\n        return n->fraction;", "    if (count == 0)\n        return n->fraction;", TERMS),
+    ("expressions: $ is nothing", "src/grammar/regex.c", "        return term_and(p->terms, TERM_EMPTY, rest);", "        return rest;", TERMS),
+    ("grammars: left recursion is followed", "src/grammar/gbnf.c", "        check_left_rule(p, i);", "        ;", GRAMMAR),
+    ("grammars: what never ends is kept", "src/grammar/gbnf.c", "    if (!is_productive(p, node)) {", "    if (false) {", GRAMMAR),
+    ("masks: more characters are free than are", "src/grammar/term.c", "        free += goes_on;", "        free += 1 + goes_on;", TERMS),
+    ("forms: going back forgets the trace", "src/grammar/grammar.c", "    m->trace.place = m->history[m->length].trace;", "    ;", GRAMMAR),
+    ("forms: the mask is not asked for", "src/engine/step.c", "request->form.mask ? request->form.mask(request->form.user, &allowed, &error) : 0;", "0;", FORMS),
+    ("forms: thinking is held to the form", "src/library/answer_form.c", "    if (!f->has_begun && f->parser->state == CHAT_STATE_THINKING) {\n        f->after_thinking = true;", "    if (false) {\n        f->after_thinking = true;", FORMS),
+    ("tools: a call is free", "src/library/answer_form.c", "            begin_call(f);", "            ;", "pytest tests/server/test_tools.py -q -x"),
 ]
 
 
