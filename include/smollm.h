@@ -25,8 +25,8 @@
  * inline function passes). A member that is zero has its default.
  *
  * Threads. Functions on an engine or a model may be called from any thread. Functions on one request may be called from
- * any one thread at a time; smollm_cancel and smollm_request_get_usage from any thread at any time until the request is
- * closed. One thread may close an engine while others are in functions on its requests. */
+ * any one thread at a time; smollm_cancel, smollm_end_thinking and smollm_request_get_usage from any thread at any time
+ * until the request is closed. One thread may close an engine while others are in functions on its requests. */
 #ifndef SMOLLM_H
 #define SMOLLM_H
 
@@ -453,6 +453,8 @@ struct smollm_request_options {
     /* The answer ends before one of these tokens, as it does before the model's end tokens, also with ignore_eos. */
     const int32_t *stop_tokens;
     size_t stop_token_count;
+    /* Tokens of thinking, after which it is closed and the answer begins; 0: no limit. */
+    uint32_t max_thinking_tokens;
 };
 #define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
@@ -542,6 +544,9 @@ static inline int smollm_next_event(struct smollm_request *request, int timeout_
 }
 /* Ends the request within one step of the engine; the last event is FINISH with SMOLLM_FINISH_CANCELED. */
 SMOLLM_API void smollm_cancel(struct smollm_request *request);
+/* Closes the model's thinking, if it thinks now: it answers with what it has thought so far. From any thread until the
+ * request is closed. */
+SMOLLM_API void smollm_end_thinking(struct smollm_request *request);
 /* Cancels if need be and frees the request. Never waits for the engine. Accepts NULL. */
 SMOLLM_API void smollm_request_close(struct smollm_request *request);
 /* What the request has come to so far, with the time of what is under way up to now; after the end, what the last event

@@ -27,6 +27,7 @@ int api_create(const struct api_options *options, struct api **result, struct sm
         api_destroy(api);
         return error_set(error, SMOLLM_ENOMEM, "out of memory");
     }
+    open_generations_init(&api->open);
     *result = api;
     return 0;
 }
@@ -64,6 +65,7 @@ void api_destroy(struct api *api)
 {
     if (!api)
         return;
+    open_generations_destroy(&api->open);
     free(api->name);
     free(api);
 }
@@ -90,6 +92,7 @@ enum route_kind {
     TOKENIZE,
     DETOKENIZE,
     APPLY_TEMPLATE,
+    END_THINKING,
     CHAT_COMPLETIONS,
     COMPLETIONS,
     NATIVE_COMPLETION
@@ -108,6 +111,7 @@ static const struct api_route routes[] = {
     {"/tokenize", API_POST, false, TOKENIZE},
     {"/detokenize", API_POST, false, DETOKENIZE},
     {"/apply-template", API_POST, false, APPLY_TEMPLATE},
+    {"/end-thinking", API_POST, false, END_THINKING},
 };
 
 /* Removes a prefix from a path, in which several slashes count as one; false when the path has another beginning. */
@@ -188,6 +192,8 @@ static int answer_at_once(struct api *api, const struct api_call *call, const js
         return route_tokenize(api, json, out, error);
     case DETOKENIZE:
         return route_detokenize(api, json, out, error);
+    case END_THINKING:
+        return route_end_thinking(api, call, json, out, error);
     default:
         return route_apply_template(api, json, out, error);
     }
@@ -212,6 +218,8 @@ static int begin_generation(struct api *api, const struct api_call *call, const 
         answer->generation = NULL;
         return status;
     }
+    answer->generation->open = &api->open;
+    open_generations_add(&api->open, answer->generation);
     answer->head = (struct api_head){
         .status = 200, .content_type = is_stream ? "text/event-stream" : "application/json", .is_stream = is_stream};
     return 0;

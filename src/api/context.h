@@ -3,6 +3,7 @@
 #define API_CONTEXT_H
 
 #include "api/api.h"
+#include "api/open_generations.h"
 #include "api/refusals.h"
 
 #include <stdatomic.h>
@@ -20,6 +21,7 @@ struct api {
     char fingerprint[48];
     int64_t started; /* seconds since 1970 */
     struct refusals refusals;
+    struct open_generations open;
 };
 
 #endif

@@ -1,5 +1,7 @@
 #include "api/generation.h"
 
+#include "api/open_generations.h"
+
 #include "api/context.h"
 
 #include <math.h>
@@ -36,6 +38,7 @@ static struct smollm_request_options options_of(const struct generation_request 
                                            .key = call->key,
                                            .priority = (int32_t)request->priority,
                                            .deadline_ms = (uint32_t)request->deadline_ms,
+                                           .max_thinking_tokens = (uint32_t)request->max_thinking_tokens,
                                            .form = request->has_form ? &request->form : NULL,
                                            .allowed_tokens = request->allowed_tokens,
                                            .allowed_token_count = request->allowed_token_count,
@@ -131,6 +134,7 @@ int generation_open(struct api *api, struct generation_request *request, const s
     generation->format = formats[request->kind];
     generation->created = time(NULL);
     make_id(generation);
+    generation->key = call->key;
     uint32_t prompts = request->kind == GENERATION_CHAT ? 1 : (uint32_t)request->prompt_count;
     uint32_t count = prompts * (uint32_t)request->answers;
     for (uint32_t i = 0; i < count; i++) {
@@ -162,6 +166,8 @@ void generation_close(struct generation *generation)
 {
     if (!generation)
         return;
+    if (generation->open)
+        open_generations_remove(generation->open, generation);
     for (uint32_t i = 0; i < generation->choice_count; i++)
         choice_free(&generation->choices[i]);
     arena_free(&generation->request.arena);

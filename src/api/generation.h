@@ -65,6 +65,9 @@ struct generation {
     char id[40];
     time_t created;
     struct api_error error; /* status 0: none */
+    uint64_t key;
+    struct open_generations *open; /* where it can be found; or NULL */
+    struct generation *next_open;
 };
 
 /* Submits what request asks for; the generation owns the request and its arena from then on, also on failure. The

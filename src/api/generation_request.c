@@ -11,7 +11,7 @@
 struct numbers {
     double temperature, top_p, min_p, repeat_penalty, presence_penalty, frequency_penalty;
     int64_t top_k, repeat_last_n, seed, max_tokens, max_completion_tokens, n_predict, n, top_logprobs, n_probs, best_of,
-        priority, deadline_ms;
+        priority, deadline_ms, reasoning_budget;
     bool stream, echo, ignore_eos, return_progress, return_tokens, parallel_tool_calls;
 };
 
@@ -81,6 +81,8 @@ static const struct {
     {TEXT, TRUTH("echo", echo), OWN_RANGE},
     {NATIVE, INTEGER("n_probs", n_probs, 0, LOGPROBS_MAX), OWN_RANGE},
     {NATIVE, TRUTH("return_tokens", return_tokens), OWN_RANGE},
+    {CHAT, INTEGER("thinking_budget", reasoning_budget, -1, 1 << 24), OWN_RANGE},
+    {CHAT, INTEGER("reasoning_budget", reasoning_budget, -1, 1 << 24), OWN_RANGE},
     {CHAT, TRUTH("parallel_tool_calls", parallel_tool_calls), OWN_RANGE},
 };
 
@@ -353,6 +355,7 @@ int generation_request_read(const struct api_options *defaults, const struct smo
                               .n = 1,
                               .top_logprobs = -1,
                               .n_probs = -1,
+                              .reasoning_budget = -1,
                               .parallel_tool_calls = true};
     struct smollm_text ignored;
     if (json_input_text(json, "model", &ignored, error) < 0 || read_numbers(1u << kind, json, &numbers, error) < 0 ||
@@ -369,6 +372,9 @@ int generation_request_read(const struct api_options *defaults, const struct smo
     if (kind == GENERATION_CHAT) {
         int status = generation_read_conversation(model, json, &request->arena, &request->conversation, error);
         request->conversation.one_tool_call = request->one_tool_call;
+        if (numbers.reasoning_budget == 0)
+            request->conversation.thinking = SMOLLM_THINKING_OFF;
+        request->max_thinking_tokens = numbers.reasoning_budget > 0 ? numbers.reasoning_budget : 0;
         return status;
     }
     return generation_read_prompts(model, json, request, error);

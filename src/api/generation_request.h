@@ -51,6 +51,7 @@ struct generation_request {
     bool return_tokens;
     bool one_tool_call; /* parallel_tool_calls is false */
     int64_t min_tokens;
+    int64_t max_thinking_tokens; /* 0: no limit */
     const int32_t *allowed_tokens, *stop_tokens;
     size_t allowed_token_count, stop_token_count;
     const struct smollm_text *bad_words;

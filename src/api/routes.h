@@ -18,5 +18,8 @@ int route_model(const struct api *api, struct smollm_text path, struct buffer *o
 int route_tokenize(const struct api *api, const json_t *json, struct buffer *out, struct api_error *error);
 int route_detokenize(const struct api *api, const json_t *json, struct buffer *out, struct api_error *error);
 int route_apply_template(const struct api *api, const json_t *json, struct buffer *out, struct api_error *error);
+/* 404 when no answer with the id in the body is under way for the call's key. */
+int route_end_thinking(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                       struct api_error *error);
 
 #endif

@@ -62,8 +62,8 @@ static void show_text(struct following *f, struct smollm_text text)
 /* Checks signals and whether the reader has left, and draws the progress bar. */
 static void look_around(struct following *f)
 {
-    if (f->view->attend)
-        f->view->attend(f->view->user);
+    if (f->view->attend && f->view->attend(f->view->user))
+        smollm_end_thinking(f->request);
     if (!f->is_canceled && (interrupt_pending() || output_is_lost())) {
         f->is_canceled = true;
         f->canceled_at = clock_seconds();

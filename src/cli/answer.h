@@ -10,8 +10,8 @@
 struct answer_view {
     FILE *text;     /* where the answer is written; NULL: nowhere */
     FILE *thinking; /* where the reasoning is written, dimmed; NULL: nowhere */
-    /* Called many times a second; may be NULL. */
-    void (*attend)(void *user);
+    /* Called many times a second; true: the model is to answer now, with what it has thought so far. May be NULL. */
+    bool (*attend)(void *user);
     void *user;
 };
 

@@ -72,9 +72,9 @@ static void print_usage(const struct chat *chat, const struct answer *answer)
         print_dimmed(stdout, (struct smollm_text){line, (size_t)size});
 }
 
-static void attend(void *user)
+static bool attend(void *user)
 {
-    line_editor_attend(user);
+    return line_editor_attend(user);
 }
 
 static int ask(struct chat *chat, struct answer *answer, struct smollm_error *error)

@@ -11,7 +11,8 @@ const char chat_help[] = "/help          this list\n"
                          "/no_think      answer at once\n"
                          "/quit          leave (also Ctrl-D)\n"
                          "//TEXT         send /TEXT, where it would be taken for a command\n"
-                         "Ctrl-C stops an answer and drops a line, Ctrl-Z suspends the program. A paste is\n"
+                         "Ctrl-C stops an answer and drops a line, Ctrl-T ends the thinking, so that the model\n"
+                         "answers now, Ctrl-Z suspends the program. A paste is\n"
                          "one message; a line that ends with \\ continues on the next one. What you type\n"
                          "during an answer appears on the next line, where you can change or send it.\n";
 

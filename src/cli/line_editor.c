@@ -23,6 +23,7 @@ struct line_editor {
     char *history_path;
     struct buffer input; /* bytes read ahead */
     size_t taken;        /* of these */
+    struct buffer ahead; /* typed during an answer */
     struct buffer part, joined;
     struct termios before;
     bool has_paste; /* a terminal with escape sequences, which may know bracketed paste */
@@ -115,20 +116,6 @@ static void hush(const struct line_editor *editor)
     tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
 }
 
-void line_editor_attend(struct line_editor *editor)
-{
-    interrupt_clear_descriptor();
-    const int bits = interrupt_take_terminal();
-    if (!editor->edit || !(bits & (INTERRUPT_STOP | INTERRUPT_CONTINUED)))
-        return;
-    if (bits & INTERRUPT_STOP) {
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &editor->before);
-        interrupt_suspend();
-        interrupt_take_terminal();
-    }
-    hush(editor);
-}
-
 /* ---- Input ---- */
 
 static void read_some(struct line_editor *editor)
@@ -139,6 +126,40 @@ static void read_some(struct line_editor *editor)
         buffer_append(&editor->input, bytes, (size_t)size);
     else if (size == 0 || (errno != EINTR && errno != EAGAIN))
         editor->is_at_end = true;
+}
+
+/* Whether a key was typed during an answer; it is taken out of what was typed. */
+static bool take_key(struct line_editor *editor, char key)
+{
+    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+    bool found = false;
+    while (editor->edit && poll(&terminal, 1, 0) > 0) {
+        char bytes[256];
+        const ssize_t size = read(STDIN_FILENO, bytes, sizeof bytes);
+        if (size <= 0)
+            break; /* the end is seen again by who reads next */
+        for (ssize_t i = 0; i < size; i++) {
+            found |= bytes[i] == key;
+            if (bytes[i] != key)
+                buffer_append_char(&editor->ahead, bytes[i]);
+        }
+    }
+    return found;
+}
+
+bool line_editor_attend(struct line_editor *editor)
+{
+    interrupt_clear_descriptor();
+    const int bits = interrupt_take_terminal();
+    if (!editor->edit || !(bits & (INTERRUPT_STOP | INTERRUPT_CONTINUED)))
+        return take_key(editor, 'T' - '@');
+    if (bits & INTERRUPT_STOP) {
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &editor->before);
+        interrupt_suspend();
+        interrupt_take_terminal();
+    }
+    hush(editor);
+    return false;
 }
 
 /* Waits for the next byte and for signals. On a terminal a Ctrl-C is answered here; elsewhere it ends the input, and
@@ -322,6 +343,7 @@ void line_editor_destroy(struct line_editor *editor)
         history_end(editor->history);
     free(editor->history_path);
     buffer_free(&editor->input);
+    buffer_free(&editor->ahead);
     buffer_free(&editor->part);
     buffer_free(&editor->joined);
     free(editor);
@@ -371,6 +393,8 @@ static void take_typed_ahead(struct line_editor *editor)
     buffer_append(&typed, editor->input.data ? editor->input.data + editor->taken : "",
                   editor->input.size - editor->taken);
     buffer_clear(&editor->input);
+    buffer_append_text(&editor->input, buffer_text(&editor->ahead));
+    buffer_clear(&editor->ahead);
     editor->taken = 0;
     while (!editor->is_at_end && poll(&terminal, 1, 0) > 0)
         read_some(editor);

@@ -25,7 +25,7 @@ void line_editor_put_back(struct line_editor *editor, struct smollm_text text);
 bool line_editor_is_terminal(const struct line_editor *editor);
 
 /* Call it often while an answer is written: stops the program after Ctrl-Z, and sets the terminal up when it continues.
- */
-void line_editor_attend(struct line_editor *editor);
+ * True when Ctrl-T was typed since the last call. */
+bool line_editor_attend(struct line_editor *editor);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "library/form_cache.h"
+#include "library/request_state.h"
 #include "library/sized.h"
 #include "library/token_rules.h"
 #include "library/tool_forms.h"
@@ -34,13 +35,20 @@ struct answer_form {
     bool has_rules;
     struct token_rules rules;
     struct token_buffer guessed;
+    /* Thinking: its tokens so far, and those that close it once that is wanted. */
+    const struct smollm_request *request;
+    uint32_t max_thinking, thought;
+    struct token_buffer closing;
+    uint32_t closed; /* of these, drawn */
 };
 
 static int make_matcher(struct smollm_engine *engine, struct answer_form *f, const struct grammar_source *source,
                         struct matcher **matcher, struct smollm_error *error)
 {
     struct grammar *grammar = NULL;
-    int status = form_cache_get(engine->forms, source, &grammar, error);
+    int status = form_cache_trie(engine->forms, &f->trie, error);
+    if (status == 0)
+        status = form_cache_get(engine->forms, source, &grammar, error);
     if (status < 0)
         return status;
     *matcher = matcher_create(grammar, f->trie);
@@ -91,24 +99,25 @@ static void find_markers(struct answer_form *f)
 }
 
 int answer_form_create(struct smollm_engine *engine, const struct smollm_request_options *options,
-                       const struct prompt_tokens *prompt, const struct chat_parser *parser, const bool *ends,
+                       const struct prompt_tokens *prompt, const struct smollm_request *request, const bool *ends,
                        struct answer_form **result, struct smollm_error *error)
 {
     *result = NULL;
-    if (!options->form && !prompt->offers_tools && !token_rules_are_given(options))
+    const bool thinks = prompt->is_chat && request->parser.thinks && (prompt->may_think || prompt->starts_in_thinking);
+    if (!options->form && !prompt->offers_tools && !token_rules_are_given(options) && !thinks)
         return 0;
     struct answer_form *f = calloc(1, sizeof *f);
     RETURN_ERROR_IF(!f, error, SMOLLM_ENOMEM, "out of memory for a form");
     f->model = engine->model;
-    f->parser = parser;
+    f->request = request;
+    f->parser = &request->parser;
+    f->max_thinking = options->max_thinking_tokens;
     f->ends = ends;
     f->has_rules = token_rules_are_given(options);
-    f->may_think = prompt->is_chat && parser->thinks && prompt->may_think;
+    f->may_think = thinks && prompt->may_think;
     f->has_begun = !f->may_think && !prompt->starts_in_thinking;
     find_markers(f);
-    int status = form_cache_trie(engine->forms, &f->trie, error);
-    if (status == 0)
-        status = token_rules_create(engine->model, options, ends, &f->rules, error);
+    int status = token_rules_create(engine->model, options, ends, &f->rules, error);
     if (status == 0)
         status = make_matchers(engine, options, f, error);
     if (status == 0) {
@@ -132,6 +141,7 @@ void answer_form_destroy(struct answer_form *f)
     matcher_destroy(f->call);
     token_rules_free(&f->rules);
     token_buffer_free(&f->guessed);
+    token_buffer_free(&f->closing);
     free(f->mask);
     free(f);
 }
@@ -223,14 +233,31 @@ static void begin_call(struct answer_form *f)
     f->was_in_call = true;
 }
 
+/* Whether the thinking is to be closed now, and has not been. */
+static bool must_close(struct answer_form *f)
+{
+    static const char text[] = "\n</think>\n";
+    if (f->closed < f->closing.count)
+        return true;
+    if (f->closing.count > 0 ||
+        ((f->max_thinking == 0 || f->thought < f->max_thinking) && !atomic_load(&f->request->ends_thinking)))
+        return false;
+    return tokenizer_encode_text(f->model->tokenizer, text_of(text), true, &f->closing, NULL) == 0 &&
+           f->closing.count > 0;
+}
+
 static int mask_of_form(struct answer_form *f, const uint32_t **allowed, struct smollm_error *error)
 {
     bool any;
     int status;
     *allowed = NULL;
-    if (!f->has_begun && f->parser->state == CHAT_STATE_THINKING) {
+    if (f->closed < f->closing.count || (!f->has_begun && f->parser->state == CHAT_STATE_THINKING)) {
         f->after_thinking = true;
-        if (f->parser->matched > 0 && f->matcher) {
+        if (must_close(f)) {
+            memset(f->mask, 0, (f->model->weights.config.vocabulary + 31) / 32 * sizeof *f->mask);
+            allow(f, f->closing.data[f->closed]);
+            *allowed = f->mask;
+        } else if (f->parser->matched > 0 && f->matcher) {
             end_thinking_cleanly(f);
             *allowed = f->mask;
         }
@@ -273,6 +300,8 @@ static int mask(void *user, const uint32_t **allowed, struct smollm_error *error
     const int status = mask_of_form(f, allowed, error);
     if (status != 0 || !f->has_rules)
         return status;
+    if (f->closed < f->closing.count)
+        return 0;
     if (!*allowed)
         memset(f->mask, 0xff, words * sizeof *f->mask);
     token_rules_apply(&f->rules, f->mask);
@@ -291,6 +320,11 @@ static void advance(void *user, int32_t token)
     struct answer_form *f = user;
     if (f->has_rules)
         token_rules_advance(&f->rules, token);
+    if (f->closed < f->closing.count) {
+        f->closed++;
+        return;
+    }
+    f->thought += f->parser->state == CHAT_STATE_THINKING;
     if (!f->call && !f->matcher)
         return;
     const struct smollm_text text = text_at(f, token);

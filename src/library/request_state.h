@@ -37,10 +37,11 @@ struct smollm_request {
     uint32_t tool_calls;
     uint64_t call_id; /* random: the ids of its tool calls begin with it */
     uint64_t seed;
-    struct answer_form *form; /* or NULL */
-    bool *ends;               /* [vocabulary]: its end tokens, when they are not the model's; or NULL */
-    struct turn *turn;        /* of a conversation, for its next one; NULL: none is prepared */
-    bool is_lost;             /* an event did not fit into the ring: the answer ends with an error */
+    struct answer_form *form;   /* or NULL */
+    _Atomic bool ends_thinking; /* smollm_end_thinking was called */
+    bool *ends;                 /* [vocabulary]: its end tokens, when they are not the model's; or NULL */
+    struct turn *turn;          /* of a conversation, for its next one; NULL: none is prepared */
+    bool is_lost;               /* an event did not fit into the ring: the answer ends with an error */
     /* Text of one kind that has not become an event yet; written before any other event and at the end of a token. */
     enum smollm_event_type pending_type;
     uint32_t pending_index; /* of the tool call */

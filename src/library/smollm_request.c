@@ -165,7 +165,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     if (status == 0 && request->ends)
         wanted.end_token = request->ends;
     if (status == 0)
-        status = answer_form_create(engine, options, prompt, &request->parser, wanted.end_token, &request->form, error);
+        status = answer_form_create(engine, options, prompt, request, wanted.end_token, &request->form, error);
     if (status < 0)
         return status;
     if (request->form)
@@ -294,6 +294,11 @@ void smollm_cancel(struct smollm_request *request)
     pthread_mutex_unlock(&request->mutex);
     if (tell)
         engine_cancel(request->engine, request->sequence);
+}
+
+void smollm_end_thinking(struct smollm_request *request)
+{
+    atomic_store(&request->ends_thinking, true);
 }
 
 void smollm_request_close(struct smollm_request *request)

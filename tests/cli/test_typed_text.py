@@ -183,6 +183,21 @@ def test_what_is_typed_during_an_answer_waits(chat, smollm, endless_path):
     assert history(smollm) == ["go", "next ques\ntion"]
 
 
+def test_ctrl_t_ends_the_thinking(chat, smollm, tmp_path):
+    """The parrot thinks for ever; after the key it goes on as an answer, and what else was typed waits."""
+    from parrot_model import make_parrot
+
+    make_parrot(tmp_path / "thinker.gguf", ["<think>", "so ", "and "], loop=1, context=65536)
+    with chat("-n", "60000", "-c", "60000", model=tmp_path / "thinker.gguf") as terminal:
+        terminal.send("x\r")
+        terminal.wait_for("so.*and.*so")
+        terminal.send("later\x14")
+        terminal.wait_for("<think>so and")  # after the thinking it is text
+        terminal.send("\x03")
+        terminal.wait_for("stopped")
+        terminal.wait_for("later")
+
+
 def test_answers_are_broken_between_words(chat):
     with chat(columns=22) as terminal:
         terminal.send("x\r")

@@ -190,3 +190,37 @@ def test_stop_tokens_and_least_tokens(small):
 def test_token_fields_that_are_refused(small, fields):
     answer = small.http.post("/v1/completions", json={"prompt": "x", "max_tokens": 1, **fields})
     assert answer.status_code == 400 and answer.json()["error"]["param"] == next(iter(fields))
+
+
+def test_thinking_has_a_budget(start, folder):
+    """The parrot thinks for ever; its thinking is closed, and the form begins."""
+    from parrot_model import make_parrot
+
+    make_parrot(folder / "thinker.gguf", ["<think>", "so ", "and "], loop=1)
+    server = start(folder / "thinker.gguf", "-c", "4096", "--temp", "0", "-np", "2")
+    body = {"messages": ASK, "guided_regex": "yes|no", "max_tokens": 500}
+    short = server.http.post("/v1/chat/completions", json={**body, "reasoning_budget": 12}).json()
+    assert short["choices"][0]["message"]["content"] in ("yes", "no") and short["choices"][0]["finish_reason"] == "stop"
+    assert 12 <= short["usage"]["completion_tokens_details"]["reasoning_tokens"] <= 30
+    free = server.http.post("/v1/chat/completions", json={"messages": ASK, "max_tokens": 60, "reasoning_budget": 5}).json()
+    assert free["choices"][0]["message"]["content"] and len(free["choices"][0]["message"]["reasoning_content"]) < 60
+    off = server.http.post("/v1/chat/completions", json={**body, "reasoning_budget": 0}).json()["choices"][0]["message"]
+    assert off["content"] in ("yes", "no") and not off.get("reasoning_content")
+    # Another request ends the thinking of one that has no budget.
+    seen, ended = 0, None
+    with server.http.stream("POST", "/v1/chat/completions", json={**body, "max_tokens": 4000, "stream": True}) as stream:
+        for line in stream.iter_lines():
+            if not line.startswith("data: {"):
+                continue
+            chunk = json.loads(line[6:])
+            seen += 1
+            if seen == 20:
+                ended = server.http.post("/v1/end-thinking", json={"id": chunk["id"]})
+            for choice in chunk["choices"]:
+                text = choice["delta"].get("content")
+    assert ended.status_code == 200 and ended.json()["ended"] is True
+    assert seen < 3000
+    missing = server.http.post("/v1/end-thinking", json={"id": "chatcmpl-0"})
+    assert missing.status_code == 404
+    assert server.http.post("/v1/end-thinking", json={}).status_code == 400
+    server.stop()
