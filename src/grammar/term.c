@@ -141,8 +141,9 @@ static bool same(const struct terms *terms, const struct term_node *a, const str
 /* The term of this node; list: the members of a union or intersection. */
 static term intern(struct terms *terms, struct term_node node, const uint32_t *list)
 {
-    const uint32_t key[] = {node.kind, list ? 0 : node.a, node.b, node.min, node.max};
-    uint64_t wide = hash_bytes(key, sizeof key, 0);
+    uint64_t wide = hash_mix((uint64_t)node.kind << 32 | (list ? 0 : node.a));
+    wide = hash_mix(wide ^ ((uint64_t)node.min << 32 | node.b)) ^ node.max;
+    wide = hash_mix(wide);
     if (list)
         wide = hash_bytes(list, node.b * sizeof *list, wide);
     uint32_t at = (uint32_t)wide, number;

@@ -121,7 +121,7 @@ static bool build(struct trie *trie, struct entry *entries, uint32_t count)
     trie->tokens = calloc(count + 1, sizeof *trie->tokens);
     if (!trie->nodes || !trie->tokens)
         return false;
-    uint32_t open[DEPTH_MAX + 1];
+    uint32_t open[DEPTH_MAX + 1] = {0};
     size_t depth = 0;
     before = (struct smollm_text){0};
     for (uint32_t i = 0; i < count; i++) {

@@ -246,20 +246,21 @@ static bool must_close(struct answer_form *f)
            f->closing.count > 0;
 }
 
-static int mask_of_form(struct answer_form *f, const uint32_t **allowed, struct smollm_error *error)
+/* The mask of the next token; *is_free: every token may come, and there is none. */
+static int mask_of_form(struct answer_form *f, bool *is_free, struct smollm_error *error)
 {
     bool any;
     int status;
-    *allowed = NULL;
+    *is_free = true;
     if (f->closed < f->closing.count || (!f->has_begun && f->parser->state == CHAT_STATE_THINKING)) {
         f->after_thinking = true;
         if (must_close(f)) {
             memset(f->mask, 0, (f->model->weights.config.vocabulary + 31) / 32 * sizeof *f->mask);
             allow(f, f->closing.data[f->closed]);
-            *allowed = f->mask;
+            *is_free = false;
         } else if (f->parser->matched > 0 && f->matcher) {
             end_thinking_cleanly(f);
-            *allowed = f->mask;
+            *is_free = false;
         }
         return 0;
     }
@@ -272,7 +273,7 @@ static int mask_of_form(struct answer_form *f, const uint32_t **allowed, struct 
             f->in_call = false;
             return 0;
         }
-        *allowed = f->mask;
+        *is_free = false;
         return mask_of(f, f->call, &any, error);
     }
     if (!f->matcher)
@@ -289,7 +290,7 @@ static int mask_of_form(struct answer_form *f, const uint32_t **allowed, struct 
     }
     if (!f->has_begun)
         allow_before(f);
-    *allowed = f->mask;
+    *is_free = false;
     return 0;
 }
 
@@ -297,12 +298,14 @@ static int mask(void *user, const uint32_t **allowed, struct smollm_error *error
 {
     struct answer_form *f = user;
     const uint32_t words = (f->model->weights.config.vocabulary + 31) / 32;
-    const int status = mask_of_form(f, allowed, error);
+    bool is_free;
+    const int status = mask_of_form(f, &is_free, error);
+    *allowed = is_free ? NULL : f->mask;
     if (status != 0 || !f->has_rules)
         return status;
     if (f->closed < f->closing.count)
         return 0;
-    if (!*allowed)
+    if (is_free)
         memset(f->mask, 0xff, words * sizeof *f->mask);
     token_rules_apply(&f->rules, f->mask);
     *allowed = f->mask;
