@@ -67,15 +67,15 @@ static uint64_t hash_text(struct smollm_text text, uint64_t seed)
 static uint64_t hash_value(struct pool *pool, const struct json_node *node)
 {
     uint64_t hash = hash_mix(node->kind + 1);
-    if (node->kind == JSON_STRING)
+    if (node->kind == JSON_KIND_STRING)
         return hash_text(node->text, hash);
-    if (node->kind == JSON_NUMBER) {
+    if (node->kind == JSON_KIND_NUMBER) {
         const struct json_decimal d = json_decimal_of(pool, node->text);
         return hash_text(d.digits, hash_mix((uint64_t)d.exponent * 2 + d.negative + hash));
     }
     for (const struct json_node *child = node->first; child; child = child->next) {
         const uint64_t its = hash_value(pool, child);
-        if (node->kind == JSON_OBJECT)
+        if (node->kind == JSON_KIND_OBJECT)
             hash += hash_mix(hash_text(child->key, 1) + 31 * its); /* in any order */
         else
             hash = hash_mix(hash ^ its);

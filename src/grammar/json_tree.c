@@ -150,7 +150,7 @@ static void take_children(struct reader *r, struct json_node *node, char close)
     while (!r->failed) {
         struct smollm_text key = {0};
         skip_space(r);
-        if (node->kind == JSON_OBJECT) {
+        if (node->kind == JSON_KIND_OBJECT) {
             if (!take(r, "\"")) {
                 r->failed = true;
                 break;
@@ -184,20 +184,20 @@ static struct json_node *take_value(struct reader *r, struct json_node *parent)
     const char c = r->at < r->size && !r->failed ? r->text[r->at] : '\0';
     if (c == '{' || c == '[') {
         r->at++;
-        node->kind = c == '{' ? JSON_OBJECT : JSON_ARRAY;
+        node->kind = c == '{' ? JSON_KIND_OBJECT : JSON_KIND_ARRAY;
         take_children(r, node, c == '{' ? '}' : ']');
     } else if (c == '"') {
         r->at++;
-        node->kind = JSON_STRING;
+        node->kind = JSON_KIND_STRING;
         node->text = take_string(r);
     } else if (take(r, "true")) {
-        node->kind = JSON_TRUE;
+        node->kind = JSON_KIND_TRUE;
     } else if (take(r, "false")) {
-        node->kind = JSON_FALSE;
+        node->kind = JSON_KIND_FALSE;
     } else if (take(r, "null")) {
-        node->kind = JSON_NULL;
+        node->kind = JSON_KIND_NULL;
     } else if (c == '-' || (c >= '0' && c <= '9')) {
-        node->kind = JSON_NUMBER;
+        node->kind = JSON_KIND_NUMBER;
         node->text = take_number(r);
     } else {
         r->failed = true;
@@ -243,10 +243,10 @@ static void make_index(struct pool *pool, struct json_node *object)
     qsort(object->index, count, sizeof *object->index, compare_members);
 }
 
-struct json_node *json_get_text(struct pool *pool, struct json_node *object, struct smollm_text key)
+struct json_node *json_tree_get_text(struct pool *pool, struct json_node *object, struct smollm_text key)
 {
     struct json_node *found = NULL;
-    if (!object || object->kind != JSON_OBJECT)
+    if (!object || object->kind != JSON_KIND_OBJECT)
         return NULL;
     if (object->count < INDEXED_MIN) {
         for (struct json_node *child = object->first; child; child = child->next)
@@ -270,12 +270,12 @@ struct json_node *json_get_text(struct pool *pool, struct json_node *object, str
     return NULL;
 }
 
-struct json_node *json_get(struct pool *pool, struct json_node *object, const char *key)
+struct json_node *json_tree_get(struct pool *pool, struct json_node *object, const char *key)
 {
-    return json_get_text(pool, object, text_of(key));
+    return json_tree_get_text(pool, object, text_of(key));
 }
 
-void json_place(const struct json_node *node, char *out, size_t size)
+void json_tree_place(const struct json_node *node, char *out, size_t size)
 {
     const struct json_node *chain[DEPTH_MAX + 2];
     size_t depth = 0, used = 0;
@@ -285,7 +285,7 @@ void json_place(const struct json_node *node, char *out, size_t size)
     while (depth-- > 0 && used + 1 < size) {
         const struct json_node *at = chain[depth];
         int more;
-        if (at->parent->kind == JSON_ARRAY) {
+        if (at->parent->kind == JSON_KIND_ARRAY) {
             uint32_t i = 0;
             for (const struct json_node *child = at->parent->first; child != at; child = child->next)
                 i++;
@@ -347,9 +347,9 @@ bool json_decimal_is_integer(const struct json_decimal *a)
     return a->exponent >= 0;
 }
 
-bool json_count_of(struct pool *pool, const struct json_node *node, uint32_t max, uint32_t *count)
+bool json_tree_count(struct pool *pool, const struct json_node *node, uint32_t max, uint32_t *count)
 {
-    if (node->kind != JSON_NUMBER)
+    if (node->kind != JSON_KIND_NUMBER)
         return false;
     const struct json_decimal d = json_decimal_of(pool, node->text);
     if (d.negative || !json_decimal_is_integer(&d))
@@ -363,13 +363,13 @@ bool json_count_of(struct pool *pool, const struct json_node *node, uint32_t max
     return true;
 }
 
-bool json_equal(struct pool *pool, struct json_node *a, struct json_node *b)
+bool json_tree_equal(struct pool *pool, struct json_node *a, struct json_node *b)
 {
     if (a->kind != b->kind)
         return false;
-    if (a->kind == JSON_STRING)
+    if (a->kind == JSON_KIND_STRING)
         return text_equal(a->text, b->text);
-    if (a->kind == JSON_NUMBER) {
+    if (a->kind == JSON_KIND_NUMBER) {
         const struct json_decimal x = json_decimal_of(pool, a->text), y = json_decimal_of(pool, b->text);
         return json_decimal_equal(&x, &y);
     }
@@ -377,11 +377,11 @@ bool json_equal(struct pool *pool, struct json_node *a, struct json_node *b)
         return false;
     struct json_node *other = b->first;
     for (struct json_node *child = a->first; child; child = child->next) {
-        if (a->kind == JSON_OBJECT)
-            other = json_get_text(pool, b, child->key);
-        if (!other || !json_equal(pool, child, other))
+        if (a->kind == JSON_KIND_OBJECT)
+            other = json_tree_get_text(pool, b, child->key);
+        if (!other || !json_tree_equal(pool, child, other))
             return false;
-        if (a->kind == JSON_ARRAY)
+        if (a->kind == JSON_KIND_ARRAY)
             other = other->next;
     }
     return true;

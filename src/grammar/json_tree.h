@@ -6,7 +6,15 @@
 #include "base/text.h"
 #include "grammar/pool.h"
 
-enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_kind {
+    JSON_KIND_NULL,
+    JSON_KIND_FALSE,
+    JSON_KIND_TRUE,
+    JSON_KIND_NUMBER,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT
+};
 
 struct json_node {
     uint8_t kind;              /* enum json_kind */
@@ -25,13 +33,13 @@ struct json_node {
 int json_tree_parse(struct pool *pool, struct smollm_text text, struct json_node **root, struct smollm_error *error);
 
 /* The member of an object, or NULL (for other values too). */
-struct json_node *json_get(struct pool *pool, struct json_node *object, const char *key);
-struct json_node *json_get_text(struct pool *pool, struct json_node *object, struct smollm_text key);
+struct json_node *json_tree_get(struct pool *pool, struct json_node *object, const char *key);
+struct json_node *json_tree_get_text(struct pool *pool, struct json_node *object, struct smollm_text key);
 /* Whether JSON Schema takes the values as equal: 1 and 1.0 are, members are in any order. */
-bool json_equal(struct pool *pool, struct json_node *a, struct json_node *b);
+bool json_tree_equal(struct pool *pool, struct json_node *a, struct json_node *b);
 
 /* "properties.a.items[2]"; of the root "". */
-void json_place(const struct json_node *node, char *out, size_t size);
+void json_tree_place(const struct json_node *node, char *out, size_t size);
 
 /* A number as digits * 10^exponent without zeros at either end of the digits; zero has no digits. */
 struct json_decimal {
@@ -43,6 +51,6 @@ struct json_decimal json_decimal_of(struct pool *pool, struct smollm_text number
 bool json_decimal_equal(const struct json_decimal *a, const struct json_decimal *b);
 bool json_decimal_is_integer(const struct json_decimal *a);
 /* A whole number that fits, clamped to `max`; false when it is negative or no whole number. */
-bool json_count_of(struct pool *pool, const struct json_node *node, uint32_t max, uint32_t *count);
+bool json_tree_count(struct pool *pool, const struct json_node *node, uint32_t max, uint32_t *count);
 
 #endif

@@ -19,7 +19,7 @@ void schema_fail(struct schema *s, const struct json_node *place, int code, cons
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    json_place(place, where, sizeof where);
+    json_tree_place(place, where, sizeof where);
     s->status = error_set(s->error, code, "%s%s%s", where, where[0] ? ": " : "", text);
 }
 
@@ -59,9 +59,9 @@ static struct json_node **find_keywords(struct schema *s, const struct json_node
 
 uint32_t schema_node_of(struct schema *s, struct json_node *json)
 {
-    if (json->kind == JSON_TRUE || json->kind == JSON_FALSE)
-        return json->kind == JSON_TRUE ? NODE_TRUE : NODE_FALSE;
-    if (json->kind != JSON_OBJECT) {
+    if (json->kind == JSON_KIND_TRUE || json->kind == JSON_KIND_FALSE)
+        return json->kind == JSON_KIND_TRUE ? NODE_TRUE : NODE_FALSE;
+    if (json->kind != JSON_KIND_OBJECT) {
         schema_fail(s, json, SMOLLM_EINVAL, "a schema must be an object or a boolean");
         return NODE_FALSE;
     }
@@ -207,9 +207,9 @@ struct constraint_entry *constraint_expand(struct schema *s, constraint c)
         const condition its = all.conditions[i];
         const bool holds = its % 2 == 0;
         const struct json_node *place = schema_node_at(s, its / 2)->json;
-        all.allows_null = all.allows_null && schema_allows(s, its, JSON_NULL);
-        all.allows_false = all.allows_false && schema_allows(s, its, JSON_FALSE);
-        all.allows_true = all.allows_true && schema_allows(s, its, JSON_TRUE);
+        all.allows_null = all.allows_null && schema_allows(s, its, JSON_KIND_NULL);
+        all.allows_false = all.allows_false && schema_allows(s, its, JSON_KIND_FALSE);
+        all.allows_true = all.allows_true && schema_allows(s, its, JSON_KIND_TRUE);
         const struct language strings = schema_strings(s, its / 2), numbers = schema_numbers(s, its / 2);
         all.strings = term_and(s->terms, all.strings, holds ? strings.yes : strings.no);
         all.numbers = term_and(s->terms, all.numbers, holds ? numbers.yes : numbers.no);

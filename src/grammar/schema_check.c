@@ -25,7 +25,7 @@ static void add_children(struct schema *s, struct json_node *value, enum json_ki
     if (!value)
         return;
     if (value->kind != kind) {
-        schema_fail(s, value, SMOLLM_EINVAL, "must be an %s", kind == JSON_ARRAY ? "array" : "object");
+        schema_fail(s, value, SMOLLM_EINVAL, "must be an %s", kind == JSON_KIND_ARRAY ? "array" : "object");
         return;
     }
     for (struct json_node *child = value->first; child; child = child->next)
@@ -35,11 +35,11 @@ static void add_children(struct schema *s, struct json_node *value, enum json_ki
 static void check_types(struct schema *s, struct json_node *value)
 {
     static const char *const known[] = {"null", "boolean", "object", "array", "number", "string", "integer", "any"};
-    const bool is_list = value && value->kind == JSON_ARRAY;
+    const bool is_list = value && value->kind == JSON_KIND_ARRAY;
     for (struct json_node *item = is_list ? value->first : value; item; item = is_list ? item->next : NULL) {
         bool is_known = false;
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-            is_known |= item->kind == JSON_STRING && text_is(item->text, known[i]);
+            is_known |= item->kind == JSON_KIND_STRING && text_is(item->text, known[i]);
         if (!is_known)
             schema_fail(s, item, SMOLLM_EINVAL, "is not a type of JSON Schema");
     }
@@ -75,17 +75,17 @@ static void check_node(struct schema *s, uint32_t node)
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++)
         add_schema(s, schema_get(s, node, schemas[i]));
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        add_children(s, schema_get(s, node, arrays[i]), JSON_ARRAY);
+        add_children(s, schema_get(s, node, arrays[i]), JSON_KIND_ARRAY);
     for (size_t i = 0; i < sizeof objects / sizeof *objects; i++)
-        add_children(s, schema_get(s, node, objects[i]), JSON_OBJECT);
+        add_children(s, schema_get(s, node, objects[i]), JSON_KIND_OBJECT);
     value = schema_get(s, node, KEYWORD_ITEMS);
-    if (value && value->kind == JSON_ARRAY)
-        add_children(s, value, JSON_ARRAY);
+    if (value && value->kind == JSON_KIND_ARRAY)
+        add_children(s, value, JSON_KIND_ARRAY);
     else
         add_schema(s, value);
     value = schema_get(s, node, KEYWORD_DEPENDENCIES);
     for (struct json_node *child = value ? value->first : NULL; child; child = child->next)
-        if (child->kind == JSON_OBJECT)
+        if (child->kind == JSON_KIND_OBJECT)
             add_schema(s, child);
     if ((value = schema_get(s, node, KEYWORD_REF)))
         add(s, schema_resolve(s, value));
@@ -94,10 +94,10 @@ static void check_node(struct schema *s, uint32_t node)
     check_types(s, schema_get(s, node, KEYWORD_TYPE));
     check_names(s, schema_get(s, node, KEYWORD_PATTERN_PROPERTIES));
     value = schema_get(s, node, KEYWORD_ENUM);
-    if (value && value->kind != JSON_ARRAY)
+    if (value && value->kind != JSON_KIND_ARRAY)
         schema_fail(s, value, SMOLLM_EINVAL, "must be an array");
     /* Patterns, formats and numbers are compiled, and references that go round are found. */
-    schema_allows(s, condition_of(node, true), JSON_NULL);
+    schema_allows(s, condition_of(node, true), JSON_KIND_NULL);
     if (schema_get(s, node, KEYWORD_PATTERN) || schema_get(s, node, KEYWORD_FORMAT) ||
         schema_get(s, node, KEYWORD_MIN_LENGTH) || schema_get(s, node, KEYWORD_MAX_LENGTH))
         schema_strings(s, node);

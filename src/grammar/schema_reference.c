@@ -158,8 +158,8 @@ enum schema_draft schema_draft_of(struct schema *s, struct json_node *json)
     if (s->has_one_draft)
         return s->draft;
     for (; json; json = json->parent) {
-        const struct json_node *name = json_get(s->pool, json, "$schema");
-        if (name && name->kind == JSON_STRING)
+        const struct json_node *name = json_tree_get(s->pool, json, "$schema");
+        if (name && name->kind == JSON_KIND_STRING)
             return draft_by_name(name->text);
     }
     return DRAFT_ANY;
@@ -169,11 +169,11 @@ enum schema_draft schema_draft_of(struct schema *s, struct json_node *json)
 static struct smollm_text id_of(struct schema *s, struct json_node *json)
 {
     const enum schema_draft draft = schema_draft_of(s, json);
-    struct json_node *id = draft == DRAFT_4 ? NULL : json_get(s->pool, json, "$id");
+    struct json_node *id = draft == DRAFT_4 ? NULL : json_tree_get(s->pool, json, "$id");
     if (!id && (draft == DRAFT_4 || draft == DRAFT_ANY))
-        id = json_get(s->pool, json, "id");
-    const bool has_reference = draft != DRAFT_ANY && draft <= DRAFT_7 && json_get(s->pool, json, "$ref");
-    return id && id->kind == JSON_STRING && !has_reference ? id->text : (struct smollm_text){0};
+        id = json_tree_get(s->pool, json, "id");
+    const bool has_reference = draft != DRAFT_ANY && draft <= DRAFT_7 && json_tree_get(s->pool, json, "$ref");
+    return id && id->kind == JSON_KIND_STRING && !has_reference ? id->text : (struct smollm_text){0};
 }
 
 /* The subschema's base URI, and the root of its resource. */
@@ -187,7 +187,7 @@ static struct smollm_text base_of(struct schema *s, struct json_node *json, stru
     }
     struct json_node *root = NULL;
     for (struct json_node *at = json; at; at = at->parent) {
-        const struct smollm_text id = at->kind == JSON_OBJECT ? id_of(s, at) : (struct smollm_text){0};
+        const struct smollm_text id = at->kind == JSON_KIND_OBJECT ? id_of(s, at) : (struct smollm_text){0};
         if (id.data && id.size > 0 && id.data[0] != '#' && count < 64) {
             chain[count++] = id;
             root = root ? root : at;
@@ -228,11 +228,11 @@ static void find_in(struct schema *s, struct json_node *json)
     static const char *const maps[] = {"properties", "patternProperties", "definitions",
                                        "$defs",      "dependentSchemas",  "dependencies"};
     static const char *const values[] = {"enum", "const", "default", "examples", "example"};
-    if (json->kind == JSON_ARRAY) {
+    if (json->kind == JSON_KIND_ARRAY) {
         find_in_children(s, json);
         return;
     }
-    if (json->kind != JSON_OBJECT || !pool_spend(s->pool, 1))
+    if (json->kind != JSON_KIND_OBJECT || !pool_spend(s->pool, 1))
         return;
     struct smollm_text id = id_of(s, json), fragment;
     struct json_node *resource;
@@ -248,8 +248,8 @@ static void find_in(struct schema *s, struct json_node *json)
     }
     static const char *const anchors[] = {"$anchor", "$dynamicAnchor"};
     for (int i = 0; i < 2; i++) {
-        const struct json_node *anchor = json_get(s->pool, json, anchors[i]);
-        if (anchor && anchor->kind == JSON_STRING)
+        const struct json_node *anchor = json_tree_get(s->pool, json, anchors[i]);
+        if (anchor && anchor->kind == JSON_KIND_STRING)
             add_id(s, with_fragment(s, base_of(s, json, &resource), anchor->text), json);
     }
     for (struct json_node *child = json->first; child; child = child->next) {
@@ -258,7 +258,7 @@ static void find_in(struct schema *s, struct json_node *json)
             is_map |= text_is(child->key, maps[i]);
         for (size_t i = 0; i < sizeof values / sizeof *values; i++)
             is_value |= text_is(child->key, values[i]);
-        if (is_map && child->kind == JSON_OBJECT)
+        if (is_map && child->kind == JSON_KIND_OBJECT)
             find_in_children(s, child);
         else if (!is_value)
             find_in(s, child);
@@ -304,7 +304,7 @@ static struct json_node *follow_pointer(struct schema *s, struct json_node *json
         for (size_t k = 0; k < size; k++)
             name[k] = name[k] == '\1' ? '~' : name[k];
         const struct smollm_text key = {name, size};
-        if (json->kind == JSON_ARRAY) {
+        if (json->kind == JSON_KIND_ARRAY) {
             uint32_t index = 0;
             for (size_t k = 0; k < size && index < 1000000; k++)
                 index = name[k] >= '0' && name[k] <= '9' ? index * 10 + (uint32_t)(name[k] - '0') : 1000000;
@@ -312,7 +312,7 @@ static struct json_node *follow_pointer(struct schema *s, struct json_node *json
             while (json && index-- > 0)
                 json = json->next;
         } else {
-            json = json_get_text(s->pool, json, key);
+            json = json_tree_get_text(s->pool, json, key);
         }
     }
     return json;
@@ -331,7 +331,7 @@ static struct json_node *find_id(struct schema *s, struct smollm_text uri)
 uint32_t schema_resolve(struct schema *s, struct json_node *reference)
 {
     struct json_node *resource, *found = NULL;
-    if (reference->kind != JSON_STRING) {
+    if (reference->kind != JSON_KIND_STRING) {
         schema_fail(s, reference, SMOLLM_EINVAL, "must be a string");
         return NODE_FALSE;
     }

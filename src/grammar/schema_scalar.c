@@ -13,7 +13,7 @@ enum { LENGTH_MAX = 1 << 24 }; /* a longer text is not generated: the bound is n
 
 static bool is_type(const struct json_node *value, const char *type)
 {
-    return value->kind == JSON_STRING && text_is(value->text, type);
+    return value->kind == JSON_KIND_STRING && text_is(value->text, type);
 }
 
 bool schema_has_type(struct schema *s, uint32_t node, const char *type)
@@ -21,7 +21,7 @@ bool schema_has_type(struct schema *s, uint32_t node, const char *type)
     struct json_node *value = schema_get(s, node, KEYWORD_TYPE);
     if (!value)
         return true;
-    const bool is_list = value->kind == JSON_ARRAY;
+    const bool is_list = value->kind == JSON_KIND_ARRAY;
     for (struct json_node *item = is_list ? value->first : value; item; item = is_list ? item->next : NULL) {
         if (is_type(item, type) || is_type(item, "any"))
             return true;
@@ -35,7 +35,7 @@ static struct json_node *schemas_of(struct schema *s, uint32_t node, enum schema
     struct json_node *list = schema_get(s, node, keyword);
     if (!list)
         return NULL;
-    if (list->kind != JSON_ARRAY || list->count == 0) {
+    if (list->kind != JSON_KIND_ARRAY || list->count == 0) {
         schema_fail(s, list, SMOLLM_EINVAL, "must be an array with at least one schema");
         return NULL;
     }
@@ -58,7 +58,7 @@ static bool has_kind(const struct json_node *list, enum json_kind kind)
 static bool object_allows(struct schema *s, uint32_t number, enum json_kind kind)
 {
     struct json_node *value, *item;
-    bool yes = schema_has_type(s, number, kind == JSON_NULL ? "null" : "boolean"), any = false;
+    bool yes = schema_has_type(s, number, kind == JSON_KIND_NULL ? "null" : "boolean"), any = false;
     uint32_t count = 0;
     if ((value = schema_get(s, number, KEYWORD_REF)))
         yes &= allows(s, schema_resolve(s, value), kind);
@@ -193,7 +193,7 @@ static bool bound_of(struct schema *s, uint32_t node, enum schema_keyword keywor
     struct json_node *value = schema_get(s, node, keyword);
     if (!value)
         return false;
-    if (json_count_of(s->pool, value, max, bound))
+    if (json_tree_count(s->pool, value, max, bound))
         return true;
     schema_fail(s, value, SMOLLM_EINVAL, "must be a whole number that is not negative");
     return false;
@@ -204,7 +204,7 @@ static term words_of(struct schema *s, struct json_node *list)
     struct smollm_text *texts = pool_array(s->pool, list->count, sizeof *texts);
     uint32_t count = 0;
     for (struct json_node *item = list->first; item; item = item->next)
-        if (item->kind == JSON_STRING)
+        if (item->kind == JSON_KIND_STRING)
             texts[count++] = item->text;
     return term_one_of(s->terms, texts, count);
 }
@@ -220,7 +220,7 @@ static struct language object_strings(struct schema *s, uint32_t number)
     if (!schema_has_type(s, number, "string"))
         return nothing;
     if ((value = schema_get(s, number, KEYWORD_CONST)))
-        t = value->kind == JSON_STRING ? term_text(s->terms, value->text) : TERM_NONE;
+        t = value->kind == JSON_KIND_STRING ? term_text(s->terms, value->text) : TERM_NONE;
     if ((value = schema_get(s, number, KEYWORD_ENUM)))
         t = term_and(s->terms, t, words_of(s, value));
     const bool has_min = bound_of(s, number, KEYWORD_MIN_LENGTH, LENGTH_MAX, &min);
@@ -231,13 +231,13 @@ static struct language object_strings(struct schema *s, uint32_t number)
                                              max >= LENGTH_MAX ? TERM_UNLIMITED : max));
     if ((value = schema_get(s, number, KEYWORD_PATTERN))) {
         term pattern = TERM_NONE;
-        if (value->kind != JSON_STRING)
+        if (value->kind != JSON_KIND_STRING)
             schema_fail(s, value, SMOLLM_EINVAL, "must be a string");
         else if ((status = regex_compile(s->terms, value->text, false, &pattern, &error)) < 0)
             schema_fail(s, value, status, "%s", error.message);
         t = term_and(s->terms, t, pattern);
     }
-    if ((value = schema_get(s, number, KEYWORD_FORMAT)) && value->kind == JSON_STRING) {
+    if ((value = schema_get(s, number, KEYWORD_FORMAT)) && value->kind == JSON_KIND_STRING) {
         term format = TERM_ALL;
         if ((status = format_compile(s->terms, value->text, &format, &error)) < 0)
             schema_fail(s, value, status, "%s", error.message);
@@ -259,7 +259,7 @@ struct language schema_strings(struct schema *s, uint32_t number)
         l = opposite(l);
         break;
     case SCHEMA_CONST:
-        if (node->json->kind == JSON_STRING)
+        if (node->json->kind == JSON_KIND_STRING)
             l = exact(s, term_text(s->terms, node->json->text));
         break;
     case SCHEMA_EITHER:
@@ -294,7 +294,7 @@ static struct language one_of_numbers(struct schema *s, struct json_node *list)
 {
     struct language l = {TERM_NONE, s->numbers.written};
     for (struct json_node *item = list->first; item; item = item->next)
-        if (item->kind == JSON_NUMBER)
+        if (item->kind == JSON_KIND_NUMBER)
             l = either(s, l, equal_to(s, item));
     return l;
 }
@@ -305,11 +305,11 @@ static bool decimal_of(struct schema *s, uint32_t node, enum schema_keyword keyw
     struct json_node *value = schema_get(s, node, keyword);
     if (!value)
         return false;
-    if (value->kind == JSON_NUMBER) {
+    if (value->kind == JSON_KIND_NUMBER) {
         *d = json_decimal_of(s->pool, value->text);
         return true;
     }
-    if (value->kind != JSON_TRUE && value->kind != JSON_FALSE)
+    if (value->kind != JSON_KIND_TRUE && value->kind != JSON_KIND_FALSE)
         schema_fail(s, value, SMOLLM_EINVAL, "must be a number");
     return false;
 }
@@ -317,7 +317,7 @@ static bool decimal_of(struct schema *s, uint32_t node, enum schema_keyword keyw
 static bool is_true(struct schema *s, uint32_t node, enum schema_keyword keyword)
 {
     const struct json_node *value = schema_get(s, node, keyword);
-    return value && value->kind == JSON_TRUE;
+    return value && value->kind == JSON_KIND_TRUE;
 }
 
 static struct language bounded(struct schema *s, uint32_t number, struct language l)
@@ -334,7 +334,7 @@ static struct language bounded(struct schema *s, uint32_t number, struct languag
         l = both(s, l, opposite(within(s, number_from(n, &d, false))));
     struct json_node *format = schema_get(s, number, KEYWORD_FORMAT);
     struct smollm_text min, max;
-    if (format && format->kind == JSON_STRING && format_of_numbers(format->text, &min, &max)) {
+    if (format && format->kind == JSON_KIND_STRING && format_of_numbers(format->text, &min, &max)) {
         d = json_decimal_of(s->pool, min);
         l = both(s, l, within(s, number_from(n, &d, false)));
         d = json_decimal_of(s->pool, max);
@@ -356,7 +356,8 @@ static struct language object_numbers(struct schema *s, uint32_t number)
     }
     if ((value = schema_get(s, number, KEYWORD_CONST)))
         l = both(s, l,
-                 value->kind == JSON_NUMBER ? equal_to(s, value) : (struct language){TERM_NONE, s->numbers.written});
+                 value->kind == JSON_KIND_NUMBER ? equal_to(s, value)
+                                                 : (struct language){TERM_NONE, s->numbers.written});
     if ((value = schema_get(s, number, KEYWORD_ENUM)))
         l = both(s, l, one_of_numbers(s, value));
     l = bounded(s, number, l);
@@ -391,7 +392,7 @@ struct language schema_numbers(struct schema *s, uint32_t number)
         l = opposite(l);
         break;
     case SCHEMA_CONST:
-        if (node->json->kind == JSON_NUMBER)
+        if (node->json->kind == JSON_KIND_NUMBER)
             l = equal_to(s, node->json);
         break;
     case SCHEMA_EITHER:

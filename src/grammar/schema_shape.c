@@ -171,9 +171,9 @@ static bool is_list(struct schema *s, struct json_node *value)
 {
     if (!value)
         return false;
-    if (value->kind != JSON_ARRAY || value->count == 0)
+    if (value->kind != JSON_KIND_ARRAY || value->count == 0)
         schema_fail(s, value, SMOLLM_EINVAL, "must be an array with at least one schema");
-    return value->kind == JSON_ARRAY && value->count > 0;
+    return value->kind == JSON_KIND_ARRAY && value->count > 0;
 }
 
 /* Adds a condition: to those that hold together, or, if the schema is to be broken, as one more way to break it. */
@@ -186,7 +186,7 @@ static void combine(struct question q, struct schema_shapes *all, struct schema_
 static struct schema_shapes of_constants(struct question q, struct json_node *list, bool is_enum)
 {
     struct schema_shapes all = q.holds ? none() : everything(q.s);
-    const enum json_kind kind = q.family == FAMILY_ARRAY ? JSON_ARRAY : JSON_OBJECT;
+    const enum json_kind kind = q.family == FAMILY_ARRAY ? JSON_KIND_ARRAY : JSON_KIND_OBJECT;
     for (struct json_node *item = is_enum ? list->first : list; item; item = is_enum ? item->next : NULL) {
         if (item->kind != kind)
             continue;
@@ -202,7 +202,7 @@ static void add_common(struct question q, uint32_t node, struct schema_shapes *a
     struct schema *s = q.s;
     struct json_node *value, *item, *then, *otherwise;
     if ((value = schema_get(s, node, KEYWORD_ENUM))) {
-        if (value->kind != JSON_ARRAY)
+        if (value->kind != JSON_KIND_ARRAY)
             schema_fail(s, value, SMOLLM_EINVAL, "must be an array");
         combine(q, all, of_constants(q, value, true), value);
     }
@@ -258,7 +258,7 @@ static void add_common(struct question q, uint32_t node, struct schema_shapes *a
 static bool size_of(struct schema *s, uint32_t node, enum schema_keyword keyword, uint32_t *size)
 {
     struct json_node *value = schema_get(s, node, keyword);
-    if (value && !json_count_of(s->pool, value, SIZE_UNLIMITED, size))
+    if (value && !json_tree_count(s->pool, value, SIZE_UNLIMITED, size))
         schema_fail(s, value, SMOLLM_EINVAL, "must be a whole number that is not negative");
     return value != NULL;
 }
@@ -308,7 +308,7 @@ static term pattern_of(struct schema *s, struct json_node *member)
 
 static term names_of(struct schema *s, struct json_node *object)
 {
-    if (!object || object->kind != JSON_OBJECT)
+    if (!object || object->kind != JSON_KIND_OBJECT)
         return TERM_NONE;
     struct smollm_text *names = pool_array(s->pool, object->count, sizeof *names);
     uint32_t count = 0;
@@ -319,7 +319,7 @@ static term names_of(struct schema *s, struct json_node *object)
 
 static void check_object(struct schema *s, const struct json_node *value)
 {
-    if (value && value->kind != JSON_OBJECT)
+    if (value && value->kind != JSON_KIND_OBJECT)
         schema_fail(s, value, SMOLLM_EINVAL, "must be an object");
 }
 
@@ -375,12 +375,12 @@ static void add_required(struct question q, uint32_t node, struct schema_shapes 
 {
     struct json_node *list = schema_get(q.s, node, KEYWORD_REQUIRED);
     struct shape *together = shape_empty(q.s);
-    if (!list || list->kind == JSON_TRUE || list->kind == JSON_FALSE)
+    if (!list || list->kind == JSON_KIND_TRUE || list->kind == JSON_KIND_FALSE)
         return; /* draft 3 has booleans in members */
-    if (list->kind != JSON_ARRAY)
+    if (list->kind != JSON_KIND_ARRAY)
         schema_fail(q.s, list, SMOLLM_EINVAL, "must be an array of names");
     for (struct json_node *item = list->first; item; item = item->next) {
-        if (item->kind != JSON_STRING)
+        if (item->kind != JSON_KIND_STRING)
             schema_fail(q.s, item, SMOLLM_EINVAL, "must be a name");
         else if (q.holds)
             shape_add(q.s, together, required(item->text));
@@ -396,9 +396,9 @@ static void add_needs(struct question q, struct smollm_text name, struct json_no
 {
     struct schema *s = q.s;
     struct shape *together = shape_empty(s);
-    for (struct json_node *item = list->kind == JSON_ARRAY ? list->first : list; item;
-         item = list->kind == JSON_ARRAY ? item->next : NULL) {
-        if (item->kind != JSON_STRING) {
+    for (struct json_node *item = list->kind == JSON_KIND_ARRAY ? list->first : list; item;
+         item = list->kind == JSON_KIND_ARRAY ? item->next : NULL) {
+        if (item->kind != JSON_KIND_STRING) {
             schema_fail(s, item, SMOLLM_EINVAL, "must be a name");
             continue;
         }
@@ -434,7 +434,7 @@ static void add_dependencies(struct question q, uint32_t node, struct schema_sha
         check_object(q.s, value);
         for (struct json_node *member = value ? value->first : NULL; member; member = member->next) {
             const bool is_schema =
-                member->kind == JSON_OBJECT || member->kind == JSON_TRUE || member->kind == JSON_FALSE;
+                member->kind == JSON_KIND_OBJECT || member->kind == JSON_KIND_TRUE || member->kind == JSON_KIND_FALSE;
             if (is_schema)
                 add_dependent_schema(q, member, all);
             else
@@ -596,9 +596,9 @@ static struct schema_shapes array_shapes(struct question q, uint32_t node)
     uint32_t index = 0;
     if (!schema_has_type(s, node, "array"))
         return q.holds ? none() : everything(s);
-    if (prefix && prefix->kind != JSON_ARRAY)
+    if (prefix && prefix->kind != JSON_KIND_ARRAY)
         schema_fail(s, prefix, SMOLLM_EINVAL, "must be an array");
-    const bool old = rest && rest->kind == JSON_ARRAY;
+    const bool old = rest && rest->kind == JSON_KIND_ARRAY;
     if (old) {
         prefix = rest;
         rest = schema_get(s, node, KEYWORD_ADDITIONAL_ITEMS);
@@ -612,7 +612,7 @@ static struct schema_shapes array_shapes(struct question q, uint32_t node)
     if (contains)
         add_contains(q, node, &all, contains);
     value = schema_get(s, node, KEYWORD_UNIQUE_ITEMS);
-    if (value && value->kind == JSON_TRUE && q.holds)
+    if (value && value->kind == JSON_KIND_TRUE && q.holds)
         combine(q, &all, with(s, (struct atom){.kind = ATOM_UNIQUE}), value);
     add_common(q, node, &all);
     value = schema_get(s, node, KEYWORD_UNEVALUATED_ITEMS);
@@ -662,7 +662,7 @@ static struct schema_shapes find(struct question q, uint32_t number)
     case SCHEMA_FALSE:
         return (node->kind == SCHEMA_TRUE) == q.holds ? everything(q.s) : none();
     case SCHEMA_CONST:
-        if (node->json->kind != (q.family == FAMILY_ARRAY ? JSON_ARRAY : JSON_OBJECT))
+        if (node->json->kind != (q.family == FAMILY_ARRAY ? JSON_KIND_ARRAY : JSON_KIND_OBJECT))
             return q.holds ? none() : everything(q.s);
         return q.family == FAMILY_ARRAY ? const_array(q, node->json) : const_object(q, node->json);
     case SCHEMA_EITHER: {

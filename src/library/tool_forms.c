@@ -24,14 +24,14 @@ static int read_tool(struct tool_memory *memory, struct smollm_text text, size_t
         error_prefix(error, "tool %zu", index);
         return status;
     }
-    const struct json_node *name = json_get(memory->pool, json, "name");
-    struct json_node *schema = json_get(memory->pool, json, "parameters");
+    const struct json_node *name = json_tree_get(memory->pool, json, "name");
+    struct json_node *schema = json_tree_get(memory->pool, json, "parameters");
     if (!schema)
-        schema = json_get(memory->pool, json, "input_schema");
-    RETURN_ERROR_IF(!name || name->kind != JSON_STRING || name->text.size == 0, error, SMOLLM_EINVAL,
+        schema = json_tree_get(memory->pool, json, "input_schema");
+    RETURN_ERROR_IF(!name || name->kind != JSON_KIND_STRING || name->text.size == 0, error, SMOLLM_EINVAL,
                     "tool %zu has no name", index);
     *tool = (struct grammar_tool){.name = name->text};
-    if (schema && schema->kind == JSON_OBJECT && schema->count > 0)
+    if (schema && schema->kind == JSON_KIND_OBJECT && schema->count > 0)
         tool->schema = schema->source;
     return 0;
 }

@@ -147,29 +147,30 @@ static int source_of(struct pool *pool, struct json_node *request, struct gramma
                      struct smollm_error *error)
 {
     struct json_node *value;
-    if ((value = json_get(pool, request, "schema"))) {
+    if ((value = json_tree_get(pool, request, "schema"))) {
         /* A text is a schema that was not parsed; anything else is taken as it stands in the line. */
         *source = (struct grammar_source){.kind = GRAMMAR_SCHEMA,
-                                          .text = value->kind == JSON_STRING ? value->text : value->source};
+                                          .text = value->kind == JSON_KIND_STRING ? value->text : value->source};
         return 0;
     }
-    if ((value = json_get(pool, request, "grammar")))
+    if ((value = json_tree_get(pool, request, "grammar")))
         source->kind = GRAMMAR_GBNF;
-    else if ((value = json_get(pool, request, "regex")))
+    else if ((value = json_tree_get(pool, request, "regex")))
         source->kind = GRAMMAR_REGEX;
     if (value) {
-        RETURN_ERROR_IF(value->kind != JSON_STRING, error, SMOLLM_EINVAL, "the grammar or expression must be a string");
+        RETURN_ERROR_IF(value->kind != JSON_KIND_STRING, error, SMOLLM_EINVAL,
+                        "the grammar or expression must be a string");
         source->text = value->text;
         return 0;
     }
-    value = json_get(pool, request, "choice");
-    RETURN_ERROR_IF(!value || value->kind != JSON_ARRAY, error, SMOLLM_EINVAL,
+    value = json_tree_get(pool, request, "choice");
+    RETURN_ERROR_IF(!value || value->kind != JSON_KIND_ARRAY, error, SMOLLM_EINVAL,
                     "the line has none of schema, grammar, regex and choice");
     struct smollm_text *texts = pool_array(pool, value->count, sizeof *texts);
     source->kind = GRAMMAR_CHOICE;
     source->texts = texts;
     for (struct json_node *item = value->first; item; item = item->next) {
-        RETURN_ERROR_IF(item->kind != JSON_STRING, error, SMOLLM_EINVAL, "a choice must be a string");
+        RETURN_ERROR_IF(item->kind != JSON_KIND_STRING, error, SMOLLM_EINVAL, "a choice must be a string");
         texts[source->text_count++] = item->text;
     }
     return 0;
@@ -182,7 +183,7 @@ static int check_instances(struct checking *c, struct grammar *grammar, struct j
     int status = 0;
     for (struct json_node *item = instances ? instances->first : NULL; item && status == 0; item = item->next) {
         ids.count = 0;
-        if (item->kind != JSON_STRING)
+        if (item->kind != JSON_KIND_STRING)
             status = error_set(error, SMOLLM_EINVAL, "an instance must be a string");
         else
             status = tokenizer_encode_text(c->tokenizer, item->text, false, &ids, error);
@@ -227,12 +228,12 @@ static int check_line(struct checking *c, struct smollm_text line, struct smollm
         if (compiled < 0) {
             print_failure(&refusal);
         } else {
-            status = check_instances(c, grammar, json_get(&pool, request, "instances"), &accepted, &trace, error);
+            status = check_instances(c, grammar, json_tree_get(&pool, request, "instances"), &accepted, &trace, error);
             if (status == 0) {
                 printf("{\"ok\":true,\"compile_us\":%.1f,\"accepted\":[%s]", microseconds,
                        accepted.data ? accepted.data : "");
-                struct json_node *each = json_get(&pool, request, "times");
-                print_times(c, each && each->kind == JSON_TRUE);
+                struct json_node *each = json_tree_get(&pool, request, "times");
+                print_times(c, each && each->kind == JSON_KIND_TRUE);
                 if (c->options->trace)
                     printf(",\"trace\":[%s]", trace.data ? trace.data : "");
                 puts("}");
