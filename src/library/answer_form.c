@@ -31,7 +31,7 @@ struct answer_form {
     uint32_t line_breaks;         /* tokens of line breaks between thinking and form */
     int32_t markers[MARKERS_MAX]; /* special tokens of calls */
     uint32_t marker_count;
-    const bool *ends; /* of the request */
+    const bool *ends; /* of the request; NULL: none ends it */
     bool has_rules;
     struct token_rules rules;
     struct token_buffer guessed;
@@ -284,8 +284,8 @@ static int mask_of_form(struct answer_form *f, bool *is_free, struct smollm_erro
     if (matcher_may_end(f->matcher)) {
         if (!any)
             return 1;
-        for (uint32_t id = 0; id < f->trie->vocabulary; id++)
-            if (f->ends ? f->ends[id] : f->model->end_token[id])
+        for (uint32_t id = 0; f->ends && id < f->trie->vocabulary; id++)
+            if (f->ends[id])
                 allow(f, (int32_t)id);
     }
     if (!f->has_begun)

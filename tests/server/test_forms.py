@@ -153,6 +153,9 @@ def test_nothing_may_follow(small):
     """Without an end token the answer ends where the form ends."""
     answer = small.http.post("/completion", json={"prompt": "x", "grammar": 'root ::= "yes"', "ignore_eos": True, "n_predict": 50}).json()
     assert answer["content"] == "yes" and answer["tokens_predicted"] < 5
+    longer = small.http.post("/completion", json={"prompt": "x", "guided_regex": "[ab]+", "ignore_eos": True, "n_predict": 50, "temperature": 2,
+                                                  "seed": 1}).json()
+    assert re.fullmatch("[ab]+", longer["content"]) and longer["stop_type"] == "limit"
 
 
 def test_tokens_that_are_allowed(small):
