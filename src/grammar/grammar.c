@@ -13,7 +13,7 @@
 #include "grammar/grammar_state.h"
 
 /* Steps of work: of compiling, and of one mask. */
-enum { COMPILE_WORK = 400000, MASK_WORK = 4000000, RENEW_AFTER = 8 /* tokens */ };
+enum { COMPILE_WORK = 250000, MASK_WORK = 400000, RENEW_AFTER = 8 /* tokens */ };
 
 /* A grammar that has grown to this size while it was read is compiled anew: what it knows of the texts so far is not
  * needed any more. */
@@ -81,17 +81,17 @@ static term text_with_options(struct grammar *g, const char *text, size_t size)
 /* Up to the arguments of a tool. */
 static term head_of(struct grammar *g, struct smollm_text name)
 {
-    struct buffer head = {0};
-    buffer_append_string(&head, "\2{\"name\":\1\"");
+    static const char before[] = "\2{\"name\":\1\"", after[] = "\",\1\"arguments\":\1";
+    char *head = pool_allocate(&g->pool, sizeof before + sizeof after + 2 * name.size);
+    size_t size = sizeof before - 1;
+    memcpy(head, before, size);
     for (size_t i = 0; i < name.size; i++) {
         if (name.data[i] == '"' || name.data[i] == '\\')
-            buffer_append_char(&head, '\\');
-        buffer_append_char(&head, name.data[i]);
+            head[size++] = '\\';
+        head[size++] = name.data[i];
     }
-    buffer_append_string(&head, "\",\1\"arguments\":\1");
-    const term t = head.failed ? TERM_NONE : text_with_options(g, head.data, head.size);
-    buffer_free(&head);
-    return t;
+    memcpy(head + size, after, sizeof after - 1);
+    return text_with_options(g, head, size + sizeof after - 1);
 }
 
 static int compile_tool(struct grammar *g, const struct grammar_source *source, size_t index,
@@ -221,6 +221,27 @@ static bool copy_source(struct arena *arena, const struct grammar_source *source
     return fine;
 }
 
+static int compile_within_bounds(struct grammar *g, struct smollm_error *error)
+{
+    static const char message[] = "the grammar is too complex: it can be read in too many ways";
+    jmp_buf escape;
+    if (setjmp(escape)) {
+        g->pool.escape = NULL;
+        return error_set(error, SMOLLM_ELIMIT, "%s", message);
+    }
+    g->pool.escape = &escape;
+    pool_allow(&g->pool, COMPILE_WORK);
+    terms_begin(&g->terms, &g->pool);
+    machine_begin(&g->machine, &g->terms);
+    const int status = compile(g, &g->source, error);
+    if (status == 0)
+        g->start = machine_start(&g->machine);
+    g->pool.escape = NULL;
+    if (status == 0 && (g->start == STATE_DEAD || g->machine.has_overflow || !pool_has_room(&g->pool)))
+        return error_set(error, SMOLLM_ELIMIT, "%s", message);
+    return status;
+}
+
 int grammar_compile(const struct grammar_source *source, struct grammar **result, struct smollm_error *error)
 {
     *result = NULL;
@@ -230,17 +251,8 @@ int grammar_compile(const struct grammar_source *source, struct grammar **result
     int status = pool_create(&g->pool, error);
     if (status == 0 && !copy_source(&g->memory, source, &g->source))
         status = error_set(error, SMOLLM_ENOMEM, "out of memory for a grammar");
-    if (status == 0) {
-        pool_allow(&g->pool, COMPILE_WORK);
-        terms_begin(&g->terms, &g->pool);
-        machine_begin(&g->machine, &g->terms);
-        status = compile(g, &g->source, error);
-    }
-    if (status == 0) {
-        g->start = machine_start(&g->machine);
-        if (g->start == STATE_DEAD || g->machine.has_overflow || !pool_has_room(&g->pool))
-            status = error_set(error, SMOLLM_ELIMIT, "the grammar is too complex: it can be read in too many ways");
-    }
+    if (status == 0)
+        status = compile_within_bounds(g, error);
     if (status < 0) {
         grammar_release(g);
         return status;
@@ -355,7 +367,7 @@ machine_state matcher_step(struct matcher *m, machine_state from, char byte)
     return to;
 }
 
-bool matcher_advance(struct matcher *m, struct smollm_text text)
+static bool advance(struct matcher *m, struct smollm_text text)
 {
     if (text.size == 0)
         return false;
@@ -388,6 +400,22 @@ bool matcher_advance(struct matcher *m, struct smollm_text text)
     return true;
 }
 
+bool matcher_advance(struct matcher *m, struct smollm_text text)
+{
+    jmp_buf escape;
+    if (m->has_failed)
+        return false;
+    if (setjmp(escape)) {
+        m->grammar->pool.escape = NULL;
+        m->has_failed = true;
+        return false;
+    }
+    m->grammar->pool.escape = &escape;
+    const bool yes = advance(m, text);
+    m->grammar->pool.escape = NULL;
+    return yes;
+}
+
 void matcher_restart(struct matcher *m)
 {
     m->length = 0;
@@ -414,6 +442,17 @@ void matcher_retreat(struct matcher *m, uint32_t count)
 
 size_t matcher_predict(struct matcher *m, char *out, size_t max)
 {
+    jmp_buf escape;
     matcher_make_room(m);
-    return machine_predict(&m->grammar->machine, m->state, m->spaces || m->length == 0, out, max);
+    if (m->has_failed)
+        return 0;
+    if (setjmp(escape)) {
+        m->grammar->pool.escape = NULL;
+        m->has_failed = true;
+        return 0;
+    }
+    m->grammar->pool.escape = &escape;
+    const size_t size = machine_predict(&m->grammar->machine, m->state, m->spaces || m->length == 0, out, max);
+    m->grammar->pool.escape = NULL;
+    return size;
 }

@@ -90,8 +90,7 @@ static uint64_t hash_json(struct json_trace *t, uint32_t begin, uint32_t end)
         t->has_failed = true;
         return 0;
     }
-    memset(t->scratch.base, 0, t->scratch.used); /* blocks of a pool are zeroed */
-    t->scratch.used = 0;
+    pool_clear(&t->scratch);
     pool_allow(&t->scratch, UINT64_MAX);
     if (json_tree_parse(&t->scratch, (struct smollm_text){t->text + begin, end - begin}, &root, NULL) < 0)
         return 0;

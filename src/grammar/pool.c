@@ -5,7 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static const size_t POOL_BYTES = (size_t)POOL_MEBIBYTES << 20;
+/* The first block of the range is given out when there is nothing else. */
+static const size_t POOL_BYTES = (size_t)POOL_MEBIBYTES << 20, SPARE_BYTES = POOL_BLOCK_MAX;
 
 int pool_create(struct pool *pool, struct smollm_error *error)
 {
@@ -13,6 +14,7 @@ int pool_create(struct pool *pool, struct smollm_error *error)
     void *base = mmap(NULL, POOL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     RETURN_ERROR_IF(base == MAP_FAILED, error, SMOLLM_ENOMEM, "out of memory for a grammar");
     pool->base = base;
+    pool->used = SPARE_BYTES;
     return 0;
 }
 
@@ -21,6 +23,12 @@ void pool_destroy(struct pool *pool)
     if (pool->base)
         munmap(pool->base, POOL_BYTES);
     *pool = (struct pool){0};
+}
+
+void pool_clear(struct pool *pool)
+{
+    memset(pool->base + SPARE_BYTES, 0, pool->used - SPARE_BYTES); /* blocks are zeroed */
+    pool->used = SPARE_BYTES;
 }
 
 bool pool_has_room(const struct pool *pool)
@@ -34,13 +42,19 @@ void pool_allow(struct pool *pool, uint64_t steps)
     pool->work_limit = steps;
 }
 
+static void overflow(struct pool *pool)
+{
+    pool->used = POOL_BYTES;
+    if (pool->escape)
+        longjmp(*pool->escape, 1);
+}
+
 void *pool_allocate(struct pool *pool, size_t size)
 {
     size = (size + 15) & ~(size_t)15;
     if (size > POOL_BYTES - pool->used) {
-        /* Everything that could come here has stopped long before. The first block is memory that may be written. */
-        pool->used = POOL_BYTES;
-        memset(pool->base, 0, size);
+        overflow(pool);
+        memset(pool->base, 0, size < SPARE_BYTES ? size : SPARE_BYTES);
         return pool->base;
     }
     void *block = pool->base + pool->used;
@@ -67,7 +81,7 @@ void *pool_vector_add(struct pool *pool, struct pool_vector *vector, size_t elem
         const uint32_t capacity = vector->capacity > 0 ? 2 * vector->capacity : 16;
         const size_t bytes = capacity * element_size;
         if (vector->capacity > 0 && bytes > POOL_BYTES - pool->used) {
-            pool->used = POOL_BYTES;
+            overflow(pool);
             return (char *)vector->data + (vector->count - 1) * element_size;
         }
         void *data = pool_allocate(pool, bytes);
@@ -106,7 +120,7 @@ void pool_table_add(struct pool *pool, struct pool_table *table, uint32_t hash, 
     if (2 * (table->count + 1) > table->capacity) {
         struct pool_table larger = {.capacity = table->capacity > 0 ? 2 * table->capacity : 32, .count = table->count};
         if (2 * sizeof(uint32_t) * larger.capacity > POOL_BYTES - pool->used) {
-            pool->used = POOL_BYTES;
+            overflow(pool);
             return; /* it will not be found again; nothing is made any more */
         }
         larger.slots = pool_array(pool, larger.capacity, sizeof *larger.slots);

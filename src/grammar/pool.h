@@ -8,6 +8,7 @@
 
 #include "smollm_error.h"
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,13 +20,18 @@ struct pool {
     size_t used;
     uint64_t work;       /* steps done since pool_allow */
     uint64_t work_limit; /* steps that may be done */
+    jmp_buf *escape; /* where to go when even the reserve is used up; what was being made is lost. NULL: see below */
 };
 
 int pool_create(struct pool *pool, struct smollm_error *error);
 void pool_destroy(struct pool *pool); /* accepts a zeroed struct */
 
+/* Empty again. */
+void pool_clear(struct pool *pool);
+
 /* A zeroed block, aligned to 16 bytes. Never NULL: makers of new things ask pool_has_room first, and the reserve behind
- * that limit is larger than all that is under way. size is at most POOL_BLOCK_MAX. */
+ * that limit is larger than nearly all that can be under way. Beyond the reserve it does not return, or without an
+ * escape gives memory that is used for nothing else, again and again. size is at most POOL_BLOCK_MAX. */
 void *pool_allocate(struct pool *pool, size_t size);
 void *pool_array(struct pool *pool, size_t count, size_t size);
 void *pool_copy(struct pool *pool, const void *data, size_t size);
@@ -46,7 +52,8 @@ struct pool_vector {
     void *data;
     uint32_t count, capacity;
 };
-/* A new zeroed element at the end. Never NULL; once the vector can grow no more, its last element again. */
+/* A new zeroed element at the end. Never NULL; once the vector can grow no more it does not return, or without an
+ * escape gives its last element again. */
 void *pool_vector_add(struct pool *pool, struct pool_vector *vector, size_t element_size);
 
 /* A table of numbers by hash, for looking up things that are equal ("interning"). A zeroed struct is empty. */

@@ -156,6 +156,8 @@ static term intern(struct terms *terms, struct term_node node, const uint32_t *l
         node.a = terms->lists.count;
         for (uint32_t i = 0; i < node.b; i++)
             *(uint32_t *)pool_vector_add(terms->pool, &terms->lists, sizeof *list) = list[i];
+        if (terms->lists.count != node.a + node.b)
+            return TERM_NONE;
     }
     node.nullable = is_nullable(terms, &node);
     node.plain = is_plain(terms, &node);
@@ -235,6 +237,7 @@ static uint32_t gather(struct terms *terms, enum term_kind kind, term a, term b,
     uint32_t total = 0, count = 0;
     for (int i = 0; i < 2; i++)
         total += term_at(terms, both[i])->kind == kind ? term_at(terms, both[i])->b : 1;
+    pool_spend(terms->pool, total / 4);
     if (total > terms->member_capacity) {
         terms->member_capacity = 2 * total;
         terms->members = pool_array(terms->pool, terms->member_capacity, sizeof *terms->members);

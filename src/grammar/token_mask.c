@@ -231,9 +231,8 @@ static void keep(struct walk *w)
     machine_state_at(w->machine, w->m->state)->attachment = kept;
 }
 
-void matcher_mask(struct matcher *m, uint32_t *mask)
+static void make_mask(struct matcher *m, uint32_t *mask)
 {
-    matcher_make_room(m);
     struct machine *machine = &m->grammar->machine;
     const struct state *state = machine_state_at(machine, m->state);
     const uint32_t free_characters =
@@ -247,8 +246,24 @@ void matcher_mask(struct matcher *m, uint32_t *mask)
         take_content(w, free_characters);
         walk_tree(w, &m->trie->quoted);
     } else {
-        memset(mask, 0, m->trie->words * sizeof *mask);
         walk_tree(w, &m->trie->all);
     }
     keep(w);
+}
+
+void matcher_mask(struct matcher *m, uint32_t *mask)
+{
+    jmp_buf escape;
+    matcher_make_room(m);
+    memset(mask, 0, m->trie->words * sizeof *mask);
+    if (m->has_failed)
+        return;
+    if (setjmp(escape)) {
+        m->grammar->pool.escape = NULL;
+        m->has_failed = true;
+        return;
+    }
+    m->grammar->pool.escape = &escape;
+    make_mask(m, mask);
+    m->grammar->pool.escape = NULL;
 }
