@@ -19,6 +19,9 @@ enum { COMPILE_WORK = 250000, MASK_WORK = 400000, RENEW_AFTER = 8 /* tokens */ }
  * needed any more. */
 static const size_t GROWN_BYTES = (size_t)24 << 20;
 
+/* What stands around the calls of tools; \2: a line end that may be there. */
+static const char call_begin[] = "<tool_call>", call_end[] = "}\2</tool_call>";
+
 static int compile_schema(struct grammar *g, struct smollm_text text, struct smollm_error *error)
 {
     constraint root;
@@ -127,7 +130,6 @@ static int compile_tool(struct grammar *g, const struct grammar_source *source, 
 
 static int compile_tools(struct grammar *g, const struct grammar_source *source, struct smollm_error *error)
 {
-    static const char open[] = "<tool_call>", end[] = "}\2</tool_call>";
     struct pool_vector jumps = {0};
     uint32_t otherwise = UINT32_MAX;
     RETURN_ERROR_IF(source->tool_count == 0, error, SMOLLM_EINVAL, "there are no tools to call");
@@ -137,7 +139,7 @@ static int compile_tools(struct grammar *g, const struct grammar_source *source,
     }
     const uint32_t begin = g->machine.program.count;
     if (!source->after_marker)
-        add_text(g, text_with_options(g, open, sizeof open - 1));
+        add_text(g, text_with_options(g, call_begin, sizeof call_begin - 1));
     for (size_t i = 0; i < source->tool_count; i++) {
         uint32_t split = UINT32_MAX;
         if (i + 1 < source->tool_count) {
@@ -152,7 +154,7 @@ static int compile_tools(struct grammar *g, const struct grammar_source *source,
         if (split != UINT32_MAX)
             instruction(g, split)->b = g->machine.program.count;
     }
-    const uint32_t last = add_text(g, text_with_options(g, end, sizeof end - 1));
+    const uint32_t last = add_text(g, text_with_options(g, call_end, sizeof call_end - 1));
     for (uint32_t i = 0; i < jumps.count; i++)
         instruction(g, ((uint32_t *)jumps.data)[i])->a = last;
     if (source->several) {
@@ -242,6 +244,18 @@ static int compile_within_bounds(struct grammar *g, struct smollm_error *error)
     return status;
 }
 
+/* What is too complex to be found out is not known. */
+static void find_bound(struct grammar *g)
+{
+    jmp_buf escape;
+    if (setjmp(escape) == 0) {
+        g->pool.escape = &escape;
+        pool_allow(&g->pool, COMPILE_WORK);
+        g->bound = machine_shortest(&g->machine);
+    }
+    g->pool.escape = NULL;
+}
+
 int grammar_compile(const struct grammar_source *source, struct grammar **result, struct smollm_error *error)
 {
     *result = NULL;
@@ -257,6 +271,7 @@ int grammar_compile(const struct grammar_source *source, struct grammar **result
         grammar_release(g);
         return status;
     }
+    find_bound(g);
     *result = g;
     return 0;
 }
@@ -414,6 +429,32 @@ bool matcher_advance(struct matcher *m, struct smollm_text text)
     const bool yes = advance(m, text);
     m->grammar->pool.escape = NULL;
     return yes;
+}
+
+/* Of a choice, exactly. */
+static uint32_t least_of_choice(const struct matcher *m)
+{
+    const struct grammar_source *source = &m->grammar->source;
+    uint32_t least = UINT32_MAX;
+    for (size_t i = 0; i < source->text_count && least > 1; i++) {
+        const uint32_t its = token_trie_spell(m->trie, source->texts[i]);
+        least = its < least ? its : least;
+    }
+    return least;
+}
+
+uint32_t matcher_least_tokens(const struct matcher *m)
+{
+    if (m->grammar->source.kind == GRAMMAR_CHOICE)
+        return least_of_choice(m);
+    const struct text_bound bound = m->grammar->bound;
+    /* The marks of calls may be tokens of their own, which the tree does not have. */
+    const uint32_t marker = m->grammar->source.kind == GRAMMAR_TOOLS ? sizeof call_end - 1 : 0;
+    const uint32_t longest = m->trie->longest_size > marker ? m->trie->longest_size : marker;
+    const uint32_t fixed = m->trie->longest_fixed > marker ? m->trie->longest_fixed : marker;
+    const uint32_t by_size = longest > 0 ? (bound.size + longest - 1) / longest : 0;
+    const uint32_t by_fixed = fixed > 0 ? (bound.fixed + fixed - 1) / fixed : 0;
+    return by_size > by_fixed ? by_size : by_fixed;
 }
 
 void matcher_restart(struct matcher *m)

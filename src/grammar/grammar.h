@@ -65,6 +65,8 @@ bool matcher_advance(struct matcher *matcher, struct smollm_text text);
 void matcher_retreat(struct matcher *matcher, uint32_t count);
 /* Back to the beginning. */
 void matcher_restart(struct matcher *matcher);
+/* No whole text of the grammar has fewer tokens; may be 0, where that is not known. */
+uint32_t matcher_least_tokens(const struct matcher *matcher);
 /* Whether a JSON string is open. */
 bool matcher_is_in_string(const struct matcher *matcher);
 /* Tokens so far. */

@@ -6,6 +6,7 @@
 #include "grammar/grammar.h"
 #include "grammar/json_trace.h"
 #include "grammar/machine.h"
+#include "grammar/shortest.h"
 
 #include <stdatomic.h>
 
@@ -15,6 +16,7 @@ struct grammar {
     struct terms terms;
     struct machine machine;
     machine_state start;
+    struct text_bound bound; /* no text is shorter */
     struct arena memory;
     struct grammar_source source; /* its own copy, in `memory` */
     uint32_t **masks;             /* kept for states that cost much; each is attached to its state */

@@ -62,36 +62,63 @@ lexeme lexeme_begin(struct lexemes *l, enum lexeme_mode mode, term t)
 /* ---- Characters that are possible ---- */
 
 struct interval {
-    uint32_t first, last; /* first > last: none */
+    uint32_t first, last;
+};
+enum { INTERVALS_MAX = 16 };
+struct intervals {
+    struct interval list[INTERVALS_MAX];
+    int count;
 };
 
-/* Those of an incomplete character, in two intervals. */
-static void possible(const struct state *s, struct interval out[3])
+/* What \uXXXX may stand for: what JSON's writers escape, and no letter, digit or space. */
+static const struct interval escaped[] = {{0, 0x1f},  {'"', '"'},   {'&', '\''}, {'+', '+'},     {'/', '/'},
+                                          {'<', '>'}, {'\\', '\\'}, {'`', '`'},  {0x7f, 0xd7ff}, {0xe000, 0xffff}};
+
+static void add_interval(struct intervals *out, struct interval i, struct interval within)
 {
-    for (int i = 0; i < 3; i++)
-        out[i] = (struct interval){1, 0};
+    const uint32_t first = i.first > within.first ? i.first : within.first;
+    const uint32_t last = i.last < within.last ? i.last : within.last;
+    if (first <= last)
+        out->list[out->count++] = (struct interval){first, last};
+}
+
+static void add_escaped(struct intervals *out, struct interval within)
+{
+    for (size_t i = 0; i < sizeof escaped / sizeof *escaped; i++)
+        add_interval(out, escaped[i], within);
+}
+
+bool lexeme_may_escape(uint32_t first, uint32_t last)
+{
+    struct intervals found = {0};
+    add_escaped(&found, (struct interval){first, last});
+    return found.count > 0;
+}
+
+/* Those of an incomplete character; surrogates are none. */
+static void possible(const struct state *s, struct intervals *out)
+{
+    static const struct interval characters[] = {{0, 0xd7ff}, {0xe000, CODE_POINT_MAX}};
+    const uint32_t base = 0x10000 + ((s->high - 0xd800) << 10);
+    const uint32_t end = s->low + (1u << (s->part == PART_UTF8 ? 6 : 4) * s->left) - 1;
+    out->count = 0;
     if (s->part == PART_UTF8) {
         const uint32_t least = s->length == 2 ? 0x80 : s->length == 3 ? 0x800 : 0x10000;
-        const uint32_t first = s->low > least ? s->low : least, last = s->low + (1u << 6 * s->left) - 1;
-        out[0] = (struct interval){first, last < CODE_POINT_MAX ? last : CODE_POINT_MAX};
+        const struct interval written = {s->low > least ? s->low : least, end};
+        for (int i = 0; i < 2; i++)
+            add_interval(out, characters[i], written);
     } else if (s->part == PART_HEX) {
-        out[0] = (struct interval){s->low, s->low + (1u << 4 * s->left) - 1};
-        const uint32_t first = s->low > 0xd800 ? s->low : 0xd800, last = out[0].last < 0xdbff ? out[0].last : 0xdbff;
+        const uint32_t first = s->low > 0xd800 ? s->low : 0xd800, last = end < 0xdbff ? end : 0xdbff;
+        add_escaped(out, (struct interval){s->low, end});
         if (first <= last)
-            out[2] = (struct interval){0x10000 + ((first - 0xd800) << 10), 0x10000 + ((last - 0xd800) << 10) + 0x3ff};
+            out->list[out->count++] =
+                (struct interval){0x10000 + ((first - 0xd800) << 10), 0x10000 + ((last - 0xd800) << 10) + 0x3ff};
     } else if (s->part == PART_PAIR || s->part == PART_PAIR_U) {
-        out[0] = (struct interval){0x10000 + ((s->high - 0xd800) << 10), 0x10000 + ((s->high - 0xd800) << 10) + 0x3ff};
+        out->list[out->count++] = (struct interval){base, base + 0x3ff};
     } else if (s->part == PART_PAIR_HEX) {
-        const uint32_t end = s->low + (1u << 4 * s->left) - 1, base = 0x10000 + ((s->high - 0xd800) << 10);
         const uint32_t first = s->low > 0xdc00 ? s->low : 0xdc00, last = end < 0xdfff ? end : 0xdfff;
         if (first <= last)
-            out[0] = (struct interval){base + first - 0xdc00, base + last - 0xdc00};
-    }
-    /* Without surrogates. */
-    if (out[0].first <= 0xdfff && out[0].last >= 0xd800 && out[0].first <= out[0].last) {
-        out[1] = (struct interval){out[0].first > 0xe000 ? out[0].first : 0xe000, out[0].last};
-        if (out[0].last > 0xd7ff)
-            out[0].last = 0xd7ff;
+            out->list[out->count++] = (struct interval){base + first - 0xdc00, base + last - 0xdc00};
     }
 }
 
@@ -99,12 +126,12 @@ static void possible(const struct state *s, struct interval out[3])
  * term it no longer matters which it is. */
 static lexeme incomplete(struct lexemes *l, struct state s)
 {
-    struct interval intervals[3];
+    struct intervals intervals;
     term to = TERM_NONE;
     bool alive = false, uniform = true, begun = false;
-    possible(&s, intervals);
-    for (int i = 0; i < 3; i++)
-        for (uint32_t c = intervals[i].first; c <= intervals[i].last;) {
+    possible(&s, &intervals);
+    for (int i = 0; i < intervals.count; i++)
+        for (uint32_t c = intervals.list[i].first; c <= intervals.list[i].last;) {
             uint32_t first = 0, last = CODE_POINT_MAX;
             const term next = term_derive(l->terms, s.t, c, &first, &last);
             uniform &= !begun || next == to;
@@ -118,8 +145,7 @@ static lexeme incomplete(struct lexemes *l, struct state s)
     if (!alive)
         return LEXEME_DEAD;
     const uint32_t total = s.part == PART_UTF8 ? 1u << 6 * s.left : 1u << 4 * s.left;
-    const bool is_full = intervals[0].last - intervals[0].first + 1 == total &&
-                         intervals[1].first > intervals[1].last && intervals[2].first > intervals[2].last;
+    const bool is_full = intervals.count == 1 && intervals.list[0].last - intervals.list[0].first + 1 == total;
     if (uniform && is_full && (s.part == PART_UTF8 || s.part == PART_HEX))
         return intern(l, (struct state){.t = to,
                                         .mode = s.mode,
@@ -197,7 +223,7 @@ static lexeme step_hex(struct lexemes *l, const struct state *s, unsigned char b
                    : LEXEME_DEAD;
     if (next.low >= 0xd800 && next.low < 0xdc00)
         return incomplete(l, (struct state){.t = s->t, .mode = s->mode, .part = PART_PAIR, .high = next.low});
-    return complete(l, &before, next.low); /* a low surrogate alone was dead before its last digit */
+    return lexeme_may_escape(next.low, next.low) ? complete(l, &before, next.low) : LEXEME_DEAD;
 }
 
 static lexeme step_utf8(struct lexemes *l, const struct state *s, unsigned char byte)
@@ -211,9 +237,9 @@ static lexeme step_utf8(struct lexemes *l, const struct state *s, unsigned char 
     next.low += (uint32_t)(byte & 0x3f) << 6 * next.left;
     if (next.left > 0)
         return incomplete(l, next);
-    struct interval is[3];
-    possible(&next, is);
-    if (is[0].first > is[0].last && is[1].first > is[1].last)
+    struct intervals is;
+    possible(&next, &is);
+    if (is.count == 0)
         return LEXEME_DEAD;
     return complete(l, &(struct state){.t = s->t, .mode = s->mode}, next.low);
 }

@@ -1,8 +1,9 @@
 /* From bytes to the characters of a term: UTF-8 as it stands, or the inside of a JSON string with its escapes.
  *
- * A lexeme is a term together with the bytes of a character that is not complete yet. Every character of a JSON string
- * may be written in each of its ways (itself, a short escape, \uXXXX or a pair of these); half surrogates may not. A
- * lexeme other than LEXEME_DEAD is always the beginning of a text of the language. */
+ * A lexeme is a term together with the bytes of a character that is not complete yet. A character of a JSON string
+ * may be written in each of its ways: itself, a short escape, \uXXXX or a pair of these. Two of JSON's spellings are
+ * not written: half surrogates, and \uXXXX for letters, digits and other characters of ASCII that no writer of JSON
+ * escapes. A lexeme other than LEXEME_DEAD is always the beginning of a text of the language. */
 #ifndef GRAMMAR_LEXEME_H
 #define GRAMMAR_LEXEME_H
 
@@ -25,6 +26,8 @@ void lexemes_begin(struct lexemes *lexemes, struct terms *terms);
 /* At the beginning of a text of the term (of a string: after its opening quote). */
 lexeme lexeme_begin(struct lexemes *lexemes, enum lexeme_mode mode, term t);
 lexeme lexeme_step(struct lexemes *lexemes, lexeme at, unsigned char byte);
+/* Whether \uXXXX may stand for some of these characters. */
+bool lexeme_may_escape(uint32_t first, uint32_t last);
 /* Whether what was read is a text of the term. */
 bool lexeme_accepts(const struct lexemes *lexemes, lexeme at);
 /* Whether nothing more can follow it. */

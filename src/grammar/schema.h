@@ -135,7 +135,9 @@ struct constraint_entry {
     bool allows_null, allows_false, allows_true;
     term strings, numbers;
     struct schema_shapes shapes[FAMILIES];
-    term scalars; /* true, false and null, those allowed */
+    term scalars;   /* true, false and null, those allowed */
+    bool has_bound; /* the rest is computed, by shortest.c */
+    uint32_t bound, fixed_bound;
 };
 enum answer { ANSWER_UNKNOWN, ANSWER_YES, ANSWER_NO, ANSWER_OPEN };
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CACHE_SIZE = 8192, WORDS_FILTERED_MAX = 4096 };
+enum { CACHE_SIZE = 8192, WORDS_FILTERED_MAX = 4096, SHORTEST_MAX = 1 << 24 };
 
 static struct term_node *node_at(struct terms *terms, term t)
 {
@@ -78,6 +78,46 @@ static uint32_t free_of(const struct terms *terms, const struct term_node *node)
     default:
         return 0;
     }
+}
+
+static uint32_t shortest_word(const struct term_words *words, const struct term_node *node)
+{
+    uint32_t shortest = UINT32_MAX;
+    for (uint32_t i = node->min; i < node->max; i++)
+        shortest = words->sizes[i] < shortest ? words->sizes[i] : shortest;
+    return shortest - node->b;
+}
+
+static uint32_t shortest_of(const struct terms *terms, const struct term_node *node)
+{
+    const bool is_or = node->kind == TERM_KIND_OR;
+    uint32_t shortest = is_or ? SHORTEST_MAX : 0;
+    uint64_t sum;
+    switch ((enum term_kind)node->kind) {
+    case TERM_KIND_SET:
+    case TERM_KIND_MODULO:
+        return node->kind == TERM_KIND_SET || node->b != 0;
+    case TERM_KIND_CAT:
+        sum = (uint64_t)term_at(terms, node->a)->shortest + term_at(terms, node->b)->shortest;
+        return sum < SHORTEST_MAX ? (uint32_t)sum : SHORTEST_MAX;
+    case TERM_KIND_OR:
+    case TERM_KIND_AND:
+        for (uint32_t i = 0; i < node->b; i++) {
+            const uint32_t its = term_at(terms, list_at(terms, node)[i])->shortest;
+            shortest = is_or == (its < shortest) ? its : shortest;
+        }
+        return shortest;
+    case TERM_KIND_NOT:
+        return term_at(terms, node->a)->nullable;
+    case TERM_KIND_REPEAT:
+        sum = (uint64_t)node->min * term_at(terms, node->a)->shortest;
+        return sum < SHORTEST_MAX ? (uint32_t)sum : SHORTEST_MAX;
+    case TERM_KIND_WORDS:
+        return node->b == 0 && node->min == 0 ? shortest_word(words_at(terms, node), node) : 0;
+    case TERM_KIND_CONSTANT:
+        break;
+    }
+    return 0;
 }
 
 static bool members_are_plain(const struct terms *terms, const struct term_node *node)
@@ -163,6 +203,7 @@ static term intern(struct terms *terms, struct term_node node, const uint32_t *l
     node.plain = is_plain(terms, &node);
     node.known = node.plain || node.nullable ? TERM_LIVE : TERM_UNKNOWN;
     node.free = free_of(terms, &node);
+    node.shortest = shortest_of(terms, &node);
     *(struct term_node *)pool_vector_add(terms->pool, &terms->nodes, sizeof node) = node;
     pool_table_add(terms->pool, &terms->table, (uint32_t)wide, terms->nodes.count - 1);
     return terms->nodes.count - 1;

@@ -36,8 +36,9 @@ struct term_node {
     bool plain;    /* made without intersection and complement, so that it is not empty unless it is TERM_NONE */
     uint8_t known; /* enum term_known */
     uint32_t a, b, min, max;
-    bool has_free; /* `free` was looked for, by term_free */
-    uint32_t free; /* at least so many characters may come, whatever they are: something can still follow */
+    uint32_t shortest; /* no text has fewer characters */
+    bool has_free;     /* `free` was looked for, by term_free */
+    uint32_t free;     /* at least so many characters may come, whatever they are: something can still follow */
 };
 enum term_known { TERM_UNKNOWN, TERM_LIVE, TERM_DEAD };
 
@@ -96,6 +97,11 @@ term term_multiple(struct terms *terms, uint32_t of);
 /* What may follow c; narrows [*first, *last], which holds c, to characters with the same derivative. */
 term term_derive(struct terms *terms, term t, uint32_t c, uint32_t *first, uint32_t *last);
 bool term_matches(struct terms *terms, term t, struct smollm_text utf8);
+/* No text of the language has fewer characters. */
+static inline uint32_t term_shortest(const struct terms *terms, term t)
+{
+    return term_at(terms, t)->shortest;
+}
 /* After how many characters, whatever they are, something of the language can still follow: up to TERM_FREE_MAX
  * exactly, or TERM_UNLIMITED. */
 enum { TERM_FREE_MAX = 24 };

@@ -1,18 +1,19 @@
 #include "grammar/token_trie.h"
 
 #include "base/error.h"
+#include "grammar/lexeme.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEPTH_MAX = 255 };
+enum { DEPTH_MAX = 255, SPELLED_MAX = 256 };
 
 /* What the bytes are when they follow the beginning of a character in a string. */
 enum content { CONTENT_NOT, CONTENT_INSIDE, CONTENT_QUOTED };
 
-static bool is_hex(unsigned char c)
+static int hex_value(unsigned char c)
 {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
 }
 
 /* The bytes that an escape at `at` takes; 0: it is none; beyond the end: it is not complete. Half surrogates are left
@@ -24,12 +25,18 @@ static size_t escape_size(struct smollm_text text, size_t at)
     const char letter = text.data[at + 1];
     if (letter != 'u')
         return letter && strchr("\"\\/bfnrt", letter) ? 2 : 0;
-    for (size_t i = at + 2; i < at + 6 && i < text.size; i++)
-        if (!is_hex((unsigned char)text.data[i]))
+    uint32_t first = 0, last = 0xffff;
+    for (size_t i = at + 2; i < at + 6 && i < text.size; i++) {
+        const int value = hex_value((unsigned char)text.data[i]);
+        if (value < 0)
             return 0;
+        const unsigned missing = 4 * (unsigned)(at + 5 - i);
+        first += (uint32_t)value << missing;
+        last = first + (1u << missing) - 1;
+    }
     if (at + 2 < text.size && (text.data[at + 2] | 0x20) == 'd')
         return 0;
-    return 6;
+    return lexeme_may_escape(first, last) ? 6 : 0;
 }
 
 static size_t utf8_size(struct smollm_text text, size_t at)
@@ -175,6 +182,14 @@ static bool find_endings(struct token_trie *trie, const struct entry *quoted, ui
     return fine;
 }
 
+uint32_t text_fixed_size(struct smollm_text text)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < text.size; i++)
+        count += i == 0 || text.data[i - 1] != text.data[i] || (text.data[i] != '\0' && strchr("\"[]{}", text.data[i]));
+    return count;
+}
+
 int token_trie_create(struct token_trie *trie, const struct smollm_text *texts, uint32_t vocabulary,
                       struct smollm_error *error)
 {
@@ -197,6 +212,9 @@ int token_trie_create(struct token_trie *trie, const struct smollm_text *texts, 
             continue;
         trie->texts[id] = text;
         all[count++] = (struct entry){text, (int32_t)id};
+        const uint32_t fixed = text_fixed_size(text);
+        trie->longest_size = text.size > trie->longest_size ? (uint32_t)text.size : trie->longest_size;
+        trie->longest_fixed = fixed > trie->longest_fixed ? fixed : trie->longest_fixed;
         const enum content kind = content_of(text, &characters);
         if (kind == CONTENT_QUOTED)
             quoted[quoted_count++] = (struct entry){text, (int32_t)id};
@@ -236,4 +254,35 @@ void token_trie_free(struct token_trie *trie)
     free(trie->long_content);
     free(trie->long_lengths);
     *trie = (struct token_trie){0};
+}
+
+/* The node with this byte among siblings, or the number of nodes. */
+static uint32_t find_child(const struct trie *trie, uint32_t first, uint32_t end, uint8_t byte)
+{
+    for (uint32_t i = first; i < end; i = trie->nodes[i].skip)
+        if (trie->nodes[i].byte == byte)
+            return i;
+    return trie->node_count;
+}
+
+uint32_t token_trie_spell(const struct token_trie *t, struct smollm_text text)
+{
+    const struct trie *trie = &t->all;
+    uint32_t least[SPELLED_MAX + 1] = {0}; /* of the first bytes, and one more; 0: no tokens spell these */
+    if (text.size > SPELLED_MAX)
+        return 0;
+    least[0] = 1;
+    for (size_t begin = 0; begin < text.size; begin++) {
+        uint32_t first = 0, end = trie->node_count;
+        for (size_t i = begin; i < text.size && least[begin] > 0; i++) {
+            const uint32_t node = find_child(trie, first, end, (uint8_t)text.data[i]);
+            if (node == trie->node_count)
+                break;
+            if (trie->nodes[node].token_count > 0 && (least[i + 1] == 0 || least[begin] + 1 < least[i + 1]))
+                least[i + 1] = least[begin] + 1;
+            first = node + 1;
+            end = trie->nodes[node].skip;
+        }
+    }
+    return least[text.size] > 0 ? least[text.size] - 1 : 0;
 }

@@ -39,12 +39,19 @@ struct token_trie {
     int32_t *long_content; /* those of more than TRIE_LENGTHS characters */
     uint32_t *long_lengths;
     uint32_t long_count;
-    uint32_t longest; /* characters in a token of `all_content` */
+    uint32_t longest;                     /* characters in a token of `all_content` */
+    uint32_t longest_size, longest_fixed; /* of all tokens, in bytes and as text_fixed_size counts */
 };
 
 /* texts: the bytes of each token, of special ones {NULL, 0}; they are borrowed until token_trie_free. */
 int token_trie_create(struct token_trie *trie, const struct smollm_text *texts, uint32_t vocabulary,
                       struct smollm_error *error);
 void token_trie_free(struct token_trie *trie); /* accepts a zeroed struct */
+
+/* Bytes but for those that repeat the byte before them; quotes and brackets may. */
+uint32_t text_fixed_size(struct smollm_text text);
+
+/* The least number of tokens that spell a text; 0: not known (too long, or no tokens do). */
+uint32_t token_trie_spell(const struct token_trie *trie, struct smollm_text text);
 
 #endif

@@ -88,6 +88,17 @@ static int make_matchers(struct smollm_engine *engine, const struct smollm_reque
     return status;
 }
 
+/* An answer of no tokens is none: its prompt is only read. */
+static int check_room(const struct answer_form *f, size_t max_tokens, struct smollm_error *error)
+{
+    const uint32_t least = f->matcher ? matcher_least_tokens(f->matcher) : 0;
+    RETURN_ERROR_IF(max_tokens > 0 && max_tokens < least, error, SMOLLM_EINVAL,
+                    "the answer may have %zu tokens (max_tokens, or the room in the context), and its form needs at "
+                    "least %u",
+                    max_tokens, least);
+    return 0;
+}
+
 static void find_markers(struct answer_form *f)
 {
     const struct tokenizer *tokenizer = f->model->tokenizer;
@@ -100,7 +111,7 @@ static void find_markers(struct answer_form *f)
 
 int answer_form_create(struct smollm_engine *engine, const struct smollm_request_options *options,
                        const struct prompt_tokens *prompt, const struct smollm_request *request, const bool *ends,
-                       struct answer_form **result, struct smollm_error *error)
+                       size_t max_tokens, struct answer_form **result, struct smollm_error *error)
 {
     *result = NULL;
     const bool thinks = prompt->is_chat && request->parser.thinks && (prompt->may_think || prompt->starts_in_thinking);
@@ -120,6 +131,8 @@ int answer_form_create(struct smollm_engine *engine, const struct smollm_request
     int status = token_rules_create(engine->model, options, ends, &f->rules, error);
     if (status == 0)
         status = make_matchers(engine, options, f, error);
+    if (status == 0)
+        status = check_room(f, max_tokens, error);
     if (status == 0) {
         f->mask = array_allocate((engine->model->weights.config.vocabulary + 31) / 32, sizeof *f->mask);
         if (!f->mask)

@@ -14,11 +14,12 @@
 struct answer_form;
 struct smollm_request;
 
-/* ends: the request's end tokens, or NULL. *result: NULL when there is nothing to hold the answer to. Compiles what is
+/* max_tokens: those that the answer may have at most; a form that certainly needs more is refused. ends: the request's
+ * end tokens, or NULL. *result: NULL when there is nothing to hold the answer to. Compiles what is
  * not in the engine's cache. The request is borrowed: the form looks at where its parser is. */
 int answer_form_create(struct smollm_engine *engine, const struct smollm_request_options *options,
                        const struct prompt_tokens *prompt, const struct smollm_request *request, const bool *ends,
-                       struct answer_form **result, struct smollm_error *error);
+                       size_t max_tokens, struct answer_form **result, struct smollm_error *error);
 void answer_form_destroy(struct answer_form *form); /* accepts NULL */
 struct engine_form answer_form_hook(struct answer_form *form);
 

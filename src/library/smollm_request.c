@@ -165,7 +165,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     if (status == 0 && request->ends)
         wanted.end_token = request->ends;
     if (status == 0)
-        status = answer_form_create(engine, options, prompt, request, wanted.end_token, &request->form, error);
+        status = answer_form_create(engine, options, prompt, request, wanted.end_token,
+                                    answer_room(engine, request, options), &request->form, error);
     if (status < 0)
         return status;
     if (request->form)

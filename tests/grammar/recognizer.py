@@ -15,7 +15,8 @@ def spellings(character):
     escaped = "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2)).encode()
     plain = [] if character in '"\\' or character < " " else [character.encode()]
     short = [SHORT[character].encode()] if character in SHORT else []
-    return (*plain, *short, escaped)
+    # Letters, digits and most other characters of ASCII are not written as \uXXXX.
+    return (*plain, *short, escaped) if not " " <= character <= "~" or character in "\"&'+/<=>\\`" else (*plain, *short)
 
 
 def units_of_string(text):

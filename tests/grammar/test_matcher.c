@@ -206,8 +206,9 @@ static void test_masks(void **state)
 static void test_names_that_were_there(void **state)
 {
     struct grammar *grammar = compile(GRAMMAR_SCHEMA, "{\"type\":\"object\"}");
-    static const char *const beginnings[] = {"{\"ab\":1,\"",        "{\"ab\":1,\"a",       "{\"ab\":1,\"ab",
-                                             "{\"a\\u0062\":1,\"a", "{\"ab\":1,\"\\u0061", "{\"x\":{\"ab\":1},\"ab"};
+    static const char *const beginnings[] = {"{\"ab\":1,\"",          "{\"ab\":1,\"a",       "{\"ab\":1,\"ab",
+                                             "{\"x\\u00e9\":1,\"x",   "{\"xé\":1,\"x\\u00e", "{\"a/\":1,\"a\\",
+                                             "{\"x\":{\"ab\":1},\"ab"};
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++) {
         struct matcher *m = matcher_create(grammar, &trie);
         uint32_t mask[WORDS];
@@ -224,8 +225,59 @@ static void test_names_that_were_there(void **state)
         matcher_destroy(m);
     }
     assert_false(accepts(grammar, "{\"ab\":1,\"ab\":2}"));
-    assert_false(accepts(grammar, "{\"ab\":1,\"a\\u0062\":2}"));
+    assert_false(accepts(grammar, "{\"é\":1,\"\\u00e9\":2}"));
     assert_true(accepts(grammar, "{\"ab\":1,\"x\":{\"ab\":2}}"));
+    grammar_release(grammar);
+}
+
+/* Answers that cannot be complete are known before they begin; no bound is larger than what is possible. */
+static void test_least_tokens(void **state)
+{
+    static const struct {
+        enum grammar_kind kind;
+        const char *text, *shortest;
+        uint32_t least; /* at least so many tokens of the vocabulary above are found to be needed */
+    } cases[] = {
+        {GRAMMAR_SCHEMA, "{}", "0", 1},
+        {GRAMMAR_SCHEMA, "{\"type\":\"string\",\"minLength\":30}", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", 6},
+        {GRAMMAR_SCHEMA, "{\"type\":\"array\",\"items\":{\"type\":\"boolean\"},\"minItems\":4}",
+         "[true,true,true,true]", 4},
+        {GRAMMAR_SCHEMA,
+         "{\"prefixItems\":[{\"const\":10},{\"type\":\"array\",\"minItems\":1}],\"minItems\":2,\"type\":\"array\"}",
+         "[10,[1]]", 1},
+        {GRAMMAR_SCHEMA,
+         "{\"type\":\"object\",\"required\":[\"name\",\"number\"],\"properties\":{\"name\":{\"type\":\"string\"},"
+         "\"number\":{\"minimum\":1000,\"type\":\"integer\"}}}",
+         "{\"name\":\"\",\"number\":1000}", 5},
+        {GRAMMAR_SCHEMA, "{\"type\":\"object\",\"minProperties\":3}", "{\"\":0,\"a\":0,\"b\":0}", 3},
+        {GRAMMAR_SCHEMA,
+         "{\"$ref\":\"#/$defs/"
+         "t\",\"$defs\":{\"t\":{\"anyOf\":[{\"const\":7},{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/"
+         "t\"},\"minItems\":1}]}}}",
+         "7", 1},
+        {GRAMMAR_SCHEMA, "{\"anyOf\":[{\"const\":\"long long long\"},{\"const\":\"a\"}]}", "\"a\"", 1},
+        {GRAMMAR_SCHEMA, "{\"not\":{\"const\":\"\"},\"type\":\"string\"}", "\"a\"", 1},
+        {GRAMMAR_REGEX, "^(ab){8,}c$", "ababababababababc", 2},
+        {GRAMMAR_REGEX, "^(a{20}|b{30})$", "aaaaaaaaaaaaaaaaaaaa", 3},
+        {GRAMMAR_GBNF, "root ::= x x | root2\nx ::= \"aaaaaaaaaa\" [0-9]*\nroot2 ::= \"b\" root | x x x",
+         "aaaaaaaaaaaaaaaaaaaa", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct grammar *grammar = compile(cases[i].kind, cases[i].text);
+        struct matcher *m = matcher_create(grammar, &trie);
+        const uint32_t least = matcher_least_tokens(m);
+        if (!accepts(grammar, cases[i].shortest) || least < cases[i].least || least > strlen(cases[i].shortest))
+            fail_msg("%s: at least %u tokens", cases[i].text, least);
+        matcher_destroy(m);
+        grammar_release(grammar);
+    }
+    const struct smollm_text texts_to_choose[] = {text_of("abcabx\":{\"e5"), text_of("nulltrue\": 0.5x")};
+    const struct grammar_source source = {.kind = GRAMMAR_CHOICE, .texts = texts_to_choose, .text_count = 2};
+    struct grammar *grammar;
+    assert_int_equal(grammar_compile(&source, &grammar, NULL), 0);
+    struct matcher *m = matcher_create(grammar, &trie);
+    assert_int_equal(matcher_least_tokens(m), 4); /* abc ab x":{" e5 */
+    matcher_destroy(m);
     grammar_release(grammar);
 }
 
@@ -399,6 +451,7 @@ int main(void)
                                        cmocka_unit_test(test_masks),
                                        cmocka_unit_test(test_retreat),
                                        cmocka_unit_test(test_names_that_were_there),
+                                       cmocka_unit_test(test_least_tokens),
                                        cmocka_unit_test(test_dead_ends),
                                        cmocka_unit_test(test_guesses),
                                        cmocka_unit_test(test_long_texts),

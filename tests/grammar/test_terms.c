@@ -268,15 +268,32 @@ static void test_spellings(void **state)
     struct fixture f;
     begin(&f);
     const term t = compile(&f, "^[é😀\"/x]$", false);
-    static const char *const yes[] = {
-        "é\"",    "😀\"", "x\"",  "\\u0078\"", "\\u00E9\"", "\\u00e9\"", "\\ud83d\\ude00\"", "\\uD83D\\uDE00\"",
-        "\\\"\"", "/\"", "\\/\""};
-    static const char *const no[] = {"\"",   "e\"",    "\\u0079\"",          "\\ud83d\"",        "\\ude00\"", "\\x\"",
-                                     "xx\"", "\xc3\"", "\xf0\x9f\x98\x81\"", "\\ud83d\\ude01\"", "\\n\""};
+    static const char *const yes[] = {"é\"",
+                                      "😀\"",
+                                      "x\"",
+                                      "\\u002f\"",
+                                      "\\u0022\"",
+                                      "\\u00E9\"",
+                                      "\\u00e9\"",
+                                      "\\ud83d\\ude00\"",
+                                      "\\uD83D\\uDE00\"",
+                                      "\\\"\"",
+                                      "/\"",
+                                      "\\/\""};
+    static const char *const no[] = {
+        "\"",    "e\"",  "\\u0078\"", "\\u0079\"",          "\\ud83d\"",        "\\ude00\"",
+        "\\x\"", "xx\"", "\xc3\"",    "\xf0\x9f\x98\x81\"", "\\ud83d\\ude01\"", "\\n\""};
     for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
         assert_true(reads(&f, t, LEXEME_STRING, yes[i], strlen(yes[i])));
     for (size_t i = 0; i < sizeof no / sizeof *no; i++)
         assert_false(reads(&f, t, LEXEME_STRING, no[i], strlen(no[i])));
+    /* Of ASCII, \\uXXXX stands for control characters and for what writers of JSON escape. */
+    for (unsigned c = 0; c < 0x80; c++) {
+        char spelled[8];
+        snprintf(spelled, sizeof spelled, "\\u%04x\"", c);
+        assert_int_equal(reads(&f, TERM_ALL, LEXEME_STRING, spelled, 7),
+                         c < 0x20 || c == 0x7f || strchr("\"&'+/<=>\\`", (int)c));
+    }
     /* Half a pair is no character of any language. */
     assert_false(reads(&f, TERM_ALL, LEXEME_STRING, "\\ude00\"", 7));
     assert_false(reads(&f, TERM_ALL, LEXEME_STRING, "\\ud83d\"", 7));

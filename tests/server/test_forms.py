@@ -136,6 +136,42 @@ def test_guesses_change_nothing(small, start):
     slow.stop()
 
 
+def test_a_pause_changes_nothing(start, folder):
+    """A constrained answer that gives its place to another key's request, and takes it again."""
+    import os
+    keys = folder / "forms.keys"
+    keys.write_text("key0\nkey1\n")
+    server = start(os.environ["SMOLLM_TEST_MODEL"], "--api-key-file", keys, "--metrics", "-c", "1024", "-np", "2", "-ub", "8")
+
+    def ask(key, **body):
+        answer = server.http.post("/v1/completions", json={"temperature": 1, **body}, headers={"Authorization": "Bearer " + key}, timeout=120)
+        return answer.json()
+
+    def pauses():
+        shown = server.http.get("/metrics", headers={"Authorization": "Bearer key0"}).text
+        return float(re.search(r"^smollm_pauses_total ([0-9.]+)$", shown, re.M)[1])
+
+    items = {"type": "array", "minItems": 12, "maxItems": 12, "items": {"type": "object", "required": ["name", "n"], "additionalProperties": False,
+             "properties": {"name": {"type": "string", "maxLength": 12}, "n": {"type": "integer", "minimum": 0, "maximum": 999}}}}
+    body = {"prompt": "A list: ", "json_schema": items, "max_tokens": 500, "seed": 8, "logprobs": 2}
+    alone, paused = ask("key0", **body)["choices"], 0
+    for _ in range(20):
+        with ThreadPoolExecutor(2) as pool:
+            busy = pool.submit(ask, "key0", prompt="x", max_tokens=300, ignore_eos=True)
+            constrained = pool.submit(ask, "key0", **body)
+            before = pauses()
+            while not constrained.done():
+                ask("key1", prompt="hello", max_tokens=2)
+            assert constrained.result()["choices"] == alone
+            busy.result()
+        paused += pauses() - before
+        if paused > 2:
+            break
+    assert paused > 2
+    assert len(json.loads(alone[0]["text"])) == 12
+    server.stop()
+
+
 def test_several_answers(small):
     answer = small.http.post("/v1/chat/completions", json={"messages": ASK, **SCHEMA_FIELDS[0], "n": 3, "max_tokens": 300, "temperature": 1,
                                                            "seed": 5}).json()
@@ -145,8 +181,18 @@ def test_several_answers(small):
 
 
 def test_too_short(small):
-    answer = small.http.post("/v1/chat/completions", json={"messages": ASK, **SCHEMA_FIELDS[0], "max_tokens": 5}).json()["choices"][0]
+    answer = small.http.post("/v1/chat/completions", json={"messages": ASK, **SCHEMA_FIELDS[0], "max_tokens": 12}).json()["choices"][0]
     assert answer["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("fields, tokens", [(SCHEMA_FIELDS[0], 1), (SCHEMA_FIELDS[4], 1), ({"guided_regex": "[ab]{200}"}, 2),
+                                            ({"guided_choice": ["a quick brown fox jumps", "over the lazy dog"]}, 2)], ids=str)
+def test_provably_too_short(small, fields, tokens):
+    """Of an answer that certainly cannot be complete nothing is generated."""
+    for path, prompt in (("/v1/chat/completions", {"messages": ASK}), ("/v1/completions", {"prompt": "A person: "}), ("/completion", {"prompt": "x"})):
+        answer = small.http.post(path, json={**prompt, **fields, "max_tokens": tokens})
+        assert answer.status_code == 400, answer.text
+        assert f"may have {tokens} tokens" in answer.json()["error"]["message"]
 
 
 def test_nothing_may_follow(small):
