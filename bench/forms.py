@@ -19,6 +19,8 @@ RECORD = {"type": "object", "additionalProperties": False, "properties": {
                                             ("occupation", "string"), ("employer", "string"), ("email_address", "string"), ("number_of_children", "integer"),
                                             ("is_married", "boolean"), ("favorite_color", "string"))}}
 RECORD["required"] = list(RECORD["properties"])
+# Each run has its own text: what an earlier answer said would be guessed too.
+NAMES = ("Ada Marie Lovelace", "Charles Babbage", "Grace Brewster Hopper", "Alan Mathison Turing", "Katherine Johnson", "Edsger Dijkstra", "Barbara Liskov")
 TEXT = ("Extract the record as JSON: Ada Marie Lovelace, born 10 December 1815, British, works as a mathematician for Analytical Engines Ltd, "
         "ada@example.org, has three children, is married, likes blue.")
 
@@ -48,7 +50,7 @@ class Server:
 def crowd(server, form):
     """Tokens per second of sixteen streams; free ones write as many tokens as constrained ones could."""
     endless = {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 30}, "n": {"type": "integer", "maximum": 999}},
-                                         "required": ["name", "n"], "additionalProperties": False}, "minItems": 1000}
+                                         "required": ["name", "n"], "additionalProperties": False}, "minItems": 200}
     fields = {"json_schema": endless} if form else {"ignore_eos": True}
     begin = time.monotonic()
     with ThreadPoolExecutor(16) as pool:
@@ -57,8 +59,9 @@ def crowd(server, form):
     return sum(a["usage"]["completion_tokens"] for a in answers) / (time.monotonic() - begin)
 
 
-def extraction(server):
-    answer = server.ask(messages=[{"role": "user", "content": TEXT}], temperature=0, max_tokens=400, json_schema=RECORD)
+def extraction(server, number):
+    text = TEXT.replace("Ada Marie Lovelace", NAMES[number % len(NAMES)]).replace("10 December 1815", f"{number + 1} May {1801 + 7 * number}")
+    answer = server.ask(messages=[{"role": "user", "content": text}], temperature=0, max_tokens=400, json_schema=RECORD)
     return answer["usage"]["completion_tokens"] / answer["timings"]["predicted_ms"], answer["choices"][0]["message"]["content"]
 
 
@@ -70,9 +73,9 @@ if __name__ == "__main__":
     servers = [Server(arguments.model, 18181), Server(arguments.model, 18182, "--spec", "off")]
     try:
         ratios, speeds = [], []
-        for _ in range(arguments.pairs):
-            with_guesses, text = extraction(servers[0])
-            without, other = extraction(servers[1])
+        for number in range(arguments.pairs):
+            with_guesses, text = extraction(servers[0], number)
+            without, other = extraction(servers[1], number)
             assert text == other
             speeds.append(with_guesses / without)
         print(f"extraction of ten fields, with guesses : without  {statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f})")

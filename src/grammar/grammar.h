@@ -34,6 +34,7 @@ struct grammar_source {
     struct smollm_text text;
     const struct smollm_text *texts;
     size_t text_count;
+    bool in_order; /* of JSON: members that the schema names come in its order; otherwise in any */
     /* Of tools. */
     const struct grammar_tool *tools;
     size_t tool_count;

@@ -34,9 +34,10 @@ struct frame {
     struct schema *schema;
     struct shape *shape;
     uint32_t kind, parent;
-    uint32_t place; /* of a program: where it goes on */
-    uint32_t count; /* members, or elements, as far as they matter */
-    uint32_t used;  /* the set of names that are there, or of listed elements */
+    uint32_t place;  /* of a program: where it goes on */
+    uint32_t count;  /* members, or elements, as far as they matter */
+    uint32_t used;   /* the set of names that are there, or of listed elements */
+    uint32_t passed; /* members in order: how many names of that order can no longer come */
     uint16_t met[SHAPE_CLAIMS_MAX];
     /* What follows is computed when needed, and is no part of what makes frames equal. */
     uint32_t *allowed; /* names that may come next */
@@ -108,6 +109,7 @@ static uint32_t make_frame(struct machine *m, const struct frame *wanted)
     key.place = wanted->place;
     key.count = wanted->count;
     key.used = wanted->used;
+    key.passed = wanted->passed;
     memcpy(key.met, wanted->met, sizeof key.met);
     const size_t size = offsetof(struct frame, allowed);
     const uint32_t hash = (uint32_t)hash_bytes(&key, size, 0);
@@ -122,6 +124,18 @@ static uint32_t make_frame(struct machine *m, const struct frame *wanted)
 }
 
 /* ---- Objects ---- */
+
+/* Whether a known name has not come and can no longer come. */
+static bool is_passed(const struct machine *m, const struct frame *f, uint32_t name)
+{
+    return f->shape->names[name].place < f->passed && !set_has(m, f->used, name);
+}
+
+/* Whether it may still come, as far as its place goes. */
+static bool is_ahead(const struct machine *m, const struct frame *f, uint32_t name)
+{
+    return f->shape->names[name].place >= f->passed && !set_has(m, f->used, name);
+}
 
 /* Members that must still come: those required, and what the members that are there need. UINT32_MAX: one of them
  * cannot come. */
@@ -147,7 +161,7 @@ static uint32_t members_missing(struct machine *m, const struct frame *f)
                 const uint32_t need = shape->names[i].needs[k];
                 if (there[need])
                     continue;
-                if (!constraint_is_satisfiable(f->schema, shape->names[need].value))
+                if (is_passed(m, f, need) || !constraint_is_satisfiable(f->schema, shape->names[need].value))
                     return UINT32_MAX;
                 there[need] = changed = true;
             }
@@ -177,7 +191,7 @@ static bool claim_can_be_met(struct machine *m, const struct frame *f, uint32_t 
             constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->classes[i].value, value)))
             return true;
     for (uint32_t i = 0; i < shape->name_count; i++)
-        if (shape->names[i].claims & bit && !set_has(m, f->used, i) &&
+        if (shape->names[i].claims & bit && is_ahead(m, f, i) &&
             constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->names[i].value, value)))
             return true;
     return false;
@@ -203,7 +217,7 @@ static bool object_is_viable(struct machine *m, const struct frame *f)
         if (constraint_is_satisfiable(f->schema, shape->classes[i].value))
             return true;
     for (uint32_t i = 0; i < shape->name_count; i++)
-        available += !set_has(m, f->used, i) && constraint_is_satisfiable(f->schema, shape->names[i].value);
+        available += is_ahead(m, f, i) && constraint_is_satisfiable(f->schema, shape->names[i].value);
     return f->count + available >= shape->min;
 }
 
@@ -217,8 +231,10 @@ static struct frame with_member(struct machine *m, const struct frame *f, uint32
 {
     struct frame next = *f;
     next.count = count_capped(f->shape, f->count + 1);
-    if (name != NAMES)
-        next.used = set_with(m, f->used, name);
+    if (name == NAMES)
+        return next;
+    next.used = set_with(m, f->used, name);
+    next.passed = m->in_order ? f->shape->names[name].place + 1 : 0;
     return next;
 }
 
@@ -228,13 +244,24 @@ static bool member_may_come(struct machine *m, const struct frame *f, uint32_t n
     if (!constraint_is_satisfiable(f->schema, value))
         return false;
     if (f->shape->max == SIZE_UNLIMITED && f->shape->claim_count == 0 &&
-        (name == NAMES || f->shape->names[name].need_count == 0))
+        (name == NAMES || (f->shape->names[name].need_count == 0 && !m->in_order)))
         return true;
     struct frame next = with_member(m, f, name);
     /* It may meet every claim that it can meet. */
     for (uint32_t i = 0; i < f->shape->claim_count; i++)
         next.met[i] = 1;
     return object_is_viable(m, &next);
+}
+
+/* Members in order: the place of the next one that is required, which cannot be passed over. */
+static uint32_t last_place(const struct machine *m, const struct frame *f)
+{
+    for (uint32_t place = f->passed; m->in_order && place < f->shape->name_count; place++) {
+        const uint32_t name = f->shape->order[place];
+        if (f->shape->names[name].required && !set_has(m, f->used, name))
+            return place;
+    }
+    return UINT32_MAX;
 }
 
 /* The names that may come next, as a language. */
@@ -245,8 +272,10 @@ static term allowed_names(struct machine *m, uint32_t number)
         return f.names;
     struct smollm_text *names = pool_array(m->pool, f.shape->name_count, sizeof *names);
     uint32_t *allowed = pool_array(m->pool, f.shape->name_count, sizeof *allowed), count = 0;
+    const uint32_t end = last_place(m, &f);
     for (uint32_t i = 0; i < f.shape->name_count; i++)
-        if (!set_has(m, f.used, i) && member_may_come(m, &f, i, f.shape->names[i].value)) {
+        if (is_ahead(m, &f, i) && f.shape->names[i].place <= end &&
+            member_may_come(m, &f, i, f.shape->names[i].value)) {
             names[count] = f.shape->names[i].name;
             allowed[count++] = i;
         }
@@ -940,7 +969,7 @@ static struct smollm_text likely_name(struct machine *m, machine_state number)
     for (int required = 1; required >= 0; required--)
         for (uint32_t i = 0; i < f->shape->name_count; i++) {
             const uint32_t name = f->shape->order[i];
-            if (f->shape->names[name].required == required && !set_has(m, f->used, name))
+            if (f->shape->names[name].required == required && is_ahead(m, f, name))
                 return f->shape->names[name].name;
         }
     return (struct smollm_text){0};

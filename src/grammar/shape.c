@@ -101,8 +101,10 @@ static void gather_names(struct schema *s, struct shape *shape, const struct smo
     uint32_t placed = 0;
     for (uint32_t i = count; i-- > 0;) {
         const uint32_t at = shape_find_name(shape, in_order[i]);
-        if (!taken[at])
+        if (!taken[at]) {
+            shape->names[at].place = placed;
             shape->order[placed++] = at;
+        }
         taken[at] = true;
     }
 }

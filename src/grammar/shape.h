@@ -45,6 +45,7 @@ enum { SIZE_UNLIMITED = 1 << 24, SHAPE_CLAIMS_MAX = 8, SHAPE_CLASSES_MAX = 64 };
 /* A known name of a member. */
 struct shape_name {
     struct smollm_text name;
+    uint32_t place; /* in the order of the schema */
     constraint value;
     bool required;
     uint32_t *needs; /* indices of names */

@@ -5,12 +5,14 @@
 #include "base/memory.h"
 #include "kernel/arithmetic.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum {
     TOGETHER = 256,    /* weights that are compared together, with vectors */
     MAX_INSERTED = 32, /* candidates that are not worth a radix sort */
+    FEW = 256,         /* tokens that are taken out of a vocabulary */
     DIGITS = 3,        /* of the bits of a weight: 1 is 0x3f800000 */
     DIGIT_BITS = 10,
     DIGIT_VALUES = 1 << DIGIT_BITS
@@ -22,10 +24,11 @@ int sampler_scratch_create(struct sampler_scratch *s, uint32_t vocabulary, const
     *s = (struct sampler_scratch){.vocabulary = vocabulary, .kernels = kernels};
     s->logits = array_allocate(vocabulary, sizeof *s->logits);
     s->weights = array_allocate(vocabulary, sizeof *s->weights);
+    s->ids = array_allocate(FEW, sizeof *s->ids);
     s->peaks = array_allocate(peak_count(vocabulary), sizeof *s->peaks);
     s->candidates = array_allocate(vocabulary, sizeof *s->candidates);
     s->sorted = array_allocate(vocabulary, sizeof *s->sorted);
-    if (!s->logits || !s->weights || !s->peaks || !s->candidates || !s->sorted) {
+    if (!s->logits || !s->weights || !s->ids || !s->peaks || !s->candidates || !s->sorted) {
         sampler_scratch_destroy(s);
         return error_set(error, SMOLLM_ENOMEM, "out of memory for sampling");
     }
@@ -36,6 +39,7 @@ void sampler_scratch_destroy(struct sampler_scratch *s)
 {
     free(s->logits);
     free(s->weights);
+    free(s->ids);
     free(s->peaks);
     free(s->candidates);
     free(s->sorted);
@@ -262,13 +266,13 @@ static bool has_weight(const float *weights, uint32_t count, float min)
 static uint32_t gather(struct sampler_scratch *s, float min)
 {
     uint32_t count = 0;
-    for (uint32_t begin = 0; begin < s->vocabulary; begin += TOGETHER) {
-        const uint32_t end = s->vocabulary - begin < TOGETHER ? s->vocabulary : begin + TOGETHER;
+    for (uint32_t begin = 0; begin < s->weight_count; begin += TOGETHER) {
+        const uint32_t end = s->weight_count - begin < TOGETHER ? s->weight_count : begin + TOGETHER;
         if (!has_weight(s->weights + begin, end - begin, min))
             continue;
         for (uint32_t i = begin; i < end; i++)
             if (s->weights[i] >= min && s->weights[i] > 0.0f)
-                s->candidates[count++] = (struct candidate){s->weights[i], (int32_t)i};
+                s->candidates[count++] = (struct candidate){s->weights[i], s->has_ids ? s->ids[i] : (int32_t)i};
     }
     sort_candidates(s, count);
     return count;
@@ -341,6 +345,13 @@ static bool changes_logits(const struct smollm_sampling *o)
            o->frequency_penalty != 0.0f;
 }
 
+/* ---- Masks ---- */
+
+static bool is_allowed(const uint32_t *allowed, int32_t token)
+{
+    return allowed[token / 32] >> token % 32 & 1;
+}
+
 static void forbid_others(float *logits, const uint32_t *allowed, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i += 32) {
@@ -350,18 +361,70 @@ static void forbid_others(float *logits, const uint32_t *allowed, uint32_t count
     }
 }
 
+/* The greatest logit of the allowed ones; the most likely token of all is often among them. */
+static int32_t greatest_allowed(const struct logits *logits, const uint32_t *allowed)
+{
+    static_assert(PEAK_VALUES == 32, "a peak for each word of a mask");
+    int32_t best = logits_greatest(logits);
+    if (best < 0 || is_allowed(allowed, best))
+        return best;
+    float most = -__builtin_inff();
+    best = -1;
+    for (uint32_t i = 0; i < peak_count(logits->count); i++) {
+        if (!(logits->peaks[i] > most))
+            continue;
+        for (uint32_t left = allowed[i]; left; left &= left - 1) {
+            const uint32_t id = i * 32 + (uint32_t)__builtin_ctz(left);
+            if (id < logits->count && logits->values[id] > most) {
+                most = logits->values[id];
+                best = (int32_t)id;
+            }
+        }
+    }
+    return best;
+}
+
+/* Takes the allowed tokens out of the vocabulary, if they are few. */
+static bool take_few(struct sampler_scratch *s, const struct logits *logits, const uint32_t *allowed)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < logits->count; i += 32)
+        for (uint32_t left = allowed[i / 32]; left; left &= left - 1) {
+            const uint32_t id = i + (uint32_t)__builtin_ctz(left);
+            if (count == FEW)
+                return false;
+            if (id >= logits->count)
+                break;
+            s->weights[count] = logits->values[id];
+            s->ids[count++] = (int32_t)id;
+        }
+    s->weight_count = count;
+    s->has_ids = true;
+    return true;
+}
+
+/* The weights' logarithms: of the tokens that may be drawn. allowed: as far as the logits do not show it; or NULL. */
+static void take_weights(struct sampler_scratch *s, const struct logits *logits, const uint32_t *allowed, float maximum,
+                         float temperature)
+{
+    s->has_ids = false;
+    if (!allowed || !take_few(s, logits, allowed)) {
+        s->weight_count = s->vocabulary;
+        s->has_ids = false;
+    }
+    const float *values = s->has_ids ? s->weights : logits->values;
+    for (uint32_t i = 0; i < s->weight_count; i++)
+        s->weights[i] = (values[i] - maximum) / temperature;
+    if (allowed && !s->has_ids)
+        forbid_others(s->weights, allowed, s->vocabulary);
+}
+
 int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const struct logits *logits,
                  const uint32_t *allowed, const int32_t *history, uint32_t history_count, int32_t *token)
 {
     const struct smollm_sampling *o = &sampler->options;
     struct logits changed;
-    if (allowed && o->temperature == 0.0f && !changes_logits(o)) {
-        /* The most likely token of all is often allowed. */
-        const int32_t first = logits_greatest(logits);
-        if (first >= 0 && allowed[first / 32] >> first % 32 & 1)
-            allowed = NULL;
-    }
-    if (allowed || changes_logits(o)) {
+    if (changes_logits(o)) {
         memcpy(s->logits, logits->values, s->vocabulary * sizeof *s->logits);
         if (allowed)
             forbid_others(s->logits, allowed, s->vocabulary);
@@ -371,15 +434,13 @@ int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const struc
         changed = logits_look_at(s->kernels, s->logits, s->vocabulary, s->peaks);
         logits = &changed;
     }
-    int32_t best = logits_greatest(logits);
+    int32_t best = allowed ? greatest_allowed(logits, allowed) : logits_greatest(logits);
     if (best < 0 || logits->values[best] - logits->values[best] != 0.0f)
         return SMOLLM_ENUMERIC;
     if (o->temperature > 0.0f) {
-        const float maximum = logits->values[best];
-        for (uint32_t i = 0; i < s->vocabulary; i++)
-            s->weights[i] = (logits->values[i] - maximum) / o->temperature;
+        take_weights(s, logits, allowed, logits->values[best], o->temperature);
         double total;
-        struct exponentials_args args = {.x = s->weights, .out = s->weights, .sum = &total, .size = s->vocabulary};
+        struct exponentials_args args = {.x = s->weights, .out = s->weights, .sum = &total, .size = s->weight_count};
         s->kernels->exponentials(&args);
         best = draw(sampler, s, total);
     }

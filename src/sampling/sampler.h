@@ -31,7 +31,10 @@ struct sampler_scratch {
     uint32_t vocabulary;
     const struct kernel_table *kernels;
     float *logits;
-    float *weights;
+    float *weights; /* of all tokens, or of those in `ids` */
+    int32_t *ids;   /* of few tokens, when only these may be drawn */
+    uint32_t weight_count;
+    bool has_ids;
     float *peaks;
     struct candidate *candidates;
     struct candidate *sorted; /* changes places with candidates */

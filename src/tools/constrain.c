@@ -13,17 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct command_help help = {COMMAND_CONSTRAIN,
-                                         "constrain",
-                                         "MODEL",
-                                         "Show what a JSON schema, a grammar or an expression allows, token by token.",
-                                         "Reads lines {\"schema\": ..., \"instances\": [\"text\", ...]} (or "
-                                         "\"grammar\", \"regex\", \"choice\") from stdin and writes "
-                                         "a line for each: whether it compiles, which instances are accepted, and the "
-                                         "time of the masks (\"times\": true lists each). Only the tokenizer "
-                                         "of the model is read.",
-                                         1,
-                                         1};
+static const struct command_help help = {
+    COMMAND_CONSTRAIN,
+    "constrain",
+    "MODEL",
+    "Show what a JSON schema, a grammar or an expression allows, token by token.",
+    "Reads lines {\"schema\": ..., \"instances\": [\"text\", ...]} (or "
+    "\"grammar\", \"regex\", \"choice\") from stdin and writes "
+    "a line for each: whether it compiles, which instances are accepted, and the "
+    "time of the masks (\"times\": true lists each). Members may come in any order unless the line has "
+    "\"in_order\": true, as requests do. Only the tokenizer "
+    "of the model is read.",
+    1,
+    1};
 
 struct checking {
     const struct options *options;
@@ -149,7 +151,9 @@ static int source_of(struct pool *pool, struct json_node *request, struct gramma
     struct json_node *value;
     if ((value = json_tree_get(pool, request, "schema"))) {
         /* A text is a schema that was not parsed; anything else is taken as it stands in the line. */
+        const struct json_node *order = json_tree_get(pool, request, "in_order");
         *source = (struct grammar_source){.kind = GRAMMAR_SCHEMA,
+                                          .in_order = order && order->kind == JSON_KIND_TRUE,
                                           .text = value->kind == JSON_KIND_STRING ? value->text : value->source};
         return 0;
     }

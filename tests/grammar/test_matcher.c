@@ -48,6 +48,17 @@ static struct grammar *compile(enum grammar_kind kind, const char *text)
     return grammar;
 }
 
+/* Whether some text begins so. */
+static bool begins(struct grammar *grammar, const char *text)
+{
+    struct matcher *m = matcher_create(grammar, &trie);
+    bool yes = true;
+    for (const char *at = text; *at && yes; at++)
+        yes = matcher_advance(m, (struct smollm_text){at, 1});
+    matcher_destroy(m);
+    return yes;
+}
+
 static bool accepts(struct grammar *grammar, const char *text)
 {
     struct matcher *m = matcher_create(grammar, &trie);
@@ -257,6 +268,8 @@ static void test_least_tokens(void **state)
          "7", 1},
         {GRAMMAR_SCHEMA, "{\"anyOf\":[{\"const\":\"long long long\"},{\"const\":\"a\"}]}", "\"a\"", 1},
         {GRAMMAR_SCHEMA, "{\"not\":{\"const\":\"\"},\"type\":\"string\"}", "\"a\"", 1},
+        {GRAMMAR_SCHEMA, "{\"type\":\"object\",\"properties\":{\"a_name_that_may_be_left_out\":{}}}", "{}", 1},
+        {GRAMMAR_GBNF, "root ::= \"aaaaaaaaaaaaaaaaaaaaaaaaaaaa\" | \"b\"", "b", 1},
         {GRAMMAR_REGEX, "^(ab){8,}c$", "ababababababababc", 2},
         {GRAMMAR_REGEX, "^(a{20}|b{30})$", "aaaaaaaaaaaaaaaaaaaa", 3},
         {GRAMMAR_GBNF, "root ::= x x | root2\nx ::= \"aaaaaaaaaa\" [0-9]*\nroot2 ::= \"b\" root | x x x",
@@ -279,6 +292,55 @@ static void test_least_tokens(void **state)
     assert_int_equal(matcher_least_tokens(m), 4); /* abc ab x":{" e5 */
     matcher_destroy(m);
     grammar_release(grammar);
+}
+
+/* Requests write members in the order of the schema: others, and those that it does not name, may stand between them.
+ */
+static void test_members_in_order(void **state)
+{
+    static const struct {
+        const char *schema, *yes[5], *no[6];
+    } cases[] = {
+        {"{\"required\":[\"a\",\"c\"],\"properties\":{\"c\":{},\"b\":{},\"a\":{}},\"additionalProperties\":false,"
+         "\"type\":\"object\"}",
+         {"{\"c\":1,\"b\":2,\"a\":3}", "{\"c\":1,\"a\":3}"},
+         {"{\"b\":2", "{\"a", "{\"c\":1,\"a\":3,\"b", "{\"c\":1}", "{\"c\":1,\"a\":3,"}},
+        {"{\"properties\":{\"b\":{},\"a\":{}},\"type\":\"object\"}",
+         {"{\"x\":1,\"b\":2,\"y\":[],\"a\":3,\"z\":0}", "{\"a\":1}", "{}", "{\"y\":1}"},
+         {"{\"a\":1,\"b\":2}", "{\"a\":1,\"x\":2,\"b\":3}"}},
+        /* One that is needed by another comes before it where the schema has it before it. */
+        {"{\"properties\":{\"a\":{},\"b\":{}},\"dependentRequired\":{\"b\":[\"a\"]},\"additionalProperties\":false,"
+         "\"type\":\"object\"}",
+         {"{\"a\":1,\"b\":2}", "{\"a\":1}", "{}"},
+         {"{\"b\":2", "{\"b\":2,\"a\":1}"}},
+        {"{\"properties\":{\"a\":{},\"b\":{},\"c\":{}},\"minProperties\":2,\"additionalProperties\":false,\"type\":"
+         "\"object\"}",
+         {"{\"a\":1,\"c\":2}", "{\"b\":1,\"c\":2}"},
+         {"{\"c\":2", "{\"c"}},
+        {"{\"properties\":{\"a\":{},\"b\":{\"const\":1}},\"anyOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],"
+         "\"additionalProperties\":false,\"type\":\"object\"}",
+         {"{\"a\":1,\"b\":1}", "{\"a\":1}", "{\"b\":1}"},
+         {"{\"b\":1,\"a\":1}", "{}"}},
+        {"{\"items\":{\"properties\":{\"b\":{},\"a\":{}},\"required\":[\"a\",\"b\"],\"additionalProperties\":false,"
+         "\"type\":\"object\"},\"type\":\"array\"}",
+         {"[{\"b\":1,\"a\":1},{\"b\":1,\"a\":1}]"},
+         {"[{\"a", "[{\"b\":1,\"a\":1},{\"a"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct grammar_source source = {
+            .kind = GRAMMAR_SCHEMA, .in_order = true, .text = text_of(cases[i].schema)};
+        struct grammar *grammar, *any = compile(GRAMMAR_SCHEMA, cases[i].schema);
+        assert_int_equal(grammar_compile(&source, &grammar, NULL), 0);
+        for (size_t k = 0; k < 5 && cases[i].yes[k]; k++)
+            if (!accepts(grammar, cases[i].yes[k]) || !accepts(any, cases[i].yes[k]))
+                fail_msg("%s is refused by %s", cases[i].yes[k], cases[i].schema);
+        for (size_t k = 0; k < 6 && cases[i].no[k]; k++)
+            if (accepts(grammar, cases[i].no[k]) ||
+                (cases[i].no[k][strlen(cases[i].no[k]) - 1] != '}' && begins(grammar, cases[i].no[k])))
+                fail_msg("%s is allowed by %s", cases[i].no[k], cases[i].schema);
+        grammar_release(grammar);
+        grammar_release(any);
+    }
 }
 
 /* A rule that never ends is no beginning of anything. */
@@ -452,6 +514,7 @@ int main(void)
                                        cmocka_unit_test(test_retreat),
                                        cmocka_unit_test(test_names_that_were_there),
                                        cmocka_unit_test(test_least_tokens),
+                                       cmocka_unit_test(test_members_in_order),
                                        cmocka_unit_test(test_dead_ends),
                                        cmocka_unit_test(test_guesses),
                                        cmocka_unit_test(test_long_texts),

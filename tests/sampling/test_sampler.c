@@ -98,6 +98,51 @@ static void equals_the_naive_version(void **state)
     assert_int_equal(differing, 0);
 }
 
+/* Masks of a few tokens, of nearly all, and anything between: as if the others had no logit. */
+static void masks_equal_the_naive_version(void **state)
+{
+    float logits[VOCABULARY], masked[VOCABULARY];
+    uint32_t allowed[(VOCABULARY + 31) / 32];
+    for (int round = 0; round < 5000; round++) {
+        const int density = round % 4; /* of 0: some 1 in 64; of 3: all but a few */
+        for (int i = 0; i < VOCABULARY; i++)
+            logits[i] = masked[i] = (uniform() * 2 - 1) * 6.0f;
+        for (int word = 0; word < (VOCABULARY + 31) / 32; word++) {
+            const uint32_t one = (uint32_t)(uniform() * 0x1p32f), two = (uint32_t)(uniform() * 0x1p32f),
+                           three = (uint32_t)(uniform() * 0x1p32f);
+            const uint32_t bits[] = {one & two & three & one << 7 & two << 5, one, one | two, ~(one & two & three)};
+            allowed[word] = round % 8 == 7 && word % 3 ? UINT32_MAX : bits[density];
+        }
+        int32_t some = (int32_t)(uniform() * (VOCABULARY - 1)), token = -1;
+        allowed[some / 32] |= 1u << some % 32;
+        for (int i = 0; i < VOCABULARY; i++)
+            if (!(allowed[i / 32] >> i % 32 & 1))
+                masked[i] = -INFINITY;
+        struct smollm_sampling o = smollm_sampling_default();
+        o.temperature = round % 5 == 0 ? 0.0f : 0.2f + uniform();
+        o.top_k = round % 7 == 0 ? 1 + (int)(uniform() * 20) : 0;
+        o.top_p = round % 3 == 0 ? 0.9f : 1.0f;
+        o.min_p = 0.0f;
+        o.seed = (uint64_t)round;
+        sampler_begin(&sampler, &o);
+        const struct logits look = logits_look_at(&kernels, logits, VOCABULARY, peaks);
+        assert_int_equal(sampler_next(&sampler, &scratch, &look, allowed, NULL, 0, &token), 0);
+        int32_t want = 0;
+        for (int32_t i = 1; i < VOCABULARY; i++)
+            want = masked[i] > masked[want] ? i : want;
+        if (o.temperature > 0.0f)
+            want = naive(masked, &o, random_uniform(o.seed, 0));
+        assert_int_equal(token, want);
+    }
+    /* Of those that are allowed none has a logit. */
+    memset(allowed, 0, sizeof allowed);
+    allowed[0] = 2;
+    logits[1] = -INFINITY;
+    int32_t token;
+    const struct logits look = logits_look_at(&kernels, logits, VOCABULARY, peaks);
+    assert_int_equal(sampler_next(&sampler, &scratch, &look, allowed, NULL, 0, &token), SMOLLM_ENUMERIC);
+}
+
 static void zero_temperature_is_greedy(void **state)
 {
     float logits[VOCABULARY] = {0};
@@ -284,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greatest_is_the_first_of_its_kind),
         cmocka_unit_test(equals_the_naive_version),
+        cmocka_unit_test(masks_equal_the_naive_version),
         cmocka_unit_test(zero_temperature_is_greedy),
         cmocka_unit_test(penalties_push_tokens_down),
         cmocka_unit_test(draws_follow_the_probabilities),

@@ -14,7 +14,7 @@ ASK = [{"role": "user", "content": "Describe a person as JSON."}]
 
 def check_person(text):
     person = json.loads(text)
-    assert set(person) == {"name", "age", "married", "tags"}
+    assert list(person) == ["name", "age", "married", "tags"]  # in the order of the schema
     assert re.fullmatch("[A-Z][a-z]+", person["name"]) and len(person["name"]) <= 12
     assert type(person["age"]) is int and 1 <= person["age"] <= 99 and type(person["married"]) is bool
     assert 1 <= len(person["tags"]) <= 2 and len(set(person["tags"])) == len(person["tags"])
