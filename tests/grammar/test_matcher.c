@@ -269,7 +269,7 @@ static void test_least_tokens(void **state)
         {GRAMMAR_SCHEMA, "{\"anyOf\":[{\"const\":\"long long long\"},{\"const\":\"a\"}]}", "\"a\"", 1},
         {GRAMMAR_SCHEMA, "{\"not\":{\"const\":\"\"},\"type\":\"string\"}", "\"a\"", 1},
         {GRAMMAR_SCHEMA, "{\"type\":\"object\",\"properties\":{\"a_name_that_may_be_left_out\":{}}}", "{}", 1},
-        {GRAMMAR_GBNF, "root ::= \"aaaaaaaaaaaaaaaaaaaaaaaaaaaa\" | \"b\"", "b", 1},
+        {GRAMMAR_GBNF, "root ::= x | y\nx ::= \"(aaaaaaaaaaaaaaaaaaaaaaaaaaa\" x? \")\"\ny ::= \"b\" x?", "b", 1},
         {GRAMMAR_REGEX, "^(ab){8,}c$", "ababababababababc", 2},
         {GRAMMAR_REGEX, "^(a{20}|b{30})$", "aaaaaaaaaaaaaaaaaaaa", 3},
         {GRAMMAR_GBNF, "root ::= x x | root2\nx ::= \"aaaaaaaaaa\" [0-9]*\nroot2 ::= \"b\" root | x x x",
