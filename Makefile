@@ -1,7 +1,7 @@
 # What people type. Meson and ninja do the work.
 BUILD := build
 
-.PHONY: all run test bare storms storms-tsan check install format clean
+.PHONY: all run test test-clients bare storms storms-tsan check install format clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -20,6 +20,11 @@ run:
 test:
 	@scripts/install-packages.sh build test
 	@tests/run.py
+
+# The libraries and agents that people use, against the server: their packages are heavy.
+test-clients: all
+	@scripts/install-packages.sh build test
+	@tests/clients/run.py
 
 # `make run` up to its first answer in a minimal Debian 12, in a root that is made for it and removed; needs root.
 bare:

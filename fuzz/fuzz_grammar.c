@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     memcpy(source_text, data + 1, source_size);
     const struct grammar_tool tool = {text_of("f"), {source_text, source_size}};
     struct grammar_source source = {
-        .kind = (enum grammar_kind)(data[0] % 5), .in_order = data[0] & 32, .text = {source_text, source_size}};
+        .kind = (enum grammar_kind)(data[0] % 5), .as_listed = data[0] & 32, .text = {source_text, source_size}};
     if (source.kind == GRAMMAR_CHOICE) {
         source.texts = &source.text;
         source.text_count = 1;

@@ -235,7 +235,7 @@ static int compile_within_bounds(struct grammar *g, struct smollm_error *error)
     pool_allow(&g->pool, COMPILE_WORK);
     terms_begin(&g->terms, &g->pool);
     machine_begin(&g->machine, &g->terms);
-    g->machine.in_order = g->source.in_order;
+    g->machine.as_listed = g->source.as_listed;
     const int status = compile(g, &g->source, error);
     if (status == 0)
         g->start = machine_start(&g->machine);

@@ -34,7 +34,9 @@ struct grammar_source {
     struct smollm_text text;
     const struct smollm_text *texts;
     size_t text_count;
-    bool in_order; /* of JSON: members that the schema names come in its order; otherwise in any */
+    /* Of JSON: members that a schema names come in its order, and where it names some, others only if it speaks of them
+     * ("additionalProperties", "patternProperties") or requires them. Otherwise whatever is valid, in any order. */
+    bool as_listed;
     /* Of tools. */
     const struct grammar_tool *tools;
     size_t tool_count;

@@ -197,6 +197,20 @@ static bool claim_can_be_met(struct machine *m, const struct frame *f, uint32_t 
     return false;
 }
 
+/* Whether members of a class may come, as far as the way of listing them goes: the same for all places of an object. */
+static bool takes_class(const struct machine *m, const struct shape *shape, uint32_t class)
+{
+    uint32_t required = 0;
+    bool names_some = shape->name_count > 0;
+    if (!m->as_listed || shape->is_open || shape->claim_count > 0 || shape->classes[class].value != CONSTRAINT_ANY)
+        return true;
+    for (uint32_t i = 0; i < shape->name_count; i++)
+        required += shape->names[i].required;
+    for (uint32_t i = 0; i < shape->class_count; i++)
+        names_some |= shape->classes[i].value != CONSTRAINT_ANY;
+    return !names_some || shape->min > required;
+}
+
 /* Whether the object can still be completed. */
 static bool object_is_viable(struct machine *m, const struct frame *f)
 {
@@ -214,7 +228,7 @@ static bool object_is_viable(struct machine *m, const struct frame *f)
     if (f->count + missing >= shape->min)
         return true;
     for (uint32_t i = 0; i < shape->class_count; i++)
-        if (constraint_is_satisfiable(f->schema, shape->classes[i].value))
+        if (takes_class(m, shape, i) && constraint_is_satisfiable(f->schema, shape->classes[i].value))
             return true;
     for (uint32_t i = 0; i < shape->name_count; i++)
         available += is_ahead(m, f, i) && constraint_is_satisfiable(f->schema, shape->names[i].value);
@@ -234,7 +248,7 @@ static struct frame with_member(struct machine *m, const struct frame *f, uint32
     if (name == NAMES)
         return next;
     next.used = set_with(m, f->used, name);
-    next.passed = m->in_order ? f->shape->names[name].place + 1 : 0;
+    next.passed = m->as_listed ? f->shape->names[name].place + 1 : 0;
     return next;
 }
 
@@ -244,7 +258,7 @@ static bool member_may_come(struct machine *m, const struct frame *f, uint32_t n
     if (!constraint_is_satisfiable(f->schema, value))
         return false;
     if (f->shape->max == SIZE_UNLIMITED && f->shape->claim_count == 0 &&
-        (name == NAMES || (f->shape->names[name].need_count == 0 && !m->in_order)))
+        (name == NAMES || (f->shape->names[name].need_count == 0 && !m->as_listed)))
         return true;
     struct frame next = with_member(m, f, name);
     /* It may meet every claim that it can meet. */
@@ -256,7 +270,7 @@ static bool member_may_come(struct machine *m, const struct frame *f, uint32_t n
 /* Members in order: the place of the next one that is required, which cannot be passed over. */
 static uint32_t last_place(const struct machine *m, const struct frame *f)
 {
-    for (uint32_t place = f->passed; m->in_order && place < f->shape->name_count; place++) {
+    for (uint32_t place = f->passed; m->as_listed && place < f->shape->name_count; place++) {
         const uint32_t name = f->shape->order[place];
         if (f->shape->names[name].required && !set_has(m, f->used, name))
             return place;
@@ -640,7 +654,7 @@ static void begin_key(struct machine *m, const struct thread *t)
     if (at != LEXEME_DEAD)
         add_thread(m, (struct thread){.kind = THREAD_KEY, .schema = t->schema, .a = at, .b = NAMES, .frame = t->frame});
     for (uint32_t i = 0; i < f.shape->class_count; i++) {
-        if (!member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+        if (!takes_class(m, f.shape, i) || !member_may_come(m, &f, NAMES, f.shape->classes[i].value))
             continue;
         at = lexeme_begin(&m->lexemes, LEXEME_STRING, f.shape->classes[i].names);
         if (at != LEXEME_DEAD)
@@ -655,7 +669,7 @@ static bool some_key_may_come(struct machine *m, uint32_t frame)
         return true;
     const struct frame f = *frame_at(m, frame);
     for (uint32_t i = 0; i < f.shape->class_count; i++)
-        if (member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+        if (takes_class(m, f.shape, i) && member_may_come(m, &f, NAMES, f.shape->classes[i].value))
             return true;
     return false;
 }

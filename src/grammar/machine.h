@@ -68,7 +68,7 @@ struct machine {
     struct lexemes lexemes;
     struct pool_vector program, frames, states, sets, threads, value_lists;
     struct pool_table frame_table, state_table, set_table;
-    bool in_order;     /* members come in the order of their schema */
+    bool as_listed;    /* members as the schema lists them, see grammar.h */
     bool has_unique;   /* some array's elements must differ */
     bool has_overflow; /* a state had too many threads */
     uint32_t depth;

@@ -353,6 +353,8 @@ static void add_members(struct question q, uint32_t node, struct schema_shapes *
     }
     if (additional) {
         const uint32_t its = schema_node_of(s, additional);
+        if (its != NODE_FALSE)
+            shape_add(s, together, (struct atom){.kind = ATOM_OPEN});
         if (its != NODE_TRUE)
             combine(q, all, of_members(q, (struct atom){.names = term_not(s->terms, *seen)}, its), additional);
         *seen = TERM_ALL;
@@ -474,6 +476,8 @@ static struct schema_shapes object_shapes(struct question q, uint32_t node)
             return all;
         for (uint32_t i = 0; i < all.count; i++) {
             struct evaluated *e = &all.list[i]->evaluated;
+            if (its != NODE_FALSE)
+                shape_add(s, all.list[i], (struct atom){.kind = ATOM_OPEN});
             if (its != NODE_TRUE && !e->all)
                 shape_add(s, all.list[i],
                           (struct atom){.kind = ATOM_MEMBERS,

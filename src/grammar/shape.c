@@ -183,7 +183,7 @@ static void complete_names(struct schema *s, struct shape *shape)
     }
     for (const struct atom *atom = shape->atoms; atom && pool_spend(s->pool, 1); atom = atom->next) {
         const bool one = atom->by_name;
-        if (atom->kind == ATOM_SIZE)
+        if (atom->kind == ATOM_SIZE || atom->kind == ATOM_OPEN)
             continue;
         const uint32_t first = one ? shape_find_name(shape, atom->name) : 0, end = one ? first + 1 : names;
         for (uint32_t i = first; i < end; i++) {
@@ -424,11 +424,13 @@ void shape_complete(struct schema *s, struct shape *shape, int family)
         return;
     shape->is_complete = true;
     shape->max = SIZE_UNLIMITED;
-    for (const struct atom *atom = shape->atoms; atom; atom = atom->next)
+    for (const struct atom *atom = shape->atoms; atom; atom = atom->next) {
+        shape->is_open |= atom->kind == ATOM_OPEN;
         if (atom->kind == ATOM_SIZE) {
             shape->min = atom->min > shape->min ? atom->min : shape->min;
             shape->max = atom->max < shape->max ? atom->max : shape->max;
         }
+    }
     if (family == FAMILY_OBJECT)
         complete_object(s, shape);
     else

@@ -12,6 +12,7 @@ enum atom_kind {
     ATOM_ABSENT,   /* there is none */
     ATOM_NEEDS,    /* if there is a member `name`, there is one named `other` */
     ATOM_NAMES,    /* all names are in `names` */
+    ATOM_OPEN,     /* others than the schema names are welcome; no condition */
     /* Of arrays. */
     ATOM_ELEMENT,  /* the element at `index`, if there is one, meets `value` */
     ATOM_ELEMENTS, /* all elements from `index` on do */
@@ -81,6 +82,7 @@ struct shape {
     struct evaluated evaluated;
     uint8_t possible; /* enum answer */
     bool is_complete; /* what follows is computed */
+    bool is_open;     /* see ATOM_OPEN */
     uint32_t min, max;
     struct shape_claim claims[SHAPE_CLAIMS_MAX];
     uint32_t claim_count;

@@ -74,7 +74,7 @@ int form_cache_source(const struct smollm_form *given, struct grammar_source *so
     RETURN_ERROR_IF((unsigned)form->kind >= sizeof kinds / sizeof *kinds, error, SMOLLM_EINVAL,
                     "%d is not a kind of form", (int)form->kind);
     *source = (struct grammar_source){.kind = kinds[form->kind],
-                                      .in_order = true,
+                                      .as_listed = true,
                                       .text = form->text,
                                       .texts = form->choices,
                                       .text_count = form->choice_count};
@@ -99,7 +99,7 @@ static int compile(const struct grammar_source *source, struct grammar **grammar
 /* The source as one text. */
 static void write_key(const struct grammar_source *source, struct buffer *key)
 {
-    buffer_printf(key, "%d%d:", (int)source->kind, source->in_order);
+    buffer_printf(key, "%d%d:", (int)source->kind, source->as_listed);
     buffer_append_text(key, source->text);
     for (size_t i = 0; i < source->text_count; i++) {
         buffer_printf(key, "%zu:", source->texts[i].size);

@@ -59,11 +59,11 @@ int tool_source(const struct smollm_conversation *c, struct tool_memory *memory,
     RETURN_ERROR_IF(count == 0, error, SMOLLM_EINVAL, "no tool is called '%.*s'",
                     (int)(c->tool_name.size < 100 ? c->tool_name.size : 100), c->tool_name.data);
     *source = (struct grammar_source){.kind = GRAMMAR_TOOLS,
-                                      .in_order = true,
+                                      .as_listed = true,
                                       .tools = memory->tools,
                                       .tool_count = count,
                                       .after_marker = c->tool_choice == SMOLLM_TOOL_AUTO,
-                                      .several = c->tool_choice != SMOLLM_TOOL_AUTO && !c->one_tool_call,
+                                      .several = c->tool_choice == SMOLLM_TOOL_REQUIRED && !c->one_tool_call,
                                       .is_lenient = c->tool_choice == SMOLLM_TOOL_AUTO};
     *wanted = source;
     return 0;

@@ -21,8 +21,8 @@ static const struct command_help help = {
     "Reads lines {\"schema\": ..., \"instances\": [\"text\", ...]} (or "
     "\"grammar\", \"regex\", \"choice\") from stdin and writes "
     "a line for each: whether it compiles, which instances are accepted, and the "
-    "time of the masks (\"times\": true lists each). Members may come in any order unless the line has "
-    "\"in_order\": true, as requests do. Only the tokenizer "
+    "time of the masks (\"times\": true lists each). All that is valid is taken, members in any order; with "
+    "\"as_listed\": true in a line, what requests write: members as the schema lists them. Only the tokenizer "
     "of the model is read.",
     1,
     1};
@@ -151,9 +151,9 @@ static int source_of(struct pool *pool, struct json_node *request, struct gramma
     struct json_node *value;
     if ((value = json_tree_get(pool, request, "schema"))) {
         /* A text is a schema that was not parsed; anything else is taken as it stands in the line. */
-        const struct json_node *order = json_tree_get(pool, request, "in_order");
+        const struct json_node *order = json_tree_get(pool, request, "as_listed");
         *source = (struct grammar_source){.kind = GRAMMAR_SCHEMA,
-                                          .in_order = order && order->kind == JSON_KIND_TRUE,
+                                          .as_listed = order && order->kind == JSON_KIND_TRUE,
                                           .text = value->kind == JSON_KIND_STRING ? value->text : value->source};
         return 0;
     }

@@ -296,7 +296,7 @@ static void test_least_tokens(void **state)
 
 /* Requests write members in the order of the schema: others, and those that it does not name, may stand between them.
  */
-static void test_members_in_order(void **state)
+static void test_members_as_listed(void **state)
 {
     static const struct {
         const char *schema, *yes[5], *no[6];
@@ -306,8 +306,20 @@ static void test_members_in_order(void **state)
          {"{\"c\":1,\"b\":2,\"a\":3}", "{\"c\":1,\"a\":3}"},
          {"{\"b\":2", "{\"a", "{\"c\":1,\"a\":3,\"b", "{\"c\":1}", "{\"c\":1,\"a\":3,"}},
         {"{\"properties\":{\"b\":{},\"a\":{}},\"type\":\"object\"}",
+         {"{\"b\":2,\"a\":3}", "{\"a\":1}", "{}"},
+         {"{\"a\":1,\"b\":2}", "{\"x", "{\"a\":1,"}},
+        {"{\"properties\":{\"b\":{},\"a\":{}},\"type\":\"object\",\"additionalProperties\":true}",
          {"{\"x\":1,\"b\":2,\"y\":[],\"a\":3,\"z\":0}", "{\"a\":1}", "{}", "{\"y\":1}"},
          {"{\"a\":1,\"b\":2}", "{\"a\":1,\"x\":2,\"b\":3}"}},
+        {"{\"properties\":{\"b\":{}},\"type\":\"object\",\"patternProperties\":{\"^x\":{\"type\":\"integer\"}}}",
+         {"{\"xa\":1,\"b\":2,\"xy\":3}"},
+         {"{\"y", "{\"b\":2,\"y"}},
+        {"{\"allOf\":[{\"properties\":{\"b\":{}},\"required\":[\"b\"]},{\"properties\":{\"a\":{}}}],\"type\":"
+         "\"object\"}",
+         {"{\"b\":1,\"a\":2}", "{\"b\":1}"},
+         {"{\"x", "{\"a"}},
+        {"{\"properties\":{\"b\":{}},\"type\":\"object\",\"minProperties\":2}", {"{\"b\":1,\"x\":2}"}, {"{\"b\":1}"}},
+        {"{\"type\":\"object\"}", {"{\"b\":1,\"a\":2}"}, {NULL}},
         /* One that is needed by another comes before it where the schema has it before it. */
         {"{\"properties\":{\"a\":{},\"b\":{}},\"dependentRequired\":{\"b\":[\"a\"]},\"additionalProperties\":false,"
          "\"type\":\"object\"}",
@@ -328,7 +340,7 @@ static void test_members_in_order(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct grammar_source source = {
-            .kind = GRAMMAR_SCHEMA, .in_order = true, .text = text_of(cases[i].schema)};
+            .kind = GRAMMAR_SCHEMA, .as_listed = true, .text = text_of(cases[i].schema)};
         struct grammar *grammar, *any = compile(GRAMMAR_SCHEMA, cases[i].schema);
         assert_int_equal(grammar_compile(&source, &grammar, NULL), 0);
         for (size_t k = 0; k < 5 && cases[i].yes[k]; k++)
@@ -514,7 +526,7 @@ int main(void)
                                        cmocka_unit_test(test_retreat),
                                        cmocka_unit_test(test_names_that_were_there),
                                        cmocka_unit_test(test_least_tokens),
-                                       cmocka_unit_test(test_members_in_order),
+                                       cmocka_unit_test(test_members_as_listed),
                                        cmocka_unit_test(test_dead_ends),
                                        cmocka_unit_test(test_guesses),
                                        cmocka_unit_test(test_long_texts),
