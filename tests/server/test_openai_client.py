@@ -6,7 +6,8 @@ import pytest
 
 ASK = [{"role": "user", "content": "How is the weather?"}]
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "description": "Weather of a city",
-                                           "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}}]
+                                           "parameters": {"type": "object", "properties": {"city": {"type": "string"},
+                                                                                           "days": {"type": "integer"}}}}}]
 TEXT = "Grüße 🦜!"
 
 
