@@ -17,6 +17,9 @@ STRANGERS = {*((room, r"smollm\.h") for room in BELOW if room not in ("chat",)),
 # Commands live on the public library, as any other program would; serve starts the server too.
 PUBLIC = {"cli": {"cli", "base"}, "cli/serve.c": {"cli", "base", "server", "api"}}
 
+# Inside api/: the core knows no dialect, and dialects know each other only where one speaks with another's errors.
+DIALECTS = {"core": {"core"}, "shared": {"core", "shared"}, "llama_server": {"core", "shared", "llama_server", "openai"}}
+
 problems, names = [], {}
 for path in sorted(SOURCE.rglob("*.[ch]")):
     room = path.relative_to(SOURCE).parts[0]
@@ -37,6 +40,11 @@ for path in sorted(SOURCE.rglob("*.[ch]")):
         allowed = PUBLIC.get(str(path.relative_to(SOURCE)), PUBLIC.get(room))
         if allowed and "/" in header and other in ROOMS and other not in allowed:
             problems.append(f"{path}:{number}: {room}/ lives on smollm.h and does not include {header}")
+        parts = path.relative_to(SOURCE).parts
+        if room == "api" and len(parts) == 3 and other == "api" and header.count("/") == 2:
+            known = DIALECTS.get(parts[1], {"core", "shared", parts[1]})
+            if header.split("/")[1] not in known:
+                problems.append(f"{path}:{number}: api/{parts[1]}/ does not include {header}")
         for who, pattern in STRANGERS:
             if who == room and re.fullmatch(pattern, header):
                 problems.append(f"{path}:{number}: {room}/ knows nothing of {header}")

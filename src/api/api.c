@@ -1,34 +1,61 @@
 #include "api/api.h"
 
-#include "api/generation.h"
-#include "api/routes.h"
+#include "api/core/generation.h"
+#include "api/core/path_text.h"
+#include "api/core/route.h"
+#include "api/route_table.h"
 #include "base/error.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 /* ---- The server's part ---- */
+
+/* "a,b" */
+static int take_names(struct api *api, const char *names, struct smollm_error *error)
+{
+    api->name_texts = strdup(names);
+    RETURN_ERROR_IF(!api->name_texts, error, SMOLLM_ENOMEM, "out of memory");
+    char *rest = api->name_texts, *name;
+    while ((name = strsep(&rest, ","))) {
+        RETURN_ERROR_IF(!*name, error, SMOLLM_EINVAL, "'%s' holds an empty name for the model", names);
+        RETURN_ERROR_IF(api->name_count == API_NAMES_MAX, error, SMOLLM_ELIMIT, "more than %d names for the model",
+                        API_NAMES_MAX);
+        api->names[api->name_count++] = name;
+    }
+    return 0;
+}
 
 int api_create(const struct api_options *options, struct api **result, struct smollm_error *error)
 {
     *result = NULL;
     struct api *api = calloc(1, sizeof *api);
     RETURN_ERROR_IF(!api, error, SMOLLM_ENOMEM, "out of memory");
+    open_generations_init(&api->open);
     api->options = *options;
     api->options.sampling.logit_bias = NULL;
     api->options.sampling.logit_bias_count = 0;
     api->options.alias = NULL;
     api->started = time(NULL);
-    api->name = options->alias ? strdup(options->alias) : NULL;
-    if (options->alias && !api->name) {
+    const int status = options->alias ? take_names(api, options->alias, error) : 0;
+    if (status < 0) {
         api_destroy(api);
-        return error_set(error, SMOLLM_ENOMEM, "out of memory");
+        return status;
     }
-    open_generations_init(&api->open);
     *result = api;
+    return 0;
+}
+
+/* A model's own name may hold a comma. */
+static int take_own_name(struct api *api, struct smollm_error *error)
+{
+    api->name_texts = strdup(api->info.name);
+    RETURN_ERROR_IF(!api->name_texts, error, SMOLLM_ENOMEM, "out of memory");
+    api->names[api->name_count++] = api->name_texts;
     return 0;
 }
 
@@ -37,9 +64,9 @@ int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine
     api->model = model;
     api->engine = engine;
     smollm_model_get_info(model, &api->info);
-    if (!api->name)
-        api->name = strdup(api->info.name);
-    RETURN_ERROR_IF(!api->name, error, SMOLLM_ENOMEM, "out of memory");
+    const int status = api->name_count == 0 ? take_own_name(api, error) : 0;
+    if (status < 0)
+        return status;
     /* The text for a seed depends on the program and the weights: the fingerprint identifies both. */
     snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%016" PRIx64, smollm_version(),
              api->info.content_hash);
@@ -66,13 +93,13 @@ void api_destroy(struct api *api)
     if (!api)
         return;
     open_generations_destroy(&api->open);
-    free(api->name);
+    free(api->name_texts);
     free(api);
 }
 
 const char *api_model_name(const struct api *api)
 {
-    return api->name;
+    return api->names[0];
 }
 
 void api_count_answer(struct api *api, int status)
@@ -80,80 +107,117 @@ void api_count_answer(struct api *api, int status)
     refusals_count(&api->refusals, status);
 }
 
+static bool is_name(struct smollm_text text, const char *name)
+{
+    return text.size == strlen(name) && strncasecmp(text.data, name, text.size) == 0;
+}
+
+const char *api_find_model(const struct api *api, struct smollm_text name)
+{
+    static const char latest[] = ":latest";
+    const size_t tag = sizeof latest - 1;
+    struct smollm_text plain = name;
+    if (name.size > tag && is_name((struct smollm_text){name.data + name.size - tag, tag}, latest))
+        plain.size -= tag;
+    for (size_t i = 0; i < api->name_count; i++)
+        if (name.size > 0 && (is_name(name, api->names[i]) || is_name(plain, api->names[i])))
+            return api->names[i];
+    return NULL;
+}
+
 /* ---- Routes ---- */
 
-enum route_kind {
-    HEALTH,
-    PROPS,
-    SLOTS,
-    METRICS,
-    MODELS,
-    MODEL,
-    TOKENIZE,
-    DETOKENIZE,
-    APPLY_TEMPLATE,
-    END_THINKING,
-    CHAT_COMPLETIONS,
-    COMPLETIONS,
-    NATIVE_COMPLETION
-};
-
-static const struct api_route routes[] = {
-    {"/chat/completions", API_POST, false, CHAT_COMPLETIONS},
-    {"/completions", API_POST, false, COMPLETIONS},
-    {"/completion", API_POST, false, NATIVE_COMPLETION},
-    {"/models", API_GET, false, MODELS},
-    {"/models/", API_GET, false, MODEL}, /* a name follows */
-    {"/health", API_GET, true, HEALTH},
-    {"/props", API_GET, false, PROPS},
-    {"/slots", API_GET, false, SLOTS},
-    {"/metrics", API_GET, false, METRICS},
-    {"/tokenize", API_POST, false, TOKENIZE},
-    {"/detokenize", API_POST, false, DETOKENIZE},
-    {"/apply-template", API_POST, false, APPLY_TEMPLATE},
-    {"/end-thinking", API_POST, false, END_THINKING},
-};
-
-/* Removes a prefix from a path, in which several slashes count as one; false when the path has another beginning. */
-static bool take_beginning(struct smollm_text *path, const char *beginning)
+static unsigned method_of(struct smollm_text method)
 {
-    size_t at = 0;
-    for (; *beginning; beginning++) {
-        if (at == path->size || path->data[at] != *beginning)
-            return false;
-        at++;
-        while (*beginning == '/' && at < path->size && path->data[at] == '/')
-            at++;
-    }
-    *path = (struct smollm_text){path->data + at, path->size - at};
-    return true;
+    static const struct {
+        const char *name;
+        enum api_method method;
+    } methods[] = {{"GET", API_GET}, {"HEAD", API_GET}, {"POST", API_POST}, {"DELETE", API_DELETE}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (text_is(method, methods[i].name))
+            return methods[i].method;
+    return 0;
 }
 
-static bool is_path(struct smollm_text path, const char *of_route)
+/* Notes the rows with this path; the first one with the method is the route. */
+static void match_rows(const struct api *api, unsigned method, struct smollm_text path, struct api_match *match)
 {
-    return take_beginning(&path, of_route) && (path.size == 0 || (take_beginning(&path, "/") && path.size == 0));
+    for (const struct route_list *const *list = route_table(); *list; list++) {
+        for (size_t i = 0; i < (*list)->count; i++) {
+            const struct route *route = &(*list)->routes[i];
+            struct smollm_text parameter;
+            if (((route->flags & ROUTE_METRICS) && api && !api->options.metrics) ||
+                !path_matches(path, route->path, &parameter))
+                continue;
+            match->methods |= (unsigned)route->method;
+            if (match->route || route->method != method)
+                continue;
+            match->route = route;
+            match->parameter = parameter;
+            match->is_public = route->flags & ROUTE_PUBLIC;
+            match->takes_body = route->method == API_POST;
+        }
+    }
 }
 
-const struct api_route *api_route_find(const struct api *api, struct smollm_text path)
+/* The paths as they are, then without or with /v1 before them. */
+static struct api_match find(const struct api *api, unsigned method, struct smollm_text path)
 {
-    struct smollm_text rest = path;
-    if (take_beginning(&rest, "/v1/"))
-        path = (struct smollm_text){rest.data - 1, rest.size + 1};
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        const struct api_route *route = &routes[i];
-        if (route->kind == METRICS && !api->options.metrics)
-            continue;
-        rest = path;
-        if (route->kind == MODEL ? take_beginning(&rest, route->path) && rest.size > 0 : is_path(path, route->path))
-            return route;
+    static const char version[] = "/v1";
+    enum { VERSION = sizeof version - 1, PATH_MAX_WITH_VERSION = 512 };
+    char longer[PATH_MAX_WITH_VERSION];
+    struct api_match match = {0};
+    match_rows(api, method, path, &match);
+    if (match.methods != 0)
+        return match;
+    size_t slashes = 0;
+    while (slashes < path.size && path.data[slashes] == '/')
+        slashes++;
+    const struct smollm_text rest = {path.data + slashes, path.size - slashes};
+    if (slashes == 0)
+        return match;
+    if (text_starts_with(rest, "v1/")) {
+        if (!text_starts_with(rest, "v1/v1"))
+            match_rows(api, method, (struct smollm_text){rest.data + VERSION - 1, rest.size - VERSION + 1}, &match);
+    } else if (path.size + VERSION <= sizeof longer) {
+        memcpy(longer, version, VERSION);
+        memcpy(longer + VERSION, path.data, path.size);
+        match_rows(api, method, (struct smollm_text){longer, path.size + VERSION}, &match);
+        if (match.parameter.data) /* it points into the copy */
+            match.parameter.data = path.data + (match.parameter.data - longer) - VERSION;
     }
-    return NULL;
+    return match;
+}
+
+struct api_match api_find(const struct api *api, struct smollm_text method, struct smollm_text path)
+{
+    return find(api, method_of(method), path);
+}
+
+static const struct protocol *protocol_of(struct smollm_text path)
+{
+    static const unsigned methods[] = {API_POST, API_GET, API_DELETE};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        const struct api_match match = find(NULL, methods[i], path);
+        if (match.route)
+            return match.route->protocol;
+    }
+    return route_table_protocol(path);
+}
+
+void api_write_error(struct smollm_text path, int status, const char *message, const char *request_id,
+                     struct buffer *out)
+{
+    struct api_error error;
+    api_error_make(&error, status, NULL, message);
+    protocol_of(path)->error(&error, request_id, out);
 }
 
 /* ---- Answers ---- */
 
 struct api_answer {
     const struct api *api;
+    const struct route *route;
     struct api_head head;
     bool head_is_known;
     struct buffer body; /* of an answer that was complete immediately */
@@ -161,58 +225,33 @@ struct api_answer {
     struct generation *generation; /* NULL: the answer is the body alone */
 };
 
-static void set_error(struct api_answer *answer, const struct api_error *error)
+static struct api_head head_of_error(const struct api_error *error)
 {
-    buffer_clear(&answer->body);
-    api_error_write(error, &answer->body);
-    answer->head = (struct api_head){
+    return (struct api_head){
         .status = error->status, .retry_after = error->retry_after, .content_type = "application/json"};
-    answer->head_is_known = true;
 }
 
-static int answer_at_once(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
-                          struct api_error *error)
+static void set_error(struct api_answer *answer, const struct api_call *call, const struct api_error *error)
 {
-    switch ((enum route_kind)call->route->kind) {
-    case PROPS:
-        route_props(api, out);
-        return 0;
-    case SLOTS:
-        route_slots(api, out);
-        return 0;
-    case METRICS:
-        route_metrics(api, out);
-        return 0;
-    case MODELS:
-        route_models(api, out);
-        return 0;
-    case MODEL:
-        return route_model(api, call->path, out, error);
-    case TOKENIZE:
-        return route_tokenize(api, json, out, error);
-    case DETOKENIZE:
-        return route_detokenize(api, json, out, error);
-    case END_THINKING:
-        return route_end_thinking(api, call, json, out, error);
-    default:
-        return route_apply_template(api, json, out, error);
-    }
+    buffer_clear(&answer->body);
+    answer->route->protocol->error(error, call->request_id, &answer->body);
+    answer->head = head_of_error(error);
+    answer->head_is_known = true;
 }
 
 static int begin_generation(struct api *api, const struct api_call *call, const json_t *json, struct api_answer *answer,
                             struct api_error *error)
 {
-    enum generation_kind kind = call->route->kind == CHAT_COMPLETIONS ? GENERATION_CHAT
-                                : call->route->kind == COMPLETIONS    ? GENERATION_COMPLETIONS
-                                                                      : GENERATION_NATIVE;
+    const struct generation_format *format = call->route->format;
     struct generation_request request;
-    int status = generation_request_read(&api->options, api->model, kind, json, &request, error);
+    generation_request_init(&request, api);
+    int status = format->read(api, call, json, &request, error);
     if (status < 0) {
         arena_free(&request.arena);
         return status;
     }
-    bool is_stream = request.is_stream;
-    status = generation_open(api, &request, call, &answer->generation, error);
+    const bool is_stream = request.is_stream;
+    status = generation_open(api, format, &request, call, &answer->generation, error);
     if (status < 0) {
         generation_close(answer->generation);
         answer->generation = NULL;
@@ -220,9 +259,21 @@ static int begin_generation(struct api *api, const struct api_call *call, const 
     }
     answer->generation->open = &api->open;
     open_generations_add(&api->open, answer->generation);
-    answer->head = (struct api_head){
-        .status = 200, .content_type = is_stream ? "text/event-stream" : "application/json", .is_stream = is_stream};
+    answer->head = (struct api_head){.status = 200,
+                                     .content_type = is_stream ? format->protocol->stream_type : "application/json",
+                                     .is_stream = is_stream};
     return 0;
+}
+
+static int answer_at_once(struct api *api, const struct api_call *call, const json_t *json, struct api_answer *answer,
+                          struct api_error *error)
+{
+    const struct route *route = call->route;
+    const int status = route->answer(api, call, json, &answer->body, error);
+    answer->head = (struct api_head){.status = status > 0 ? status : 200,
+                                     .content_type = route->content_type ? route->content_type : "application/json"};
+    answer->head_is_known = true;
+    return status < 0 ? -1 : 0;
 }
 
 /* Before there is a model. */
@@ -237,29 +288,16 @@ static int refuse_while_loading(const struct api *api, struct api_error *error)
 
 static int open_answer(struct api *api, const struct api_call *call, struct api_answer *answer, struct api_error *error)
 {
-    if (call->route->kind == HEALTH) {
-        answer->head =
-            (struct api_head){.status = route_health(api, &answer->body), .content_type = "application/json"};
-        answer->head_is_known = true;
-        return 0;
-    }
-    if (!atomic_load(&api->is_attached))
+    const struct route *route = call->route;
+    if (!(route->flags & ROUTE_WHILE_LOADING) && !atomic_load(&api->is_attached))
         return refuse_while_loading(api, error);
     json_t *json = NULL;
-    bool generates = call->route->kind >= CHAT_COMPLETIONS;
-    if (call->route->method == API_POST && json_input_parse(call->body, &json, error) < 0)
+    const struct smollm_text body =
+        (route->flags & ROUTE_MAY_BE_EMPTY) && call->body.size == 0 ? text_of("{}") : call->body;
+    if (route->method == API_POST && json_input_parse(body, &json, error) < 0)
         return -1;
-    int status = 0;
-    if (generates) {
-        status = begin_generation(api, call, json, answer, error);
-    } else {
-        status = answer_at_once(api, call, json, &answer->body, error);
-        answer->head =
-            (struct api_head){.status = 200,
-                              .content_type = call->route->kind == METRICS ? "text/plain; version=0.0.4; charset=utf-8"
-                                                                           : "application/json"};
-        answer->head_is_known = true;
-    }
+    const int status = route->format ? begin_generation(api, call, json, answer, error)
+                                     : answer_at_once(api, call, json, answer, error);
     json_decref(json);
     return status;
 }
@@ -271,8 +309,9 @@ struct api_answer *api_answer_open(struct api *api, const struct api_call *call)
     if (!answer)
         return NULL;
     answer->api = api;
+    answer->route = call->route;
     if (open_answer(api, call, answer, &error) < 0)
-        set_error(answer, &error);
+        set_error(answer, call, &error);
     return answer;
 }
 
@@ -298,8 +337,7 @@ enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, si
         const struct api_error *error = &answer->generation->error;
         answer->head_is_known = true;
         if (error->status != 0 && !answer->generation->begun)
-            answer->head = (struct api_head){
-                .status = error->status, .retry_after = error->retry_after, .content_type = "application/json"};
+            answer->head = head_of_error(error);
     }
     return state;
 }
@@ -324,14 +362,17 @@ bool api_answer_figures(const struct api_answer *answer, struct api_figures *fig
 
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out)
 {
-    if (answer->generation && answer->generation->begun && answer->head.is_stream)
-        event_stream_comment(out, "keep-alive");
+    void (*keep_alive)(struct buffer *) = answer->route->protocol->keep_alive;
+    if (answer->generation && answer->generation->begun && answer->head.is_stream && keep_alive)
+        keep_alive(out);
 }
 
-void api_answer_abort(struct api_answer *answer, const struct api_error *error)
+void api_answer_abort(struct api_answer *answer)
 {
+    struct api_error error;
+    api_error_make(&error, 503, "shutting_down", "the server is shutting down");
     if (answer->generation)
-        generation_fail(answer->generation, error);
+        generation_fail(answer->generation, &error);
 }
 
 void api_answer_close(struct api_answer *answer)

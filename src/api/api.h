@@ -1,15 +1,20 @@
-/* The HTTP API without sockets: a path and a body in, an answer out.
+/* The HTTP API without sockets: a request in, an answer out.
+ *
+ * core/ is what all dialects share and knows none of them; each dialect (openai/, llama_server/, ...) is a folder with
+ * its rows of routes, its requests and its answers; shared/ has what several of them have in common.
  *
  * An answer is pulled: the server asks for the next bytes when the client can take them. Until then the events wait in
  * the library, and when its ring is full the sequence waits: a slow client delays no other. */
 #ifndef API_API_H
 #define API_API_H
 
-#include "api/api_error.h"
+#include "base/text.h"
 #include "smollm.h"
 
 struct api_options {
-    const char *alias;               /* the model's name in answers; NULL: its own */
+    /* Names of the model in requests and answers, separated by commas; the first is its name, the others are further
+     * ones under which it is listed. NULL: its own name. */
+    const char *alias;
     bool metrics;                    /* whether /metrics is served */
     struct smollm_sampling sampling; /* defaults of requests; logit_bias is not used */
     bool has_seed;                   /* sampling.seed is used; otherwise each request without one gets a random seed */
@@ -19,7 +24,7 @@ struct api_options {
 struct api;
 
 /* Options are copied. Until api_attach every request is answered with 503 and the share of the model that is loaded.
- * SMOLLM_ENOMEM. */
+ * SMOLLM_EINVAL: a name in alias is empty. SMOLLM_ENOMEM. */
 int api_create(const struct api_options *options, struct api **api, struct smollm_error *error);
 void api_destroy(struct api *api); /* after all its answers have been closed; accepts NULL */
 /* The share of the model that is loaded, 0 to 1. From any thread. */
@@ -37,25 +42,38 @@ void api_count_answer(struct api *api, int status);
 
 /* ---- Routes ---- */
 
-enum api_method { API_GET, API_POST };
+enum api_method { API_GET = 1, API_POST = 2, API_DELETE = 4 }; /* HEAD counts as GET */
 
-struct api_route {
-    const char *path;
-    enum api_method method;
-    bool is_public; /* answers without a key */
-    int kind;       /* internal */
+/* One row of the table of routes: core/route.h. */
+struct route;
+
+struct api_match {
+    const struct route *route;    /* NULL: there is none */
+    unsigned methods;             /* enum api_method of all rows with this path; 0: there is nothing at it */
+    struct smollm_text parameter; /* the part of the path that a name in braces stands for, as it was sent */
+    /* Of the route: */
+    bool is_public;  /* answers without a key */
+    bool takes_body; /* JSON; api_answer_open may take time and belongs on a worker thread */
 };
 
-/* The route for a path as it was sent, without query; NULL: there is none. /v1 before a path may be left out. */
-const struct api_route *api_route_find(const struct api *api, struct smollm_text path);
+/* The route for a method and a path as they were sent, the path without query. /v1 before a path may be left out or
+ * added where that is not another route. */
+struct api_match api_find(const struct api *api, struct smollm_text method, struct smollm_text path);
+
+/* An error of the server itself (no key, no such path, too large), in the form that clients of the path read. The
+ * content type is application/json. */
+void api_write_error(struct smollm_text path, int status, const char *message, const char *request_id,
+                     struct buffer *out);
 
 /* ---- Answers ---- */
 
 struct api_call {
-    const struct api_route *route;
+    const struct route *route;
     struct smollm_text path;
-    struct smollm_text body; /* borrowed until api_answer_open has returned */
-    uint64_t key;            /* number of the request's API key (smollm_request_options.key); 0: there are no keys */
+    struct smollm_text parameter; /* api_match.parameter */
+    struct smollm_text body;      /* borrowed until api_answer_open has returned, as the other texts are */
+    const char *request_id;       /* shown in errors where the dialect has a place for it */
+    uint64_t key; /* identity of the request's API key (smollm_request_options.key); 0: there are no keys */
     /* Called from another thread when the answer may have more bytes after it had none; must return at once. */
     void (*notify)(void *user);
     void *notify_user;
@@ -64,8 +82,8 @@ struct api_call {
 struct api_answer;
 
 /* Reads the request and starts to answer it. An invalid request gets an answer too; NULL only when out of
- * memory. Reading a long prompt takes time (tokenizing: some megabytes a second): call it for POST routes on a
- * worker thread. Calls may run on several threads at once. */
+ * memory. Reading a long prompt takes time (tokenizing: some megabytes a second): call it for routes that take a body
+ * on a worker thread. Calls may run on several threads at once. */
 struct api_answer *api_answer_open(struct api *api, const struct api_call *call);
 
 struct api_head {
@@ -105,10 +123,11 @@ struct api_figures {
 /* false: nothing is generated for this answer. */
 bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures);
 
-/* Appends a comment line of a stream, which keeps the connection alive. */
+/* Appends what keeps the connection of a stream alive, if the dialect has something that its clients ignore. */
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out);
-/* Ends the generation; the answer ends with this error, or is only the error if it has not begun. */
-void api_answer_abort(struct api_answer *answer, const struct api_error *error);
+/* Ends the generation because the server shuts down; the answer ends with this error, or is only the error if it has
+ * not begun. */
+void api_answer_abort(struct api_answer *answer);
 /* Cancels if necessary and frees. Accepts NULL. */
 void api_answer_close(struct api_answer *answer);
 

@@ -1,7 +1,6 @@
 /* smollm serve: the chat page and the HTTP API. */
 #include "api/api.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/command.h"
 #include "cli/opening.h"
 #include "cli/print.h"
@@ -24,46 +23,12 @@ static const struct command_help help = {
     0,
     1};
 
-enum { KEYS_MAX = 1024 };
-
-/* Keys from the option and from the file, one a line; empty lines and lines that begin with '#' are ignored. */
-struct keys {
-    struct buffer file;
-    const char *list[KEYS_MAX + 1];
-    size_t count;
-};
-
-static int add_key(struct keys *keys, const char *key, struct smollm_error *error)
+static int read_keys(const struct options *options, struct access_keys *keys, struct smollm_error *error)
 {
-    RETURN_ERROR_IF(keys->count == KEYS_MAX, error, SMOLLM_ELIMIT, "more than %d API keys", KEYS_MAX);
-    for (const char *c = key; *c; c++)
-        RETURN_ERROR_IF(*c <= 0x20 || *c >= 0x7f, error, SMOLLM_EINVAL,
-                        "an API key holds a space or a character that is not ASCII: no client could send it");
-    keys->list[keys->count++] = key;
-    return 0;
-}
-
-static int read_keys(const struct options *options, struct keys *keys, struct smollm_error *error)
-{
-    if (options->api_key) {
-        RETURN_ERROR_IF(!*options->api_key, error, SMOLLM_EINVAL, "--api-key is empty");
-        int status = add_key(keys, options->api_key, error);
-        if (status < 0)
-            return status;
-    }
-    if (!options->api_key_file)
-        return 0;
-    int status = file_read(options->api_key_file, &keys->file, error);
-    if (status == 0 && keys->file.data && strlen(keys->file.data) != keys->file.size)
-        status =
-            error_set(error, SMOLLM_EINVAL, "%s holds a NUL byte; one key per line is expected", options->api_key_file);
-    size_t before = keys->count;
-    char *rest = keys->file.data, *line;
-    while (status == 0 && (line = strsep(&rest, "\r\n")))
-        if (*line && *line != '#')
-            status = add_key(keys, line, error);
-    if (status == 0 && keys->count == before)
-        status = error_set(error, SMOLLM_EINVAL, "%s holds no key", options->api_key_file);
+    RETURN_ERROR_IF(options->api_key && !*options->api_key, error, SMOLLM_EINVAL, "--api-key is empty");
+    int status = options->api_key ? access_keys_add(keys, options->api_key, error) : 0;
+    if (status == 0 && options->api_key_file)
+        status = access_keys_read(keys, options->api_key_file, error);
     return status;
 }
 
@@ -80,11 +45,11 @@ static void print_memory(struct smollm_model *model, struct smollm_engine *engin
                         "answered (--chat-format forces one)\n");
 }
 
-static struct server_options server_options_of(const struct options *options, const struct keys *keys)
+static struct server_options server_options_of(const struct options *options, const struct access_keys *keys)
 {
     return (struct server_options){.host = options->host,
                                    .port = (uint16_t)options->port,
-                                   .keys = keys->list,
+                                   .keys = keys,
                                    .allowed_hosts = options->allow_hosts,
                                    .allowed_host_count = options->allow_host_count,
                                    .serves_page = !options->no_ui,
@@ -181,7 +146,7 @@ int command_serve(int argc, char **argv)
     if (!options_read(&help, argc, argv, &options, &code))
         return code;
     struct smollm_error error = {0};
-    struct keys *keys = calloc(1, sizeof *keys);
+    struct access_keys *keys = calloc(1, sizeof *keys);
     struct loader loader = {.options = &options};
     const struct api_options api_wanted = {.alias = options.alias,
                                            .metrics = options.metrics,
@@ -205,8 +170,7 @@ int command_serve(int argc, char **argv)
     api_destroy(loader.api);
     smollm_engine_close(loader.engine);
     smollm_model_close(loader.model);
-    if (keys)
-        buffer_free(&keys->file);
+    access_keys_free(keys);
     free(keys);
     return status < 0 ? print_error(&error) : EXIT_DONE;
 }

@@ -6,29 +6,30 @@
 #include <string.h>
 #include <strings.h>
 
-bool access_key_matches(struct smollm_text given, const char *key)
+bool access_secret_matches(struct smollm_text given, const char *secret)
 {
-    size_t size = strlen(key), differing = given.size ^ size;
+    size_t size = strlen(secret), differing = given.size ^ size;
     for (size_t i = 0; i < given.size; i++)
-        differing |= (size_t)(unsigned char)(given.data[i] ^ key[size > 0 ? i % size : 0]);
+        differing |= (size_t)(unsigned char)(given.data[i] ^ secret[size > 0 ? i % size : 0]);
     return differing == 0;
 }
 
 /* Compares all keys, so that the time does not depend on which one matches. */
-static uint32_t number_of(const struct access_rules *rules, struct smollm_text given)
+static const struct access_key *find_key(const struct access_rules *rules, struct smollm_text given)
 {
-    uint32_t found = 0, number = 1;
-    for (const char *const *key = rules->keys; key && *key; key++, number++)
-        found |= number & (0U - (uint32_t)(access_key_matches(given, *key) & (found == 0)));
-    return given.size > 0 ? found : 0;
+    const size_t count = rules->keys ? rules->keys->count : 0;
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found |= (i + 1) & (0U - (size_t)(access_secret_matches(given, rules->keys->keys[i].secret) & (found == 0)));
+    return given.size > 0 && found > 0 ? &rules->keys->keys[found - 1] : NULL;
 }
 
-uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head)
+const struct access_key *access_find_key(const struct access_rules *rules, const struct http_head *head)
 {
     struct smollm_text given = http_head_field(head, "authorization");
     if (given.size > 7 && strncasecmp(given.data, "Bearer ", 7) == 0)
-        return number_of(rules, (struct smollm_text){given.data + 7, given.size - 7});
-    return number_of(rules, http_head_field(head, "x-api-key"));
+        return find_key(rules, (struct smollm_text){given.data + 7, given.size - 7});
+    return find_key(rules, http_head_field(head, "x-api-key"));
 }
 
 static struct smollm_text without_port(struct smollm_text host)
@@ -98,7 +99,7 @@ int access_check(const struct access_rules *rules, const struct http_head *head,
         snprintf(reason, ACCESS_REASON_BYTES, "requests from pages of another origin are refused");
         return 403;
     }
-    if (!is_public && rules->keys && rules->keys[0] && access_key_number(rules, head) == 0) {
+    if (!is_public && rules->keys && rules->keys->count > 0 && !access_find_key(rules, head)) {
         snprintf(reason, ACCESS_REASON_BYTES, "an API key is needed: Authorization: Bearer KEY");
         return 401;
     }

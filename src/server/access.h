@@ -2,13 +2,14 @@
 #ifndef SERVER_ACCESS_H
 #define SERVER_ACCESS_H
 
+#include "server/access_keys.h"
 #include "server/http_parser.h"
 
 enum { ACCESS_REASON_BYTES = 200 };
 
 struct access_rules {
-    const char *const *keys;  /* NULL-terminated; none: no key is needed */
-    const char *const *hosts; /* NULL-terminated: names beside 127.0.0.1, localhost and [::1], without port */
+    const struct access_keys *keys; /* NULL, or without keys: no key is needed */
+    const char *const *hosts;       /* NULL-terminated: names beside 127.0.0.1, localhost and [::1], without port */
     /* NULL-terminated: origins ("https://chat.example.org") whose pages may use the API; NULL: only the server's own
      * page */
     const char *const *origins;
@@ -31,11 +32,11 @@ int access_check(const struct access_rules *rules, const struct http_head *head,
 /* The origin of the page that sends the request if it is one of rules->origins, otherwise {NULL, 0}. */
 struct smollm_text access_allowed_origin(const struct access_rules *rules, const struct http_head *head);
 
-/* The number of the request's key, from 1; 0: no valid key. */
-uint32_t access_key_number(const struct access_rules *rules, const struct http_head *head);
+/* The request's key; NULL: no valid key. */
+const struct access_key *access_find_key(const struct access_rules *rules, const struct http_head *head);
 
 /* Whether two texts are equal; takes the same time wherever they differ. */
-bool access_key_matches(struct smollm_text given, const char *key);
+bool access_secret_matches(struct smollm_text given, const char *secret);
 
 /* Whether an address that is listened on can be reached from this machine alone: 127.0.0.0/8 or ::1 as text. */
 bool access_is_loopback(const char *address);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { FIGURES_MAX = 320 };
+enum { FIGURES_MAX = 320, KEY_MAX = 128 };
 
 /* Tokens and times of what was generated, as they follow the rest of the line. */
 static void format_figures(enum log_format format, const struct api_figures *f, char text[FIGURES_MAX])
@@ -35,13 +35,16 @@ void access_log_write(enum log_format format, const struct log_entry *entry)
     struct smollm_text method = entry->method.size > 0 ? entry->method : text_of("-");
     struct smollm_text path = entry->path.size > 0 ? entry->path : text_of("-");
     int max = path.size < 256 ? (int)path.size : 256;
-    char figures[FIGURES_MAX] = "";
+    char figures[FIGURES_MAX] = "", key[KEY_MAX] = "";
+    if (entry->key)
+        snprintf(key, sizeof key, format == LOG_JSON ? ",\"key\":\"%s\"" : " key=%s", entry->key);
     if (entry->figures)
         format_figures(format, entry->figures, figures);
     const char *pattern = format == LOG_JSON
                               ? "{\"time\":\"%s\",\"client\":\"%s\",\"method\":\"%.*s\",\"path\":\"%.*s\","
-                                "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s,\"id\":\"%s\"}\n"
-                              : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s id=%s\n";
+                                "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s%s,\"id\":\"%s\"}\n"
+                              : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s%s id=%s\n";
     fprintf(stderr, pattern, stamp, entry->client, (int)method.size, method.data, max, path.data, entry->status,
-            entry->milliseconds, entry->bytes, entry->ending, figures, entry->request_id[0] ? entry->request_id : "-");
+            entry->milliseconds, entry->bytes, entry->ending, figures, key,
+            entry->request_id[0] ? entry->request_id : "-");
 }

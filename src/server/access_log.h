@@ -15,6 +15,7 @@ struct log_entry {
     uint64_t bytes;                    /* of the answer */
     const char *ending;                /* "done", "client left", "stalled", "deadline", "shutdown" */
     const char *request_id;            /* "": there was no head */
+    const char *key;                   /* name of the API key; NULL: it has none, or there are no keys */
     const struct api_figures *figures; /* NULL: nothing was generated */
 };
 

@@ -34,6 +34,7 @@ void connection_log(struct connection *c, const char *ending)
                               .bytes = c->written,
                               .ending = ending,
                               .request_id = c->request_id,
+                              .key = c->key ? c->key->name : NULL,
                               .figures = has_figures ? &figures : NULL};
     access_log_write(c->server->options.log_format, &entry);
 }
@@ -218,7 +219,6 @@ bool connection_is_busy(const struct connection *c)
 
 void connection_abort(struct connection *c)
 {
-    struct api_error error;
     if (c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY) {
         connection_refuse(c, 503, "the server is shutting down", NULL);
         return;
@@ -227,8 +227,7 @@ void connection_abort(struct connection *c)
         return; /* begin_answer comes back here */
     if (!c->answer || (c->state != CONNECTION_ANSWERING && c->state != CONNECTION_WORKING))
         return;
-    api_error_make(&error, 503, "shutting_down", "the server is shutting down");
-    api_answer_abort(c->answer, &error);
+    api_answer_abort(c->answer);
     if (c->state == CONNECTION_WORKING)
         connection_enter(c, CONNECTION_ANSWERING, connection_patience(c));
     connection_proceed(c);

@@ -12,8 +12,8 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include "api/api.h"
 #include "server/access.h"
-#include "server/server_state.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -37,6 +37,8 @@ enum {
     CONNECTION_PROBE_MS = 1000,
     CONNECTION_REQUEST_ID_BYTES = 65,
 };
+
+struct server;
 
 enum connection_state {
     CONNECTION_IDLE,
@@ -75,8 +77,8 @@ struct connection {
     size_t queued; /* bytes not yet taken by the kernel when last looked at */
     uint64_t looked_ns;
 
-    const struct api_route *route;
-    uint32_t key;                                 /* number of its key */
+    struct api_match match;
+    const struct access_key *key;                 /* NULL: there are no keys */
     char request_id[CONNECTION_REQUEST_ID_BYTES]; /* the client's X-Request-Id, or one made here */
     struct smollm_text origin;                    /* of a page that may use the API */
     struct api_answer *answer;

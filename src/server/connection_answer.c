@@ -87,15 +87,14 @@ void connection_respond(struct connection *c, struct response_head head, struct 
 /* `allow` goes with 405. */
 void connection_respond_error(struct connection *c, int status, const char *message, const char *allow)
 {
-    struct api_error error;
     struct buffer body = {0};
-    api_error_make(&error, status, NULL, message);
-    api_error_write(&error, &body);
-    connection_respond(
-        c,
-        (struct response_head){
-            .status = status, .content_type = "application/json", .retry_after = error.retry_after, .allow = allow},
-        buffer_text(&body));
+    api_write_error(c->parser.head.path, status, message, c->request_id, &body);
+    connection_respond(c,
+                       (struct response_head){.status = status,
+                                              .content_type = "application/json",
+                                              .retry_after = status == 429 || status == 503,
+                                              .allow = allow},
+                       buffer_text(&body));
     buffer_free(&body);
 }
 
@@ -259,7 +258,8 @@ static void request_ended(struct connection *c)
         return;
     }
     http_parser_reset(&c->parser);
-    c->route = NULL;
+    c->match = (struct api_match){0};
+    c->key = NULL;
     c->status = 0;
     c->written = 0;
     c->request_id[0] = '\0';

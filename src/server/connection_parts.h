@@ -5,6 +5,7 @@
 
 #include "server/connection.h"
 #include "server/response.h"
+#include "server/server_state.h"
 
 /* ---- connection.c ---- */
 

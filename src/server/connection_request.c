@@ -46,6 +46,16 @@ static bool is_preflight(const struct connection *c)
            http_head_field(head, "access-control-request-method").data;
 }
 
+enum { ALLOW_BYTES = 32 };
+
+/* "GET, HEAD, POST" */
+static void write_allow(unsigned methods, char allow[ALLOW_BYTES])
+{
+    snprintf(allow, ALLOW_BYTES, "%s%s%s", methods & API_GET ? ", GET, HEAD" : "", methods & API_POST ? ", POST" : "",
+             methods & API_DELETE ? ", DELETE" : "");
+    memmove(allow, allow + 2, strlen(allow) - 1);
+}
+
 /* Refuses what can be refused before the body arrives; false when it did. */
 static bool check_head(struct connection *c)
 {
@@ -56,19 +66,19 @@ static bool check_head(struct connection *c)
     char reason[ACCESS_REASON_BYTES];
     take_request_id(c);
     c->origin = access_allowed_origin(&server->rules, head);
-    c->route = is_page ? NULL : api_route_find(server->api, head->path);
+    c->match = is_page ? (struct api_match){0} : api_find(server->api, head->method, head->path);
     c->keep_alive = head->keep_alive;
     /* If the body is not read, the connection must end. */
     if (head->has_body)
         c->keep_alive = false;
-    const bool is_public = is_page || is_preflight(c) || (c->route && c->route->is_public);
+    const bool is_public = is_page || is_preflight(c) || c->match.is_public;
     int status = access_check(&server->rules, head, c->local, is_public, reason);
     if (status != 0) {
         connection_respond_error(c, status, reason, NULL);
         return false;
     }
-    c->key = access_key_number(&server->rules, head);
-    if (!is_page && !c->route) {
+    c->key = access_find_key(&server->rules, head);
+    if (!is_page && c->match.methods == 0) {
         connection_respond_error(c, 404, "there is nothing at this path", NULL);
         return false;
     }
@@ -76,12 +86,13 @@ static bool check_head(struct connection *c)
         connection_respond(c, (struct response_head){.status = 204, .is_preflight = true}, (struct smollm_text){0});
         return false;
     }
-    bool wants_get = is_page || c->route->method == API_GET;
-    if (wants_get ? !is_get : !text_is(head->method, "POST")) {
-        connection_respond_error(c, 405, "this path does not answer to that method", wants_get ? "GET, HEAD" : "POST");
+    if (is_page ? !is_get : !c->match.route) {
+        char allow[ALLOW_BYTES];
+        write_allow(is_page ? API_GET : c->match.methods, allow);
+        connection_respond_error(c, 405, "this path does not answer to that method", allow);
         return false;
     }
-    if (!wants_get && !is_json(http_head_field(head, "content-type"))) {
+    if (c->match.takes_body && !is_json(http_head_field(head, "content-type"))) {
         connection_respond_error(c, 415, "Content-Type must be application/json", NULL);
         return false;
     }
@@ -145,9 +156,11 @@ static void notify(void *user)
 
 static void open_answer(struct connection *c)
 {
-    struct api_call call = {.route = c->route,
-                            .key = c->key,
+    struct api_call call = {.route = c->match.route,
+                            .key = c->key ? c->key->id : 0,
                             .path = c->parser.head.path,
+                            .parameter = c->match.parameter,
+                            .request_id = c->request_id,
                             .body = buffer_text(&c->body),
                             .notify = notify,
                             .notify_user = c};
@@ -200,16 +213,16 @@ static void respond_page(struct connection *c)
 /* The request is complete. */
 void connection_answer(struct connection *c)
 {
-    if (c->server->is_draining && (!c->route || c->route->method == API_POST)) {
+    if (c->server->is_draining && (!c->match.route || c->match.takes_body)) {
         connection_refuse(c, 503, "the server is shutting down", NULL);
         return;
     }
-    if (!c->route) {
+    if (!c->match.route) {
         respond_page(c);
         return;
     }
     connection_enter(c, CONNECTION_WORKING, 0);
-    if (c->route->method == API_GET) {
+    if (!c->match.takes_body) {
         open_answer(c);
         begin_answer(c);
         return;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "server/connection.h"
 #include "server/page.h"
+#include "server/server_state.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -63,7 +64,7 @@ static int find_address(struct server *server, int *descriptor, struct smollm_er
     RETURN_ERROR_IF(failed != 0, error, SMOLLM_EINVAL, "cannot resolve the host %s: %s", o->host, gai_strerror(failed));
     getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
     int status = 0;
-    if (!access_is_loopback(numeric) && !(o->keys && o->keys[0]))
+    if (!access_is_loopback(numeric) && !(o->keys && o->keys->count > 0))
         status = error_set(error, SMOLLM_EINVAL,
                            "other machines can reach %s, so clients need an API key there, and none is set", o->host);
     if (status == 0)

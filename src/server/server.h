@@ -6,6 +6,7 @@
 #define SERVER_SERVER_H
 
 #include "api/api.h"
+#include "server/access_keys.h"
 #include "server/access_log.h"
 
 struct server;
@@ -13,7 +14,7 @@ struct server;
 struct server_options {
     const char *host;                 /* an address or a name of this machine */
     uint16_t port;                    /* 0: any free one */
-    const char *const *keys;          /* NULL-terminated, borrowed; none: no key is needed */
+    const struct access_keys *keys;   /* borrowed; NULL, or without keys: no key is needed */
     const char *const *allowed_hosts; /* borrowed: names beside the loopback ones and host */
     uint32_t allowed_host_count;
     bool serves_page;

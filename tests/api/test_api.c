@@ -1,9 +1,12 @@
 /* The API without sockets: bodies in, answers out, on a small random model; and the writers on events made here. */
 #include "cmocka_all.h"
 
-#include "api/context.h"
-#include "api/generation.h"
-#include "api/json_input.h"
+#include "api/core/context.h"
+#include "api/core/generation.h"
+#include "api/core/json_input.h"
+#include "api/core/route.h"
+#include "api/llama_server/llama_server.h"
+#include "api/openai/openai.h"
 #include "tests/library/tiny_model.h"
 
 #include <math.h>
@@ -53,7 +56,7 @@ static void count(void *user)
 static struct api_answer *open_answer(struct fixture *f, const char *path, const char *body, atomic_int *notified)
 {
     struct api_call call = {.path = text_of(path), .body = text_of(body), .notify = count, .notify_user = notified};
-    call.route = api_route_find(f->api, call.path);
+    call.route = api_find(f->api, text_of(body ? "POST" : "GET"), call.path).route;
     assert_non_null(call.route);
     return api_answer_open(f->api, &call);
 }
@@ -111,9 +114,9 @@ static void test_routes(void **state)
     static const char *const unknown[] = {"/",       "/v1",      "/v1/", "/v1/v1/models", "/metrics",
                                           "/Health", "/healthy", "",     "v1/models",     "/health//x"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        assert_non_null(api_route_find(f->api, text_of(known[i])));
+        assert_true(api_find(f->api, text_of("GET"), text_of(known[i])).methods != 0);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)
-        assert_null(api_route_find(f->api, text_of(unknown[i])));
+        assert_true(api_find(f->api, text_of("GET"), text_of(unknown[i])).methods == 0);
 }
 
 #define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -313,7 +316,6 @@ static void test_queue_full_and_abort(void **state)
     struct fixture *f = *state;
     atomic_int notified = 0;
     struct api_answer *answers[24];
-    struct api_error error;
     struct api_head head;
     size_t refused = 0;
     /* Nobody pulls: four work and park, four wait, the others are refused. */
@@ -326,10 +328,9 @@ static void test_queue_full_and_abort(void **state)
         }
     }
     assert_true(refused > 0 && refused < 24);
-    api_error_make(&error, 503, "shutting_down", "going down");
     for (size_t i = 0; i < 24; i++) {
         struct buffer out = {0};
-        api_answer_abort(answers[i], &error);
+        api_answer_abort(answers[i]);
         finish(answers[i], SIZE_MAX, &out);
         assert_non_null(strstr(out.data, "\"error\""));
         buffer_free(&out);
@@ -351,18 +352,18 @@ static void test_queue_full_and_abort(void **state)
 static void test_tool_deltas(void **state)
 {
     struct fixture *f = *state;
-    struct generation g = {.api = f->api, .format = &chat_format, .id = "chatcmpl-1"};
+    struct generation g = {.api = f->api, .format = &openai_chat_format, .id = "chatcmpl-1"};
     struct buffer out = {0};
     struct smollm_event begin = {.type = SMOLLM_EVENT_TOOL_CALL,
                                  .tool = {.index = 1, .id = text_of("call_9"), .name = text_of("f\"n")}};
     struct smollm_event more = {
         .type = SMOLLM_EVENT_TOOL_ARGUMENTS, .tool.index = 1, .text = text_of("{\"a\":\"\\n\"")};
     g.request.logprobs = -1;
-    chat_format.event(&g, &g.choices[0], &begin, &out);
+    openai_chat_format.event(&g, &g.choices[0], &begin, true, &out);
     assert_non_null(strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"call_9\",\"type\":\"function\","
                                      "\"function\":{\"name\":\"f\\\"n\",\"arguments\":\"\"}}]}"));
     buffer_clear(&out);
-    chat_format.event(&g, &g.choices[0], &more, &out);
+    openai_chat_format.event(&g, &g.choices[0], &more, false, &out);
     assert_non_null(strstr(out.data, "\"delta\":{\"tool_calls\":[{\"index\":1,\"function\":{\"arguments\":"
                                      "\"{\\\"a\\\":\\\"\\\\n\\\"\"}}]}"));
     buffer_free(&out);
@@ -372,17 +373,18 @@ static void test_tool_deltas(void **state)
 static void test_place_in_queue(void **state)
 {
     struct fixture *f = *state;
-    static const struct generation_format *const formats[] = {&chat_format, &completion_format, &native_format};
+    static const struct generation_format *const formats[] = {&openai_chat_format, &openai_completion_format,
+                                                              &llama_server_completion_format};
     for (int i = 0; i < 3; i++) {
         struct generation g = {.api = f->api, .format = formats[i], .id = "x"};
         struct smollm_event event = {.type = SMOLLM_EVENT_QUEUED, .queue = {.ahead = 3, .seconds = 12.5}};
         struct buffer out = {0};
         g.request.logprobs = -1;
-        formats[i]->event(&g, &g.choices[0], &event, &out);
+        formats[i]->event(&g, &g.choices[0], &event, false, &out);
         assert_non_null(strstr(out.data, ",\"queue\":{\"ahead\":3,\"seconds\":12.5}}\n\n"));
         buffer_clear(&out);
         event.queue.seconds = -1;
-        formats[i]->event(&g, &g.choices[0], &event, &out);
+        formats[i]->event(&g, &g.choices[0], &event, false, &out);
         assert_non_null(strstr(out.data, ",\"queue\":{\"ahead\":3,\"seconds\":null}}\n\n"));
         assert_null(strstr(out.data, "prompt_progress"));
         buffer_free(&out);
@@ -393,11 +395,11 @@ static void test_place_in_queue(void **state)
 static void test_names_of_parts(void **state)
 {
     struct fixture *f = *state;
-    struct generation g = {.api = f->api, .format = &completion_format, .id = "cmpl-1"};
+    struct generation g = {.api = f->api, .format = &openai_completion_format, .id = "cmpl-1"};
     struct smollm_token_logprob top[] = {
         {1, -1, {"\xc3", 1}}, {2, -2, {"\xe2\x82", 2}}, {3, -3, text_of("a")}, {4, -4, text_of("a")}};
     struct smollm_token token = {.chosen = top[0], .top = top, .top_count = 4};
-    completion_format.keep_token(&g, &g.choices[0], &token);
+    openai_completion_format.keep_token(&g, &g.choices[0], &token);
     assert_string_equal(g.choices[0].lists[2].data, "{\"bytes:\\\\xc3\":-1,\"bytes:\\\\xe2\\\\x82\":-2,\"a\":-3}");
     for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
         buffer_free(&g.choices[0].lists[i]);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int ask(const struct access_rules *rules, const char *request, bool is_public)
 {
@@ -77,9 +78,54 @@ static void test_origins(void **state)
     }
 }
 
+static char *write_file(const char *text)
+{
+    char *path = strdup("/tmp/smollm-keys-XXXXXX");
+    const int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    assert_int_equal(write(descriptor, text, strlen(text)), strlen(text));
+    close(descriptor);
+    return path;
+}
+
+/* A name, or a secret without one, makes the identity: not the place in the file. */
+static void test_names_of_keys(void **state)
+{
+    struct access_keys *one = calloc(1, sizeof *one), *other = calloc(1, sizeof *other);
+    char *first = write_file("ann:secret-1\nplain\n:odd\na b:c\n"),
+         *second = write_file("plain\nx:y:z\nann:new-secret\n");
+    struct smollm_error error;
+    assert_int_equal(access_keys_read(one, first, &error), SMOLLM_EINVAL); /* a space */
+    assert_int_equal(one->count, 3);
+    assert_int_equal(access_keys_read(other, second, &error), 0);
+    assert_string_equal(one->keys[0].name, "ann");
+    assert_string_equal(one->keys[0].secret, "secret-1");
+    assert_null(one->keys[1].name);
+    assert_string_equal(one->keys[2].secret, ":odd");
+    assert_string_equal(other->keys[1].secret, "y:z");
+    assert_true(one->keys[0].id == other->keys[2].id);
+    assert_true(one->keys[1].id == other->keys[0].id);
+    assert_true(one->keys[0].id != one->keys[1].id && one->keys[0].id != 0);
+    assert_int_equal(access_keys_add(other, "ann:third", &error), SMOLLM_EINVAL);
+    assert_non_null(strstr(error.message, "ann"));
+    unlink(first);
+    unlink(second);
+    free(first);
+    free(second);
+    access_keys_free(one);
+    access_keys_free(other);
+    free(one);
+    free(other);
+}
+
 static void test_keys(void **state)
 {
-    const char *const keys[] = {"first-key", "k2", NULL};
+    struct access_keys *keys = calloc(1, sizeof *keys);
+    char *path = write_file("# ours\n\ntwo:k2\r\nk3\n");
+    assert_int_equal(access_keys_add(keys, "first-key", NULL), 0);
+    assert_int_equal(access_keys_read(keys, path, NULL), 0);
+    unlink(path);
+    free(path);
     const struct access_rules rules = {.keys = keys};
     static const struct {
         const char *fields;
@@ -106,6 +152,8 @@ static void test_keys(void **state)
             fail_msg("%s", cases[i].fields);
         assert_int_equal(ask(&rules, request, true), 0);
     }
+    access_keys_free(keys);
+    free(keys);
     assert_true(access_is_loopback("127.0.0.1"));
     assert_true(access_is_loopback("127.8.8.8"));
     assert_true(access_is_loopback("::1"));
@@ -146,8 +194,8 @@ static void test_policy(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hosts), cmocka_unit_test(test_origins),
-                                       cmocka_unit_test(test_keys), cmocka_unit_test(test_chunks),
-                                       cmocka_unit_test(test_policy)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hosts),  cmocka_unit_test(test_origins),
+                                       cmocka_unit_test(test_keys),   cmocka_unit_test(test_names_of_keys),
+                                       cmocka_unit_test(test_chunks), cmocka_unit_test(test_policy)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,48 @@
+#include "api/core/generation_request.h"
+
+#include <sys/random.h>
+
+void generation_request_init(struct generation_request *request, const struct api *api)
+{
+    const struct smollm_sampling *s = &api->options.sampling;
+    *request = (struct generation_request){.model = api->names[0],
+                                           .temperature = (double)s->temperature,
+                                           .top_p = (double)s->top_p,
+                                           .min_p = (double)s->min_p,
+                                           .repetition_penalty = (double)s->repetition_penalty,
+                                           .presence_penalty = (double)s->presence_penalty,
+                                           .frequency_penalty = (double)s->frequency_penalty,
+                                           .top_k = s->top_k,
+                                           .repetition_window = s->repetition_window,
+                                           .seed = api->options.has_seed ? (int64_t)s->seed : -1,
+                                           .max_tokens = api->options.max_tokens,
+                                           .answers = 1,
+                                           .logprobs = -1,
+                                           .thinking_budget = -1,
+                                           .parallel_tool_calls = true};
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        seed = (uint64_t)(uintptr_t)&seed;
+    return seed >> 11; /* a number that JSON's readers keep exactly */
+}
+
+struct smollm_sampling generation_request_sampling(const struct generation_request *request, uint32_t index)
+{
+    const uint64_t seed = request->seed != -1 ? (uint64_t)request->seed : random_seed();
+    return (struct smollm_sampling){.size = sizeof(struct smollm_sampling),
+                                    .temperature = (float)request->temperature,
+                                    .top_p = (float)request->top_p,
+                                    .min_p = (float)request->min_p,
+                                    .repetition_penalty = (float)request->repetition_penalty,
+                                    .presence_penalty = (float)request->presence_penalty,
+                                    .frequency_penalty = (float)request->frequency_penalty,
+                                    .top_k = request->top_k < 0 ? 0 : (int32_t)request->top_k,
+                                    .repetition_window = (int32_t)request->repetition_window,
+                                    .seed = seed + index,
+                                    .logit_bias = request->logit_bias,
+                                    .logit_bias_count = request->logit_bias_count};
+}

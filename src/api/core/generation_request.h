@@ -1,0 +1,71 @@
+/* A request for a generation, without the dialect that it came in. */
+#ifndef API_GENERATION_REQUEST_H
+#define API_GENERATION_REQUEST_H
+
+#include "api/core/context.h"
+#include "api/core/json_input.h"
+#include "base/memory.h"
+
+enum {
+    GENERATION_CHOICES_MAX = 16, /* prompts times answers */
+    GENERATION_ANSWERS_MAX = 8,
+    STOPS_MAX = 16,
+    STOP_BYTES_MAX_API = 1024,
+    LOGPROBS_MAX = 20,
+};
+
+/* One prompt without a conversation. */
+struct generation_prompt {
+    struct smollm_text text; /* data NULL: tokens */
+    int32_t *tokens;
+    size_t token_count;
+};
+
+/* Numbers have the types of struct json_field, whose tables fill them; their ranges are checked there and by the
+ * library. Texts and arrays are borrowed from the JSON or in the arena. */
+struct generation_request {
+    struct arena arena; /* holds what the request needs beside the JSON */
+    const char *model;  /* its name in the answer; borrowed from the api */
+
+    bool is_chat;
+    struct smollm_conversation conversation; /* of a chat */
+    struct generation_prompt *prompts;       /* otherwise */
+    size_t prompt_count;
+
+    double temperature, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty;
+    int64_t top_k, repetition_window;
+    int64_t seed; /* -1: a random one, or the server's; other negative numbers stand for their 64 bits */
+    const struct smollm_logit_bias *logit_bias;
+    size_t logit_bias_count;
+
+    struct smollm_text stops[STOPS_MAX];
+    size_t stop_count;
+    int64_t max_tokens; /* -1: until the context is full */
+    int64_t min_tokens;
+    int64_t answers;         /* to each prompt */
+    int64_t logprobs;        /* alternatives to each token; -1: no log-probabilities */
+    int64_t thinking_budget; /* tokens; 0: no thinking; -1: no limit */
+    int64_t priority;        /* among the requests of its key: lower ones are served first */
+    int64_t deadline_ms;     /* 0: none */
+    const int32_t *allowed_tokens, *stop_tokens;
+    size_t allowed_token_count, stop_token_count;
+    const struct smollm_text *bad_words;
+    size_t bad_word_count;
+    bool has_form;
+    struct smollm_form form;
+    bool is_stream;
+    bool include_usage;
+    bool return_progress;
+    bool ignore_eos;
+    bool echo;        /* the prompt stands before its answer */
+    bool keep_prompt; /* its text is kept for the answer */
+    bool return_tokens;
+    bool parallel_tool_calls;
+};
+
+/* Everything at the server's defaults. */
+void generation_request_init(struct generation_request *request, const struct api *api);
+/* The sampling of answer number `index` to one prompt. */
+struct smollm_sampling generation_request_sampling(const struct generation_request *request, uint32_t index);
+
+#endif

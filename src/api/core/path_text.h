@@ -1,0 +1,14 @@
+/* Text of a path as it was sent. */
+#ifndef API_PATH_TEXT_H
+#define API_PATH_TEXT_H
+
+#include "base/text.h"
+
+/* Appends the text that percent-encoded text stands for (RFC 3986, section 2.1). What is no escape stays as it is. */
+void path_decode(struct smollm_text encoded, struct buffer *out);
+
+/* Whether a path is that of a row, in which a name in braces at the end stands for the rest, which is not empty:
+ * *parameter is that rest then. Several slashes count as one, and one at the end for none. */
+bool path_matches(struct smollm_text path, const char *row, struct smollm_text *parameter);
+
+#endif

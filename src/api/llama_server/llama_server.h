@@ -1,0 +1,21 @@
+/* llama-server's own routes: native completions, the tokenizer, what the server says of itself
+ * (https://github.com/ggml-org/llama.cpp/tree/master/tools/server). Errors are OpenAI's. */
+#ifndef API_LLAMA_SERVER_H
+#define API_LLAMA_SERVER_H
+
+#include "api/core/generation.h"
+#include "api/core/route.h"
+
+extern const struct route_list llama_server_routes;
+extern const struct generation_format llama_server_completion_format;
+
+/* info_routes.c */
+route_function llama_server_health, llama_server_props, llama_server_slots;
+/* metrics_route.c */
+route_function llama_server_metrics;
+/* text_routes.c */
+route_function llama_server_tokenize, llama_server_detokenize, llama_server_apply_template;
+/* end_thinking_route.c: 404 when no answer with the id in the body is under way for the call's key. */
+route_function llama_server_end_thinking;
+
+#endif

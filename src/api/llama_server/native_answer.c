@@ -1,0 +1,197 @@
+/* /completion: what llama-server's own clients read. */
+#include "api/core/event_stream.h"
+#include "api/llama_server/llama_server.h"
+#include "api/openai/openai.h"
+#include "api/shared/answer_parts.h"
+#include "api/shared/request_fields.h"
+
+static const struct request_field fields[] = {
+    REQUEST_INTEGER("max_tokens", max_tokens, -1, REQUEST_TOKENS_MAX),
+    REQUEST_INTEGER("n_predict", max_tokens, -1, REQUEST_TOKENS_MAX),
+    REQUEST_INTEGER("n_probs", logprobs, 0, LOGPROBS_MAX),
+    REQUEST_TRUTH("return_tokens", return_tokens),
+};
+
+static int read_request(const struct api *api, const struct api_call *call, const json_t *json,
+                        struct generation_request *request, struct api_error *error)
+{
+    (void)call;
+    request->keep_prompt = true;
+    if (request_read_common(api, json, request, error) < 0 ||
+        request_read_fields(json, fields, sizeof fields / sizeof *fields, request, error) < 0)
+        return -1;
+    if (request->logprobs == 0)
+        request->logprobs = -1;
+    return request_read_prompts(api, json, 1, request, error);
+}
+
+enum list { IDS, PROBABILITIES };
+
+static void write_token(struct json_writer *writer, const struct smollm_token_logprob *token)
+{
+    json_key_number(writer, "id", token->token);
+    json_key_text(writer, "token", token->bytes);
+    json_key(writer, "bytes");
+    json_bytes(writer, token->bytes);
+    json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
+}
+
+static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
+{
+    struct json_writer writer = generation_list(&choice->lists[IDS]);
+    json_number(&writer, token->chosen.token);
+    writer = generation_list(&choice->lists[PROBABILITIES]);
+    json_begin_object(&writer);
+    write_token(&writer, &token->chosen);
+    json_key(&writer, "top_logprobs");
+    json_begin_array(&writer);
+    for (size_t i = 0; i < token->top_count; i++) {
+        json_begin_object(&writer);
+        write_token(&writer, &token->top[i]);
+        json_end_object(&writer);
+    }
+    json_end_array(&writer);
+    json_end_object(&writer);
+}
+
+static void write_list(struct json_writer *writer, const char *key, const struct buffer *list)
+{
+    json_key(writer, key);
+    json_begin_array(writer);
+    if (list->size > 0)
+        json_ready(writer, buffer_text(list));
+    json_end_array(writer);
+}
+
+static void write_settings(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
+{
+    const struct generation_request *request = &generation->request;
+    const struct smollm_sampling sampling = generation_request_sampling(request, 0), *s = &sampling;
+    struct smollm_engine_info info;
+    smollm_engine_get_info(generation->api->engine, &info);
+    json_key(writer, "generation_settings");
+    json_begin_object(writer);
+    json_key_word(writer, "model", generation->request.model);
+    json_key_unsigned(writer, "n_ctx", info.context);
+    json_key_number(writer, "n_predict", request->max_tokens);
+    json_key_number(writer, "seed", (int64_t)choice->seed); /* as it was sent */
+    json_key_decimal(writer, "temperature", (double)s->temperature);
+    json_key_number(writer, "top_k", s->top_k);
+    json_key_decimal(writer, "top_p", (double)s->top_p);
+    json_key_decimal(writer, "min_p", (double)s->min_p);
+    json_key_decimal(writer, "repeat_penalty", (double)s->repetition_penalty);
+    json_key_number(writer, "repeat_last_n", s->repetition_window);
+    json_key_decimal(writer, "presence_penalty", (double)s->presence_penalty);
+    json_key_decimal(writer, "frequency_penalty", (double)s->frequency_penalty);
+    json_key_number(writer, "n_probs", request->logprobs > 0 ? request->logprobs : 0);
+    json_key_truth(writer, "ignore_eos", request->ignore_eos);
+    json_key_truth(writer, "stream", request->is_stream);
+    json_end_object(writer);
+}
+
+static const char *stop_type(const struct choice *choice)
+{
+    if (choice->stop.size > 0)
+        return "word";
+    return choice->reason == SMOLLM_FINISH_LENGTH ? "limit" : "eos";
+}
+
+/* What the whole answer and the last event of a stream have in common. */
+static void write_end(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
+{
+    json_key_word(writer, "model", generation->request.model);
+    json_key_number(writer, "id_slot", -1);
+    json_key_truth(writer, "stop", true);
+    json_key_word(writer, "stop_type", stop_type(choice));
+    json_key_text(writer, "stopping_word", buffer_text(&choice->stop));
+    json_key_unsigned(writer, "tokens_predicted", choice->usage.completion_tokens);
+    json_key_unsigned(writer, "tokens_evaluated", choice->usage.prompt_tokens);
+    json_key_unsigned(writer, "tokens_cached", choice->usage.cached_tokens);
+    json_key_truth(writer, "truncated", false);
+    json_key_truth(writer, "has_new_line", choice->has_new_line);
+    json_key_text(writer, "prompt", choice->prompt);
+    write_settings(generation, choice, writer);
+    answer_write_timings(choice, writer);
+}
+
+static void begin(struct generation *generation, struct choice *choice, struct buffer *out)
+{
+    (void)generation;
+    (void)choice;
+    (void)out;
+}
+
+static void stream_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                         bool begins_item, struct buffer *out)
+{
+    (void)begins_item;
+    struct json_writer writer = event_stream_begin(out, NULL);
+    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+        buffer_clear(&choice->lists[i]);
+    for (size_t i = 0; i < event->token_count; i++)
+        keep_token(generation, choice, &event->tokens[i]);
+    json_begin_object(&writer);
+    json_key_number(&writer, "index", choice->index);
+    json_key_text(&writer, "content", event->text);
+    write_list(&writer, "tokens", &choice->lists[IDS]);
+    json_key_truth(&writer, "stop", false);
+    json_key_number(&writer, "id_slot", -1);
+    json_key_unsigned(&writer, "tokens_evaluated", choice->prompt_tokens);
+    if (generation->request.logprobs >= 0 && event->token_count > 0)
+        write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);
+    answer_write_progress(event, &writer);
+    json_end_object(&writer);
+    event_stream_end(&writer);
+}
+
+static void finish(struct generation *generation, struct choice *choice, struct buffer *out)
+{
+    struct json_writer writer = event_stream_begin(out, NULL);
+    json_begin_object(&writer);
+    json_key_number(&writer, "index", choice->index);
+    json_key_word(&writer, "content", "");
+    json_key(&writer, "tokens");
+    json_begin_array(&writer);
+    json_end_array(&writer);
+    write_end(generation, choice, &writer);
+    json_end_object(&writer);
+    event_stream_end(&writer);
+}
+
+/* The event with "stop": true was the last. */
+static void end(struct generation *generation, struct buffer *out)
+{
+    (void)generation;
+    (void)out;
+}
+
+static void whole(struct generation *generation, struct buffer *out)
+{
+    const struct choice *choice = &generation->choices[0];
+    struct buffer text = generation_join(choice, ITEM_TEXT);
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key_number(&writer, "index", choice->index);
+    json_key_text(&writer, "content", buffer_text(&text));
+    out->failed |= text.failed;
+    buffer_free(&text);
+    json_key(&writer, "tokens");
+    json_begin_array(&writer);
+    if (generation->request.return_tokens && choice->lists[IDS].size > 0)
+        json_ready(&writer, buffer_text(&choice->lists[IDS]));
+    json_end_array(&writer);
+    if (generation->request.logprobs >= 0)
+        write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);
+    write_end(generation, choice, &writer);
+    json_end_object(&writer);
+}
+
+const struct generation_format llama_server_completion_format = {.protocol = &openai_protocol,
+                                                                 .id_prefix = "cmpl-",
+                                                                 .read = read_request,
+                                                                 .begin = begin,
+                                                                 .event = stream_event,
+                                                                 .finish = finish,
+                                                                 .end = end,
+                                                                 .keep_token = keep_token,
+                                                                 .whole = whole};

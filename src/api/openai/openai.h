@@ -1,0 +1,30 @@
+/* OpenAI's protocol: chat completions, completions, models (https://platform.openai.com/docs/api-reference). Errors are
+ * {"error": {"message", "type", "param", "code"}}, streams are server-sent events that end with [DONE]. llama-server's
+ * and vLLM's own routes have the same errors. */
+#ifndef API_OPENAI_H
+#define API_OPENAI_H
+
+#include "api/core/generation.h"
+#include "api/core/route.h"
+
+extern const struct protocol openai_protocol;
+extern const struct route_list openai_routes;
+
+extern const struct generation_format openai_chat_format;
+extern const struct generation_format openai_completion_format;
+
+/* "id", "object", "created", "model", "system_fingerprint" */
+void openai_write_envelope(const struct generation *generation, const char *object, struct json_writer *writer);
+/* "usage": {...} over all choices. */
+void openai_write_usage(const struct generation *generation, struct json_writer *writer);
+/* "stop", "length", "tool_calls" */
+const char *openai_finish_reason(const struct choice *choice);
+
+int openai_read_chat(const struct api *api, const struct api_call *call, const json_t *json,
+                     struct generation_request *request, struct api_error *error);
+int openai_read_completion(const struct api *api, const struct api_call *call, const json_t *json,
+                           struct generation_request *request, struct api_error *error);
+
+route_function openai_list_models, openai_show_model;
+
+#endif

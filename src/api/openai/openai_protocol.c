@@ -1,0 +1,90 @@
+#include "api/core/event_stream.h"
+#include "api/openai/openai.h"
+
+/* ---- Errors ---- */
+
+static const char *type_of(int status)
+{
+    switch (status) {
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 429:
+        return "rate_limit_error";
+    case 503:
+        return "unavailable_error";
+    default:
+        return status >= 500 ? "server_error" : "invalid_request_error";
+    }
+}
+
+static void write_error(const struct api_error *error, const char *request_id, struct buffer *out)
+{
+    (void)request_id;
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key(&writer, "error");
+    json_begin_object(&writer);
+    json_key_word(&writer, "message", error->message);
+    json_key_word(&writer, "type", type_of(error->status));
+    json_key_word(&writer, "param", error->param[0] ? error->param : NULL);
+    json_key_word(&writer, "code", error->code);
+    json_end_object(&writer);
+    json_end_object(&writer);
+}
+
+static void write_stream_error(const struct api_error *error, const char *request_id, struct buffer *out)
+{
+    struct json_writer writer = event_stream_begin(out, NULL);
+    write_error(error, request_id, out);
+    event_stream_end(&writer);
+}
+
+static void write_keep_alive(struct buffer *out)
+{
+    event_stream_comment(out, "keep-alive");
+}
+
+const struct protocol openai_protocol = {.stream_type = "text/event-stream",
+                                         .error = write_error,
+                                         .stream_error = write_stream_error,
+                                         .keep_alive = write_keep_alive};
+
+/* ---- Parts of answers ---- */
+
+void openai_write_envelope(const struct generation *generation, const char *object, struct json_writer *writer)
+{
+    json_key_word(writer, "id", generation->id);
+    json_key_word(writer, "object", object);
+    json_key_number(writer, "created", generation->created);
+    json_key_word(writer, "model", generation->request.model);
+    json_key_word(writer, "system_fingerprint", generation->api->fingerprint);
+}
+
+void openai_write_usage(const struct generation *generation, struct json_writer *writer)
+{
+    const struct generation_totals totals = generation_total(generation);
+    json_key(writer, "usage");
+    json_begin_object(writer);
+    json_key_unsigned(writer, "prompt_tokens", totals.prompt);
+    json_key_unsigned(writer, "completion_tokens", totals.completion);
+    json_key_unsigned(writer, "total_tokens", totals.prompt + totals.completion);
+    json_key(writer, "prompt_tokens_details");
+    json_begin_object(writer);
+    json_key_unsigned(writer, "cached_tokens", totals.cached);
+    json_end_object(writer);
+    json_key(writer, "completion_tokens_details");
+    json_begin_object(writer);
+    json_key_unsigned(writer, "reasoning_tokens", totals.reasoning);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+const char *openai_finish_reason(const struct choice *choice)
+{
+    static const char *const names[] = {"stop", "length", "tool_calls", "stop"};
+    return names[choice->reason];
+}

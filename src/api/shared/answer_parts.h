@@ -1,0 +1,15 @@
+/* Parts of answers that OpenAI's and llama-server's routes have in common. */
+#ifndef API_ANSWER_PARTS_H
+#define API_ANSWER_PARTS_H
+
+#include "api/core/generation.h"
+
+/* As a JSON number: OpenAI writes -9999 for minus infinity. */
+double answer_logprob(float logprob);
+/* "timings": {...} as llama-server names them. */
+void answer_write_timings(const struct choice *choice, struct json_writer *writer);
+/* The progress before the first token, QUEUED or PROGRESS: "queue": {...} or "prompt_progress": {...}; nothing for
+ * other events. */
+void answer_write_progress(const struct smollm_event *event, struct json_writer *writer);
+
+#endif
