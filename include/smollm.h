@@ -186,6 +186,10 @@ struct smollm_conversation {
 SMOLLM_API int smollm_apply_template(const struct smollm_model *model, const struct smollm_conversation *conversation,
                                      struct smollm_text *text, struct smollm_error *error);
 
+/* The tokens of that prompt, as smollm_submit would read them. *tokens is freed by the caller with smollm_free. */
+SMOLLM_API int smollm_render(const struct smollm_model *model, const struct smollm_conversation *conversation,
+                             int32_t **tokens, size_t *count, struct smollm_error *error);
+
 /* ---- Engine: the KV cache and the thread that runs the model ---- */
 
 struct smollm_engine;

@@ -119,6 +119,18 @@ static int tokenize_conversation(const struct smollm_model *model, const struct 
     return status;
 }
 
+int smollm_render(const struct smollm_model *model, const struct smollm_conversation *conversation, int32_t **tokens,
+                  size_t *count, struct smollm_error *error)
+{
+    struct prompt_tokens prompt = {0};
+    const int status = tokenize_conversation(model, conversation, &prompt, error);
+    *tokens = status == 0 ? prompt.ids.data : NULL;
+    *count = status == 0 ? prompt.ids.count : 0;
+    if (status < 0)
+        token_buffer_free(&prompt.ids);
+    return status;
+}
+
 int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options,
                     struct prompt_tokens *prompt, struct smollm_error *error)
 {

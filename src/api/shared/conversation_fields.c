@@ -1,47 +1,18 @@
 #include "api/shared/conversation_fields.h"
 
+#include "api/shared/conversation_builder.h"
+
 #include <stddef.h>
 
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { MESSAGES_MAX = 16384, TOOLS_MAX = 512 };
-
-struct path {
-    char text[96];
-};
-
-static struct path path_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static struct path path_of(const char *format, ...)
-{
-    struct path path;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(path.text, sizeof path.text, format, args);
-    va_end(args);
-    return path;
-}
-
-/* A JSON value as text, in the arena. */
-static int dump(const json_t *value, struct arena *arena, struct smollm_text *text, struct api_error *error)
-{
-    size_t size;
-    char *dumped = json_input_dump(value, &size), *copy = dumped ? arena_copy(arena, dumped, size) : NULL;
-    free(dumped);
-    if (!copy)
-        return api_refuse_memory(error);
-    *text = (struct smollm_text){copy, size};
-    return 0;
-}
 
 /* ---- Content ---- */
 
 static int check_part(const json_t *part, size_t message, size_t index, struct api_error *error)
 {
     const char *type = json_string_value(json_object_get(part, "type"));
-    struct path path = path_of("messages[%zu].content[%zu]", message, index);
+    struct json_place path = json_place("messages[%zu].content[%zu]", message, index);
     if (!type)
         return api_refuse(error, path.text, "%s must be an object with a type", path.text);
     if (strcmp(type, "text") != 0)
@@ -80,7 +51,7 @@ static int read_content(const json_t *json, size_t index, bool may_be_missing, s
                         struct smollm_text *content, struct api_error *error)
 {
     const json_t *value = json_input_value(json, "content");
-    struct path path = path_of("messages[%zu].content", index);
+    struct json_place path = json_place("messages[%zu].content", index);
     *content = (struct smollm_text){"", 0};
     if (!value)
         return may_be_missing ? 0 : api_refuse(error, path.text, "%s is missing", path.text);
@@ -95,7 +66,7 @@ static int read_content(const json_t *json, size_t index, bool may_be_missing, s
 
 /* ---- Tool calls of earlier turns ---- */
 
-static int read_tool_call(const json_t *json, struct path path, struct arena *arena, struct smollm_tool_call *call,
+static int read_tool_call(const json_t *json, struct json_place path, struct arena *arena, struct smollm_tool_call *call,
                           struct api_error *error)
 {
     const json_t *function = json_object_get(json, "function");
@@ -109,7 +80,7 @@ static int read_tool_call(const json_t *json, struct path path, struct arena *ar
     if (json_input_is_string(arguments))
         call->arguments = json_input_string(arguments);
     else if (json_is_object(arguments))
-        return dump(arguments, arena, &call->arguments, error);
+        return json_dump_to_arena(arguments, arena, &call->arguments, error);
     else if (!arguments || json_is_null(arguments))
         call->arguments = text_of("{}");
     else
@@ -121,7 +92,7 @@ static int read_tool_calls(const json_t *json, size_t index, struct arena *arena
                            struct api_error *error)
 {
     const json_t *calls = json_input_value(json, "tool_calls");
-    struct path path = path_of("messages[%zu].tool_calls", index);
+    struct json_place path = json_place("messages[%zu].tool_calls", index);
     if (!calls)
         return 0;
     if (!json_is_array(calls))
@@ -131,7 +102,7 @@ static int read_tool_calls(const json_t *json, size_t index, struct arena *arena
     if (!read)
         return api_refuse_memory(error);
     for (size_t i = 0; i < count; i++)
-        if (read_tool_call(json_array_get(calls, i), path_of("messages[%zu].tool_calls[%zu]", index, i), arena,
+        if (read_tool_call(json_array_get(calls, i), json_place("messages[%zu].tool_calls[%zu]", index, i), arena,
                            &read[i], error) < 0)
             return -1;
     message->tool_calls = read;
@@ -144,7 +115,7 @@ static int read_tool_calls(const json_t *json, size_t index, struct arena *arena
 static int read_role(const json_t *json, size_t index, struct smollm_text *role, struct api_error *error)
 {
     static const char *const known[] = {"system", "user", "assistant", "tool"};
-    struct path path = path_of("messages[%zu].role", index);
+    struct json_place path = json_place("messages[%zu].role", index);
     const json_t *value = json_object_get(json, "role");
     if (!json_input_is_string(value))
         return api_refuse(error, path.text, "%s must be a string", path.text);
@@ -174,7 +145,7 @@ static int read_reasoning(const json_t *json, size_t index, struct smollm_text *
 static int read_message(const json_t *json, size_t index, struct arena *arena, struct smollm_message *message,
                         struct api_error *error)
 {
-    struct path path = path_of("messages[%zu]", index);
+    struct json_place path = json_place("messages[%zu]", index);
     if (!json_is_object(json))
         return api_refuse(error, path.text, "%s is %s; it must be an object", path.text, json_input_kind(json));
     if (read_role(json, index, &message->role, error) < 0)
@@ -260,7 +231,7 @@ static int read_tool_list(const json_t *list, const char *param, bool may_be_tex
         return api_refuse_memory(error);
     for (size_t i = 0; i < count; i++) {
         const json_t *tool = json_array_get(list, i);
-        struct path path = path_of("%s[%zu]", param, i);
+        struct json_place path = json_place("%s[%zu]", param, i);
         if (may_be_text && json_input_is_string(tool)) {
             read[i] = json_input_string(tool);
             continue;
@@ -269,7 +240,7 @@ static int read_tool_list(const json_t *list, const char *param, bool may_be_tex
             return api_refuse(error, path.text, "%s is %s; it must be an object", path.text, json_input_kind(tool));
         if (!may_be_text && !json_input_is_string(json_object_get(tool_function(tool), "name")))
             return api_refuse(error, path.text, "%s has no function with a name", path.text);
-        if (dump(may_be_text ? tool : tool_function(tool), arena, &read[i], error) < 0)
+        if (json_dump_to_arena(may_be_text ? tool : tool_function(tool), arena, &read[i], error) < 0)
             return -1;
     }
     *tools = read;
@@ -344,23 +315,6 @@ static int read_effort(const json_t *json, struct smollm_conversation *conversat
     return api_refuse(error, "reasoning_effort", "reasoning_effort must be none, minimal, low, medium, high or xhigh");
 }
 
-/* A choice that names none of the tools. */
-static int check_choice(const struct smollm_conversation *conversation, const json_t *json, struct api_error *error)
-{
-    const json_t *tools = json_input_value(json, "tools"), *tool;
-    size_t i;
-    if (conversation->tool_choice != SMOLLM_TOOL_NAMED || conversation->tool_count == 0)
-        return 0;
-    json_array_foreach(tools, i, tool)
-    {
-        if (text_equal(json_input_string(json_object_get(tool_function(tool), "name")), conversation->tool_name))
-            return 0;
-    }
-    return api_refuse(error, "tool_choice", "tool_choice names '%.*s', which is none of the tools",
-                      (int)(conversation->tool_name.size < 100 ? conversation->tool_name.size : 100),
-                      conversation->tool_name.data);
-}
-
 static int read_continuation(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
 {
     static const struct json_field field = {"continue_final_message", FIELD_TRUTH, 0, 0,
@@ -382,7 +336,7 @@ int request_read_conversation(const struct smollm_model *model, const json_t *js
     if (read_messages(json, arena, conversation, error) < 0 || read_tools(&info, json, arena, conversation, error) < 0)
         return -1;
     if (read_template_arguments(&info, json, arena, conversation, error) < 0 ||
-        read_effort(json, conversation, error) < 0 || check_choice(conversation, json, error) < 0)
+        read_effort(json, conversation, error) < 0 || (conversation->tool_count > 0 && conversation_check_choice(conversation, error) < 0))
         return -1;
     return read_continuation(json, conversation, error);
 }

@@ -1,8 +1,8 @@
 /* The fields that ask for an answer of a form: OpenAI's, llama-server's, vLLM's and Hugging Face's names for it. */
+#include "api/shared/conversation_builder.h"
 #include "api/shared/request_fields.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { CHOICES_MAX = 4096 };
@@ -41,13 +41,7 @@ static int read_schema(struct form_reader *r, const char *field, const json_t *v
         r->request->form.text = json_input_string(value);
         return 0;
     }
-    size_t size;
-    char *dumped = json_input_dump(value, &size), *copy = dumped ? arena_copy(&r->request->arena, dumped, size) : NULL;
-    free(dumped);
-    if (!copy)
-        return api_refuse_memory(r->error);
-    r->request->form.text = (struct smollm_text){copy, size};
-    return 0;
+    return json_dump_to_arena(value, &r->request->arena, &r->request->form.text, r->error);
 }
 
 static int read_text(struct form_reader *r, const char *field, const json_t *value, enum smollm_form_kind kind)
