@@ -36,6 +36,7 @@ int api_create(const struct api_options *options, struct api **result, struct sm
     struct api *api = calloc(1, sizeof *api);
     RETURN_ERROR_IF(!api, error, SMOLLM_ENOMEM, "out of memory");
     open_generations_init(&api->open);
+    kept_answers_init(&api->kept);
     api->options = *options;
     api->options.sampling.logit_bias = NULL;
     api->options.sampling.logit_bias_count = 0;
@@ -93,6 +94,7 @@ void api_destroy(struct api *api)
     if (!api)
         return;
     open_generations_destroy(&api->open);
+    kept_answers_destroy(&api->kept);
     free(api->name_texts);
     free(api);
 }
@@ -150,12 +152,13 @@ static void match_rows(const struct api *api, unsigned method, struct smollm_tex
                 !path_matches(path, route->path, &parameter))
                 continue;
             match->methods |= (unsigned)route->method;
+            match->is_public |= (route->flags & ROUTE_PUBLIC) != 0;
             if (match->route || route->method != method)
                 continue;
             match->route = route;
             match->parameter = parameter;
-            match->is_public = route->flags & ROUTE_PUBLIC;
             match->takes_body = route->method == API_POST;
+            match->type_may_be_missing = route->protocol->type_may_be_missing;
         }
     }
 }
@@ -177,7 +180,7 @@ static struct api_match find(const struct api *api, unsigned method, struct smol
     if (slashes == 0)
         return match;
     if (text_starts_with(rest, "v1/")) {
-        if (!text_starts_with(rest, "v1/v1"))
+        if (rest.size > VERSION && !text_starts_with(rest, "v1/v1"))
             match_rows(api, method, (struct smollm_text){rest.data + VERSION - 1, rest.size - VERSION + 1}, &match);
     } else if (path.size + VERSION <= sizeof longer) {
         memcpy(longer, version, VERSION);

@@ -52,8 +52,9 @@ struct api_match {
     unsigned methods;             /* enum api_method of all rows with this path; 0: there is nothing at it */
     struct smollm_text parameter; /* the part of the path that a name in braces stands for, as it was sent */
     /* Of the route: */
-    bool is_public;  /* answers without a key */
-    bool takes_body; /* JSON; api_answer_open may take time and belongs on a worker thread */
+    bool is_public;           /* answers without a key */
+    bool takes_body;          /* JSON; api_answer_open may take time and belongs on a worker thread */
+    bool type_may_be_missing; /* a body without Content-Type is taken for JSON */
 };
 
 /* The route for a method and a path as they were sent, the path without query. /v1 before a path may be left out or

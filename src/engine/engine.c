@@ -63,7 +63,9 @@ static int check_request(const struct engine *engine, const struct engine_reques
     uint32_t vocabulary = engine->weights->config.vocabulary;
     RETURN_ERROR_IF(request->prompt_count == 0, error, SMOLLM_EINVAL, "the prompt is empty");
     RETURN_ERROR_IF(request->prompt_count >= engine->options.context, error, SMOLLM_ECONTEXT,
-                    "the prompt has %u tokens, the context is %u", request->prompt_count, engine->options.context);
+                    "prompt is too long: %u tokens > %u maximum. This model's maximum context length is %u tokens; "
+                    "please reduce the length of the messages.",
+                    request->prompt_count, engine->options.context, engine->options.context);
     RETURN_ERROR_IF(request->alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
                     "%d alternatives are out of range (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
     for (uint32_t i = 0; i < request->prompt_count; i++)

@@ -38,6 +38,13 @@ static void take_request_id(struct connection *c)
     c->server->request_count++;
 }
 
+/* Ollama's clients look for its greeting at /, where browsers get the page. */
+static bool asks_for_text(const struct http_head *head)
+{
+    const struct smollm_text accept = http_head_field(head, "accept");
+    return text_starts_with(accept, "text/plain") && !text_contains(accept, "text/html");
+}
+
 /* A browser asks whether a page of an allowed origin may send its request. */
 static bool is_preflight(const struct connection *c)
 {
@@ -62,7 +69,7 @@ static bool check_head(struct connection *c)
     const struct http_head *head = &c->parser.head;
     const struct server *server = c->server;
     bool is_get = text_is(head->method, "GET") || text_is(head->method, "HEAD");
-    bool is_page = server->options.serves_page && text_is(head->path, "/");
+    bool is_page = server->options.serves_page && text_is(head->path, "/") && !asks_for_text(head);
     char reason[ACCESS_REASON_BYTES];
     take_request_id(c);
     c->origin = access_allowed_origin(&server->rules, head);
@@ -92,7 +99,8 @@ static bool check_head(struct connection *c)
         connection_respond_error(c, 405, "this path does not answer to that method", allow);
         return false;
     }
-    if (c->match.takes_body && !is_json(http_head_field(head, "content-type"))) {
+    const struct smollm_text type = http_head_field(head, "content-type");
+    if (c->match.takes_body && !is_json(type) && (type.size > 0 || !c->match.type_may_be_missing)) {
         connection_respond_error(c, 415, "Content-Type must be application/json", NULL);
         return false;
     }

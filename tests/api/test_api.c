@@ -107,12 +107,20 @@ static const char *string_at(const json_t *json, const char *outer, const char *
 static void test_routes(void **state)
 {
     struct fixture *f = *state;
-    static const char *const known[] = {
-        "/v1/chat/completions", "/chat/completions", "/v1/models", "/models/x",
-        "/completion",          "/v1/completion",    "/health",    "/v1//chat/completions",
-        "//v1/models/",         "/v1///models//x",   "/health/"};
-    static const char *const unknown[] = {"/",       "/v1",      "/v1/", "/v1/v1/models", "/metrics",
-                                          "/Health", "/healthy", "",     "v1/models",     "/health//x"};
+    static const char *const known[] = {"/v1/chat/completions",
+                                        "/chat/completions",
+                                        "/v1/models",
+                                        "/models/x",
+                                        "/",
+                                        "/completion",
+                                        "/v1/completion",
+                                        "/health",
+                                        "/v1//chat/completions",
+                                        "//v1/models/",
+                                        "/v1///models//x",
+                                        "/health/"};
+    static const char *const unknown[] = {"/v1",      "/v1/", "/v1/v1/models", "/metrics",  "/Health",
+                                          "/healthy", "",     "v1/models",     "/health//x"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         assert_true(api_find(f->api, text_of("GET"), text_of(known[i])).methods != 0);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++)

@@ -40,10 +40,10 @@ static void write_error(const struct api_error *error, const char *request_id, s
     write_body(error, request_id, &writer);
 }
 
-static void write_stream_error(const struct api_error *error, const char *request_id, struct buffer *out)
+static void write_stream_error(struct generation *generation, struct buffer *out)
 {
     struct json_writer writer = event_stream_begin(out, "error");
-    write_body(error, request_id, &writer);
+    write_body(&generation->error, generation->request_id, &writer);
     event_stream_end(&writer);
 }
 

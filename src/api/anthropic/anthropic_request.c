@@ -1,5 +1,5 @@
-/* /v1/messages: reads the request. Messages of several blocks become one message for each role that they stand for: text
- * of the user, results of tools, the assistant's thinking, text and calls. */
+/* /v1/messages: reads the request. Messages of several blocks become one message for each role that they stand for:
+ * text of the user, results of tools, the assistant's thinking, text and calls. */
 #include "api/anthropic/anthropic.h"
 #include "api/shared/conversation_builder.h"
 #include "api/shared/request_fields.h"
@@ -9,8 +9,8 @@
 
 static const struct request_field fields[] = {
     REQUEST_SAMPLING(NUMBER, "temperature", temperature), REQUEST_SAMPLING(NUMBER, "top_p", top_p),
-    REQUEST_SAMPLING(INTEGER, "top_k", top_k),
-    REQUEST_INTEGER("max_tokens", max_tokens, 0, REQUEST_TOKENS_MAX), REQUEST_TRUTH("stream", is_stream),
+    REQUEST_SAMPLING(INTEGER, "top_k", top_k), REQUEST_INTEGER("max_tokens", max_tokens, 0, REQUEST_TOKENS_MAX),
+    REQUEST_TRUTH("stream", is_stream),
     /* Not Anthropic's, but the same here as in the other protocols. */
     REQUEST_SAMPLING(NUMBER, "min_p", min_p), REQUEST_INTEGER("seed", seed, REQUEST_SEED_MIN, REQUEST_SEED_MAX),
     REQUEST_INTEGER("priority", priority, -1000, 1000), REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000)};
@@ -161,8 +161,7 @@ static int read_assistant(struct conversation_builder *b, const json_t *blocks, 
         const char *type = type_of(block);
         int status = 0;
         if (strcmp(type, "text") == 0 && json_input_is_string(json_object_get(block, "text")))
-            status =
-                conversation_append(b, &message->content, "\n", json_input_string(json_object_get(block, "text")));
+            status = conversation_append(b, &message->content, "\n", json_input_string(json_object_get(block, "text")));
         else if (strcmp(type, "thinking") == 0)
             status = conversation_append(b, &message->reasoning, "\n",
                                          json_input_string(json_object_get(block, "thinking")));
@@ -288,8 +287,8 @@ static int read_format(const json_t *json, struct generation_request *request, s
     return request_read_schema(json_object_get(format, "schema"), "output_config.format.schema", request, error);
 }
 
-int anthropic_read(const struct api *api, const struct api_call *call, const json_t *json,
-                   struct generation_request *request, struct api_error *error)
+int anthropic_read(struct api *api, const struct api_call *call, const json_t *json, struct generation_request *request,
+                   struct api_error *error)
 {
     (void)call;
     struct conversation_builder builder = {.arena = &request->arena, .error = error};
@@ -299,9 +298,9 @@ int anthropic_read(const struct api *api, const struct api_call *call, const jso
     if (json_input_text(json, "model", &model, error) < 0 ||
         request_read_fields(json, fields, sizeof fields / sizeof *fields, request, error) < 0 ||
         request_read_stops(json, "stop_sequences", request, error) < 0 || read_thinking(json, request, error) < 0 ||
-        read_format(json, request, error) < 0 || read_system(&builder, json) < 0 ||
-        read_messages(&builder, json) < 0 || read_tools(&builder, json) < 0 ||
-        read_tool_choice(&builder, json, request) < 0 || conversation_finish(&builder, &request->conversation) < 0)
+        read_format(json, request, error) < 0 || read_system(&builder, json) < 0 || read_messages(&builder, json) < 0 ||
+        read_tools(&builder, json) < 0 || read_tool_choice(&builder, json, request) < 0 ||
+        conversation_finish(&builder, &request->conversation) < 0)
         return -1;
     request_take_model(api, model, request);
     request->conversation.one_tool_call = !request->parallel_tool_calls;

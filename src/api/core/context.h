@@ -3,6 +3,7 @@
 #define API_CONTEXT_H
 
 #include "api/api.h"
+#include "api/core/kept_answers.h"
 #include "api/core/open_generations.h"
 #include "api/core/refusals.h"
 
@@ -26,6 +27,7 @@ struct api {
     int64_t started; /* seconds since 1970 */
     struct refusals refusals;
     struct open_generations open;
+    struct kept_answers kept;
 };
 
 /* The name of the model that a request asks for: one of the model's names, in any case and with or without ":latest"

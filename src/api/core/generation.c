@@ -141,6 +141,21 @@ int generation_open(struct api *api, const struct generation_format *format, str
     return 0;
 }
 
+int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,
+                            const json_t *json, size_t *count, struct api_error *error)
+{
+    struct generation_request request;
+    struct smollm_error cause;
+    int32_t *tokens = NULL;
+    generation_request_init(&request, api);
+    int status = format->read(api, call, json, &request, error);
+    if (status == 0 && smollm_render(api->model, &request.conversation, &tokens, count, &cause) < 0)
+        status = api_refuse_from(error, &cause);
+    arena_free(&request.arena);
+    smollm_free(tokens);
+    return status;
+}
+
 static void choice_free(struct choice *choice)
 {
     smollm_request_close(choice->request);
@@ -308,7 +323,7 @@ static enum api_state end(struct generation *generation, struct buffer *out)
 {
     const struct protocol *protocol = generation->format->protocol;
     if (generation->error.status != 0 && generation->begun) {
-        protocol->stream_error(&generation->error, generation->request_id, out);
+        protocol->stream_error(generation, out);
     } else if (generation->error.status != 0) {
         protocol->error(&generation->error, generation->request_id, out);
     } else if (generation->request.is_stream) {

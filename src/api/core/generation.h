@@ -50,8 +50,8 @@ struct generation_format {
     const char *id_prefix;
     bool keeps_items; /* in streams too */
     /* Reads the body into the request, which has its defaults; the arena is freed by the caller, on failure too. */
-    int (*read)(const struct api *api, const struct api_call *call, const json_t *json,
-                struct generation_request *request, struct api_error *error);
+    int (*read)(struct api *api, const struct api_call *call, const json_t *json, struct generation_request *request,
+                struct api_error *error);
     void (*begin)(struct generation *generation, struct choice *choice, struct buffer *out);
     /* QUEUED, PROGRESS, THINKING, TEXT, TOOL_CALL, TOOL_ARGUMENTS. begins_item: the event is the first of the choice's
      * last item. */
@@ -66,7 +66,7 @@ struct generation_format {
 };
 
 struct generation {
-    const struct api *api;
+    struct api *api;
     const struct generation_format *format;
     struct generation_request request; /* its arena holds what is kept; what it borrows from the JSON is gone */
     struct choice choices[GENERATION_CHOICES_MAX];
@@ -96,6 +96,10 @@ void generation_close(struct generation *generation); /* accepts NULL */
 enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t max);
 /* Ends all choices; the next pull returns the error. */
 void generation_fail(struct generation *generation, const struct api_error *error);
+
+/* The tokens of the prompt that a chat request would have. */
+int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,
+                            const json_t *json, size_t *count, struct api_error *error);
 
 void generation_get_figures(const struct generation *generation, struct api_figures *figures);
 

@@ -60,7 +60,10 @@ struct generation_request {
     bool echo;        /* the prompt stands before its answer */
     bool keep_prompt; /* its text is kept for the answer */
     bool return_tokens;
+    bool timings_per_token;
+    bool wants_logprobs; /* where a protocol has a truth value beside the number */
     bool parallel_tool_calls;
+    void *own; /* what the protocol keeps of its request for its answer; in the arena */
 };
 
 /* Everything at the server's defaults. */

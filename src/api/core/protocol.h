@@ -5,12 +5,15 @@
 
 #include "api/core/api_error.h"
 
+struct generation;
+
 struct protocol {
-    const char *stream_type; /* Content-Type of a stream: "text/event-stream", "application/x-ndjson" */
+    bool type_may_be_missing; /* clients send bodies without Content-Type; a browser's page cannot (access.h) */
+    const char *stream_type;  /* Content-Type of a stream: "text/event-stream", "application/x-ndjson" */
     /* The whole body of an answer that is an error. */
     void (*error)(const struct api_error *error, const char *request_id, struct buffer *out);
     /* The last event of a stream that has begun and ends with an error. */
-    void (*stream_error)(const struct api_error *error, const char *request_id, struct buffer *out);
+    void (*stream_error)(struct generation *generation, struct buffer *out); /* generation->error */
     /* Something that clients ignore, in a stream that is silent; NULL: clients would ignore nothing. */
     void (*keep_alive)(struct buffer *out);
 };

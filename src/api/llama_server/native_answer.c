@@ -12,7 +12,7 @@ static const struct request_field fields[] = {
     REQUEST_TRUTH("return_tokens", return_tokens),
 };
 
-static int read_request(const struct api *api, const struct api_call *call, const json_t *json,
+static int read_request(struct api *api, const struct api_call *call, const json_t *json,
                         struct generation_request *request, struct api_error *error)
 {
     (void)call;

@@ -195,6 +195,8 @@ static void write_message(const struct choice *choice, struct json_writer *write
         json_key_nothing(writer, "content");
     else
         json_key_text(writer, "content", buffer_text(&text));
+    json_key_nothing(writer, "refusal");
+    json_key_ready(writer, "annotations", text_of("[]"));
     if (reasoning.size > 0)
         json_key_text(writer, "reasoning_content", buffer_text(&reasoning));
     if (choice->call_count > 0)

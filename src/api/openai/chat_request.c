@@ -26,7 +26,7 @@ static int read_logprobs(const json_t *json, struct generation_request *request,
     return 0;
 }
 
-int openai_read_chat(const struct api *api, const struct api_call *call, const json_t *json,
+int openai_read_chat(struct api *api, const struct api_call *call, const json_t *json,
                      struct generation_request *request, struct api_error *error)
 {
     (void)call;

@@ -28,7 +28,7 @@ static int refuse_fields(const json_t *json, const struct generation_request *re
     return 0;
 }
 
-int openai_read_completion(const struct api *api, const struct api_call *call, const json_t *json,
+int openai_read_completion(struct api *api, const struct api_call *call, const json_t *json,
                            struct generation_request *request, struct api_error *error)
 {
     (void)call;

@@ -20,9 +20,9 @@ void openai_write_usage(const struct generation *generation, struct json_writer 
 /* "stop", "length", "tool_calls" */
 const char *openai_finish_reason(const struct choice *choice);
 
-int openai_read_chat(const struct api *api, const struct api_call *call, const json_t *json,
+int openai_read_chat(struct api *api, const struct api_call *call, const json_t *json,
                      struct generation_request *request, struct api_error *error);
-int openai_read_completion(const struct api *api, const struct api_call *call, const json_t *json,
+int openai_read_completion(struct api *api, const struct api_call *call, const json_t *json,
                            struct generation_request *request, struct api_error *error);
 
 route_function openai_list_models, openai_show_model;

@@ -36,10 +36,10 @@ static void write_error(const struct api_error *error, const char *request_id, s
     json_end_object(&writer);
 }
 
-static void write_stream_error(const struct api_error *error, const char *request_id, struct buffer *out)
+static void write_stream_error(struct generation *generation, struct buffer *out)
 {
     struct json_writer writer = event_stream_begin(out, NULL);
-    write_error(error, request_id, out);
+    write_error(&generation->error, generation->request_id, out);
     event_stream_end(&writer);
 }
 

@@ -14,7 +14,10 @@ static double per(double value, double divisor)
 
 void answer_write_timings(const struct choice *choice, struct json_writer *writer)
 {
-    const struct smollm_usage *u = &choice->usage;
+    struct smollm_usage usage = choice->usage;
+    const struct smollm_usage *u = &usage;
+    if (choice->request)
+        smollm_request_get_usage(choice->request, &usage);
     uint32_t read = u->prompt_tokens - u->cached_tokens;
     json_key(writer, "timings");
     json_begin_object(writer);

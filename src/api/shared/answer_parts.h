@@ -6,7 +6,7 @@
 
 /* As a JSON number: OpenAI writes -9999 for minus infinity. */
 double answer_logprob(float logprob);
-/* "timings": {...} as llama-server names them. */
+/* "timings": {...} as llama-server names them, up to now. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
 /* The progress before the first token, QUEUED or PROGRESS: "queue": {...} or "prompt_progress": {...}; nothing for
  * other events. */

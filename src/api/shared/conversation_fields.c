@@ -66,8 +66,8 @@ static int read_content(const json_t *json, size_t index, bool may_be_missing, s
 
 /* ---- Tool calls of earlier turns ---- */
 
-static int read_tool_call(const json_t *json, struct json_place path, struct arena *arena, struct smollm_tool_call *call,
-                          struct api_error *error)
+static int read_tool_call(const json_t *json, struct json_place path, struct arena *arena,
+                          struct smollm_tool_call *call, struct api_error *error)
 {
     const json_t *function = json_object_get(json, "function");
     const json_t *name = json_object_get(function, "name"), *arguments = json_object_get(function, "arguments");
@@ -296,13 +296,10 @@ static int read_template_arguments(const struct smollm_model_info *info, const j
     return 0;
 }
 
-/* OpenAI's efforts; here they only switch thinking on or off. */
-static int read_effort(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
+int request_take_effort(struct smollm_text effort, const char *field, struct smollm_conversation *conversation,
+                        struct api_error *error)
 {
-    static const char *const known[] = {"none", "minimal", "low", "medium", "high", "xhigh"};
-    struct smollm_text effort;
-    if (json_input_text(json, "reasoning_effort", &effort, error) < 0)
-        return -1;
+    static const char *const known[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
     if (!effort.data)
         return 0;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -312,7 +309,15 @@ static int read_effort(const json_t *json, struct smollm_conversation *conversat
             conversation->thinking = i == 0 ? SMOLLM_THINKING_OFF : SMOLLM_THINKING_ON;
         return 0;
     }
-    return api_refuse(error, "reasoning_effort", "reasoning_effort must be none, minimal, low, medium, high or xhigh");
+    return api_refuse(error, field, "%s must be none, minimal, low, medium, high, xhigh or max", field);
+}
+
+static int read_effort(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
+{
+    struct smollm_text effort;
+    return json_input_text(json, "reasoning_effort", &effort, error) < 0
+               ? -1
+               : request_take_effort(effort, "reasoning_effort", conversation, error);
 }
 
 static int read_continuation(const json_t *json, struct smollm_conversation *conversation, struct api_error *error)
@@ -336,7 +341,8 @@ int request_read_conversation(const struct smollm_model *model, const json_t *js
     if (read_messages(json, arena, conversation, error) < 0 || read_tools(&info, json, arena, conversation, error) < 0)
         return -1;
     if (read_template_arguments(&info, json, arena, conversation, error) < 0 ||
-        read_effort(json, conversation, error) < 0 || (conversation->tool_count > 0 && conversation_check_choice(conversation, error) < 0))
+        read_effort(json, conversation, error) < 0 ||
+        (conversation->tool_count > 0 && conversation_check_choice(conversation, error) < 0))
         return -1;
     return read_continuation(json, conversation, error);
 }

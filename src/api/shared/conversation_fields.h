@@ -9,4 +9,8 @@
 int request_read_conversation(const struct smollm_model *model, const json_t *json, struct arena *arena,
                               struct smollm_conversation *conversation, struct api_error *error);
 
+/* OpenAI's efforts ("none" to "max"), which only switch thinking on or off; data NULL: nothing is said. */
+int request_take_effort(struct smollm_text effort, const char *field, struct smollm_conversation *conversation,
+                        struct api_error *error);
+
 #endif

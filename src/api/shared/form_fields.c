@@ -76,34 +76,33 @@ static int read_choices(struct form_reader *r, const char *field, const json_t *
 }
 
 /* {"type": "json_schema", "json_schema": {"name", "schema", "strict"}}, or the schema beside the type. */
-static int read_json_schema(struct form_reader *r, const json_t *format)
+static int read_json_schema(struct form_reader *r, const char *field, const json_t *format)
 {
     const json_t *wrapped = json_object_get(format, "json_schema");
     const json_t *schema = json_object_get(json_is_object(wrapped) ? wrapped : format, "schema");
     if (!is_given(schema))
-        return api_refuse(r->error, "response_format", "response_format has no json_schema.schema");
-    return read_schema(r, "response_format", schema);
+        return api_refuse(r->error, field, "%s has no json_schema.schema", field);
+    return read_schema(r, field, schema);
 }
 
-static int read_response_format(struct form_reader *r, const json_t *format)
+static int read_response_format(struct form_reader *r, const char *field, const json_t *format)
 {
     const char *type = json_string_value(json_object_get(format, "type"));
     if (!type)
-        return api_refuse(r->error, "response_format", "response_format must be an object with a type");
+        return api_refuse(r->error, field, "%s must be an object with a type", field);
     if (strcmp(type, "text") == 0)
         return 0;
     if (strcmp(type, "json_schema") == 0)
-        return read_json_schema(r, format);
+        return read_json_schema(r, field, format);
     const json_t *schema = json_object_get(format, "schema"), *value = json_object_get(format, "value");
     if (strcmp(type, "regex") == 0)
-        return read_text(r, "response_format", value ? value : json_object_get(format, "pattern"), SMOLLM_FORM_REGEX);
+        return read_text(r, field, value ? value : json_object_get(format, "pattern"), SMOLLM_FORM_REGEX);
     if (strcmp(type, "json_object") != 0 && strcmp(type, "json") != 0)
-        return api_refuse(r->error, "response_format",
-                          "response_format %s is not supported; it must be text, json_object, json_schema or regex",
-                          type);
+        return api_refuse(r->error, field, "%s %s is not supported; it must be text, json_object, json_schema or regex",
+                          field, type);
     if (is_given(schema) || is_given(value))
-        return read_schema(r, "response_format", is_given(schema) ? schema : value);
-    return begin(r, "response_format", SMOLLM_FORM_JSON);
+        return read_schema(r, field, is_given(schema) ? schema : value);
+    return begin(r, field, SMOLLM_FORM_JSON);
 }
 
 /* vLLM's {"json" | "regex" | "choice" | "grammar" | "json_object": ...} */
@@ -136,7 +135,8 @@ int request_read_form(const json_t *json, struct generation_request *request, st
 {
     struct form_reader r = {.request = request, .error = error};
     const json_t *value;
-    if (is_given(value = json_input_value(json, "response_format")) && read_response_format(&r, value) < 0)
+    if (is_given(value = json_input_value(json, "response_format")) &&
+        read_response_format(&r, "response_format", value) < 0)
         return -1;
     if (is_given(value = json_input_value(json, "json_schema")) &&
         !(json_is_object(value) && json_object_size(value) == 0 && r.field) &&
@@ -164,4 +164,11 @@ int request_read_schema(const json_t *schema, const char *field, struct generati
 {
     struct form_reader r = {.request = request, .error = error};
     return read_schema(&r, field, schema);
+}
+
+int request_read_format(const json_t *format, const char *field, struct generation_request *request,
+                        struct api_error *error)
+{
+    struct form_reader r = {.request = request, .error = error};
+    return is_given(format) ? read_response_format(&r, field, format) : 0;
 }

@@ -53,6 +53,10 @@ int request_read_form(const json_t *json, struct generation_request *request, st
 /* A JSON schema, or a string that holds one, as the form of the answer. field: its name in errors. */
 int request_read_schema(const json_t *schema, const char *field, struct generation_request *request,
                         struct api_error *error);
+/* {"type": "text" | "json_object" | "json_schema" | "regex", ...}, with its parts beside the type or in an object of
+ * the type's name; NULL: any text. */
+int request_read_format(const json_t *format, const char *field, struct generation_request *request,
+                        struct api_error *error);
 int request_read_token_fields(const json_t *json, uint32_t vocabulary, struct generation_request *request,
                               struct api_error *error);
 /* "prompt", up to `max` of them. */
