@@ -1,6 +1,7 @@
-/* libFuzzer: any bytes as the body of each POST route of the API, on a small model. The first byte chooses the route.
+/* libFuzzer: any bytes as the body of the routes of one protocol, on a small model. The first byte chooses the route.
  *
- * What is accepted is answered with few tokens at most; every body that comes back is JSON, or events of it. */
+ * A target defines `paths`, {method, path} each, before it includes this file. What is accepted is answered with few
+ * tokens at most; every body that comes back is JSON, lines of it, or events of it. */
 #include "api/api.h"
 #include "tests/library/tiny_model.h"
 
@@ -8,9 +9,6 @@
 #include <time.h>
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size);
-
-static const char *const paths[] = {"/v1/chat/completions", "/completions",   "/completion", "/tokenize",
-                                    "/detokenize",          "/apply-template"};
 
 #define REQUIRE(condition)                                                                                             \
     do {                                                                                                               \
@@ -44,14 +42,15 @@ static void check_json(const char *text, size_t size)
     json_decref(json);
 }
 
-/* Streams: each line of data is JSON or [DONE]. */
-static void check_events(const struct buffer *out)
+/* Streams: each line of data is JSON or [DONE], or each line is JSON. */
+static void check_stream(const struct buffer *out, bool has_events)
 {
     for (char *line = strtok(out->data, "\n"); line; line = strtok(NULL, "\n")) {
-        if (*line == ':' || strcmp(line, "data: [DONE]") == 0)
+        if (has_events && (*line == ':' || strncmp(line, "event: ", 7) == 0 || strcmp(line, "data: [DONE]") == 0))
             continue;
-        REQUIRE(strncmp(line, "data: ", 6) == 0);
-        check_json(line + 6, strlen(line + 6));
+        REQUIRE(!has_events || strncmp(line, "data: ", 6) == 0);
+        line += has_events ? 6 : 0;
+        check_json(line, strlen(line));
     }
 }
 
@@ -62,8 +61,12 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         api = open_api();
     if (size == 0)
         return 0;
-    struct api_call call = {.path = text_of(paths[data[0] % 6]), .body = {(const char *)data + 1, size - 1}};
-    call.route = api_find(api, text_of("POST"), call.path).route;
+    const char *const *path = paths[data[0] % (sizeof paths / sizeof *paths)];
+    struct api_call call = {.path = text_of(path[1]), .body = {(const char *)data + 1, size - 1}, .request_id = "fuzz"};
+    const struct api_match match = api_find(api, text_of(path[0]), call.path);
+    call.route = match.route;
+    call.parameter = match.parameter;
+    REQUIRE(call.route);
     struct api_answer *answer = api_answer_open(api, &call);
     struct buffer out = {0};
     struct api_head head;
@@ -75,7 +78,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     if (state == API_DONE) {
         REQUIRE(api_answer_head(answer, &head) && head.status >= 200);
         if (head.is_stream)
-            check_events(&out);
+            check_stream(&out, strcmp(head.content_type, "text/event-stream") == 0);
         else
             check_json(out.data, out.size);
     }

@@ -1,0 +1,7 @@
+static const char *const paths[][2] = {{"POST", "/completion"},
+                                       {"POST", "/tokenize"},
+                                       {"POST", "/detokenize"},
+                                       {"POST", "/apply-template"},
+                                       {"POST", "/end-thinking"}};
+
+#include "fuzz/api_fuzzer.h"
