@@ -194,7 +194,7 @@ CHANGES = [
     ("limits above the own cgroup are passed over", "src/base/system_limits.c", "        *slash = '\\0';\n", "        return left;\n",
      "build/tests/base/test_system_memory"),
     ("files in memory count as taken", "src/base/system_limits.c", "used > files ? used - files : 0", "used", "build/tests/base/test_system_memory"),
-    ("an unlimited answer is an absurd one", "src/api/llama_server/native_answer.c", "REQUEST_INTEGER(\"n_predict\", max_tokens, -1, ", "REQUEST_INTEGER(\"n_predict\", max_tokens, 0, ",
+    ("an unlimited answer is an absurd one", "src/api/llama_server/native_request.c", "REQUEST_INTEGER(\"n_predict\", max_tokens, -1, ", "REQUEST_INTEGER(\"n_predict\", max_tokens, 0, ",
      "pytest tests/server/test_routes.py -q -x"),
     ("the queue has no end", "src/engine/engine.c", "engine->queue.new_ones >= engine->options.queue", "0", LIBRARY),
     ("stop strings are sent", "src/library/stop_matcher.c", "return BEGINNING;", "return NEITHER;", LIBRARY),

@@ -69,7 +69,7 @@ int api_attach(struct api *api, struct smollm_model *model, struct smollm_engine
     if (status < 0)
         return status;
     /* The text for a seed depends on the program and the weights: the fingerprint identifies both. */
-    snprintf(api->fingerprint, sizeof api->fingerprint, "smollm-%.12s-%016" PRIx64, smollm_version(),
+    snprintf(api->fingerprint, sizeof api->fingerprint, "build-%.12s-%016" PRIx64, smollm_version(),
              api->info.content_hash);
     atomic_store(&api->is_attached, true);
     if (atomic_load(&api->is_draining))

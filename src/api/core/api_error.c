@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,9 @@ void api_error_from(struct api_error *error, const struct smollm_error *cause)
         break;
     }
     api_error_make(error, status, code, cause->message);
+    if (cause->code == SMOLLM_ECONTEXT && sscanf(cause->message, "prompt is too long: %" SCNu32 " tokens > %" SCNu32,
+                                                 &error->prompt_tokens, &error->context) != 2)
+        error->prompt_tokens = error->context = 0;
 }
 
 int api_refuse_memory(struct api_error *error)

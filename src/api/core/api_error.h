@@ -5,12 +5,15 @@
 #include "base/text.h"
 #include "smollm_error.h"
 
+#include <stdint.h>
+
 struct api_error {
     int status;       /* HTTP; 0: no error */
     int retry_after;  /* seconds; 0: none */
     const char *code; /* "context_length_exceeded"; NULL: none. A constant string */
     char param[96];   /* "messages[2].content"; empty: none */
     char message[600];
+    uint32_t prompt_tokens, context; /* of a prompt that is too long; otherwise 0 */
 };
 
 /* Fills error and returns -1, so that a failing function ends with `return api_refuse(...)`. status 400; param may be

@@ -109,3 +109,12 @@ int llama_server_slots(struct api *api, const struct api_call *call, const json_
     free(slots);
     return 0;
 }
+
+/* There are none, and none can be loaded. */
+int llama_server_list_adapters(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                               struct api_error *error)
+{
+    (void)api, (void)call, (void)json, (void)error;
+    buffer_append_string(out, "[]");
+    return 0;
+}

@@ -7,10 +7,21 @@
 #include "api/core/route.h"
 
 extern const struct route_list llama_server_routes;
-extern const struct generation_format llama_server_completion_format;
+extern const struct generation_format llama_server_completion_format, llama_server_infill_format;
+
+/* What an answer needs of its request; in the request's arena. */
+struct native_request {
+    const char *const *fields; /* "response_fields": the members that are wanted; none: all */
+    size_t field_count;
+};
+int llama_server_read_completion(struct api *api, const struct api_call *call, const json_t *json,
+                                 struct generation_request *request, struct api_error *error);
+/* 501 where the vocabulary has no tokens for it. */
+int llama_server_read_infill(struct api *api, const struct api_call *call, const json_t *json,
+                             struct generation_request *request, struct api_error *error);
 
 /* info_routes.c */
-route_function llama_server_health, llama_server_props, llama_server_slots;
+route_function llama_server_health, llama_server_props, llama_server_slots, llama_server_list_adapters;
 /* metrics_route.c */
 route_function llama_server_metrics;
 /* text_routes.c */

@@ -2,7 +2,8 @@
 #include "api/openai/openai.h"
 
 static const struct route routes[] = {
-    {"/completion", API_POST, 0, &openai_protocol, .format = &llama_server_completion_format},
+    {"/chat/completions", API_POST, 0, &openai_bare_protocol, .format = &openai_bare_chat_format},
+    {"/completion", API_POST, 0, &openai_bare_protocol, .format = &llama_server_completion_format},
     {"/health", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = llama_server_health},
     {"/props", API_GET, 0, &openai_protocol, .answer = llama_server_props},
     {"/slots", API_GET, 0, &openai_protocol, .answer = llama_server_slots},
@@ -11,6 +12,8 @@ static const struct route routes[] = {
     {"/tokenize", API_POST, 0, &openai_protocol, .answer = llama_server_tokenize},
     {"/detokenize", API_POST, 0, &openai_protocol, .answer = llama_server_detokenize},
     {"/apply-template", API_POST, 0, &openai_protocol, .answer = llama_server_apply_template},
+    {"/lora-adapters", API_GET, 0, &openai_protocol, .answer = llama_server_list_adapters},
+    {"/infill", API_POST, 0, &openai_bare_protocol, .format = &llama_server_infill_format},
     {"/end-thinking", API_POST, 0, &openai_protocol, .answer = llama_server_end_thinking},
 };
 

@@ -3,27 +3,11 @@
 #include "api/llama_server/llama_server.h"
 #include "api/openai/openai.h"
 #include "api/shared/answer_parts.h"
-#include "api/shared/request_fields.h"
 
-static const struct request_field fields[] = {
-    REQUEST_INTEGER("max_tokens", max_tokens, -1, REQUEST_TOKENS_MAX),
-    REQUEST_INTEGER("n_predict", max_tokens, -1, REQUEST_TOKENS_MAX),
-    REQUEST_INTEGER("n_probs", logprobs, 0, LOGPROBS_MAX),
-    REQUEST_TRUTH("return_tokens", return_tokens),
-};
-
-static int read_request(struct api *api, const struct api_call *call, const json_t *json,
-                        struct generation_request *request, struct api_error *error)
-{
-    (void)call;
-    request->keep_prompt = true;
-    if (request_read_common(api, json, request, error) < 0 ||
-        request_read_fields(json, fields, sizeof fields / sizeof *fields, request, error) < 0)
-        return -1;
-    if (request->logprobs == 0)
-        request->logprobs = -1;
-    return request_read_prompts(api, json, 1, request, error);
-}
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum list { IDS, PROBABILITIES };
 
@@ -63,6 +47,27 @@ static void write_list(struct json_writer *writer, const char *key, const struct
     json_end_array(writer);
 }
 
+/* -infinity, which forbids a token, is null; with ignore_eos the end token is among them. */
+static void write_bias(int32_t token, double bias, struct json_writer *writer)
+{
+    json_begin_object(writer);
+    json_key_decimal(writer, "bias", bias);
+    json_key_number(writer, "token", token);
+    json_end_object(writer);
+}
+
+static void write_biases(const struct generation *generation, struct json_writer *writer)
+{
+    const struct generation_request *request = &generation->request;
+    json_key(writer, "logit_bias");
+    json_begin_array(writer);
+    for (size_t i = 0; i < request->logit_bias_count; i++)
+        write_bias(request->logit_bias[i].token, (double)request->logit_bias[i].bias, writer);
+    if (request->ignore_eos && generation->api->info.eos_token >= 0)
+        write_bias(generation->api->info.eos_token, -INFINITY, writer);
+    json_end_array(writer);
+}
+
 static void write_settings(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
 {
     const struct generation_request *request = &generation->request;
@@ -85,6 +90,7 @@ static void write_settings(const struct generation *generation, const struct cho
     json_key_decimal(writer, "frequency_penalty", (double)s->frequency_penalty);
     json_key_number(writer, "n_probs", request->logprobs > 0 ? request->logprobs : 0);
     json_key_truth(writer, "ignore_eos", request->ignore_eos);
+    write_biases(generation, writer);
     json_key_truth(writer, "stream", request->is_stream);
     json_end_object(writer);
 }
@@ -140,6 +146,8 @@ static void stream_event(struct generation *generation, struct choice *choice, c
     if (generation->request.logprobs >= 0 && event->token_count > 0)
         write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);
     answer_write_progress(event, &writer);
+    if (generation->request.timings_per_token)
+        answer_write_timings(choice, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
 }
@@ -165,9 +173,8 @@ static void end(struct generation *generation, struct buffer *out)
     (void)out;
 }
 
-static void whole(struct generation *generation, struct buffer *out)
+static void write_whole(const struct generation *generation, const struct choice *choice, struct buffer *out)
 {
-    const struct choice *choice = &generation->choices[0];
     struct buffer text = generation_join(choice, ITEM_TEXT);
     struct json_writer writer = {out, false};
     json_begin_object(&writer);
@@ -186,12 +193,63 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-const struct generation_format llama_server_completion_format = {.protocol = &openai_protocol,
-                                                                 .id_prefix = "cmpl-",
-                                                                 .read = read_request,
-                                                                 .begin = begin,
-                                                                 .event = stream_event,
-                                                                 .finish = finish,
-                                                                 .end = end,
-                                                                 .keep_token = keep_token,
-                                                                 .whole = whole};
+/* The members that "response_fields" names; a slash leads into an object. */
+static void write_fields(const struct native_request *own, struct buffer *all, struct buffer *out)
+{
+    json_t *whole = json_loadb(all->data ? all->data : "", all->size, JSON_ALLOW_NUL, NULL);
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    for (size_t i = 0; i < own->field_count; i++) {
+        const char *slash = strchr(own->fields[i], '/');
+        const json_t *value = json_object_get(whole, own->fields[i]);
+        char outer[64];
+        if (slash && !value) {
+            snprintf(outer, sizeof outer, "%.*s", (int)(slash - own->fields[i]), own->fields[i]);
+            value = json_object_get(json_object_get(whole, outer), slash + 1);
+        }
+        size_t size;
+        char *text = value ? json_input_dump(value, &size) : NULL;
+        if (text)
+            json_key_ready(&writer, own->fields[i], (struct smollm_text){text, size});
+        free(text);
+    }
+    json_end_object(&writer);
+    out->failed |= !whole;
+    json_decref(whole);
+}
+
+static void write_one(const struct generation *generation, const struct choice *choice, struct buffer *out)
+{
+    const struct native_request *own = generation->request.own;
+    if (own->field_count == 0) {
+        write_whole(generation, choice, out);
+        return;
+    }
+    struct buffer all = {0};
+    write_whole(generation, choice, &all);
+    out->failed |= all.failed;
+    write_fields(own, &all, out);
+    buffer_free(&all);
+}
+
+/* One answer, or an array of those to several prompts. */
+static void whole(struct generation *generation, struct buffer *out)
+{
+    if (generation->choice_count == 1) {
+        write_one(generation, &generation->choices[0], out);
+        return;
+    }
+    for (uint32_t i = 0; i < generation->choice_count; i++) {
+        buffer_append_char(out, i == 0 ? '[' : ',');
+        write_one(generation, &generation->choices[i], out);
+    }
+    buffer_append_char(out, ']');
+}
+
+#define NATIVE_FORMAT(own_read)                                                                                        \
+    {                                                                                                                  \
+        .protocol = &openai_bare_protocol, .id_prefix = "cmpl-", .read = (own_read), .begin = begin,                   \
+        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .whole = whole                  \
+    }
+const struct generation_format llama_server_completion_format = NATIVE_FORMAT(llama_server_read_completion);
+const struct generation_format llama_server_infill_format = NATIVE_FORMAT(llama_server_read_infill);

@@ -26,12 +26,6 @@ int ollama_read_chat(struct api *api, const struct api_call *call, const json_t 
 int ollama_read_generate(struct api *api, const struct api_call *call, const json_t *json,
                          struct generation_request *request, struct api_error *error);
 
-/* "2026-11-28T23:00:00.123456Z", as Ollama's clients parse it. */
-struct ollama_time {
-    char text[40];
-};
-struct ollama_time ollama_now(void);
-
 /* The version of Ollama whose API this is; Codex asks for at least 0.13.4. */
 #define OLLAMA_VERSION "0.13.5"
 

@@ -1,4 +1,5 @@
 /* /api/chat and /api/generate: lines of a stream, and whole answers, which have the form of a last line. */
+#include "api/core/time_text.h"
 #include "api/ollama/ollama.h"
 #include "api/shared/answer_parts.h"
 
@@ -15,7 +16,7 @@ static struct json_writer begin_line(const struct generation *generation, struct
     struct json_writer writer = {out, false};
     json_begin_object(&writer);
     json_key_text(&writer, "model", own->model);
-    json_key_word(&writer, "created_at", ollama_now().text);
+    json_key_word(&writer, "created_at", time_text_now().text);
     return writer;
 }
 

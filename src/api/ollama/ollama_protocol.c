@@ -1,9 +1,6 @@
 #include "api/core/json_writer.h"
 #include "api/ollama/ollama.h"
 
-#include <stdio.h>
-#include <time.h>
-
 static void write_error(const struct api_error *error, const char *request_id, struct buffer *out)
 {
     (void)request_id;
@@ -24,15 +21,3 @@ const struct protocol ollama_protocol = {.type_may_be_missing = true,
                                          .stream_type = "application/x-ndjson",
                                          .error = write_error,
                                          .stream_error = write_stream_error};
-
-struct ollama_time ollama_now(void)
-{
-    struct timespec now;
-    struct tm t = {0};
-    struct ollama_time stamp;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &t);
-    const size_t size = strftime(stamp.text, sizeof stamp.text, "%Y-%m-%dT%H:%M:%S", &t);
-    snprintf(stamp.text + size, sizeof stamp.text - size, ".%06ldZ", now.tv_nsec / 1000);
-    return stamp;
-}

@@ -1,5 +1,6 @@
 /* Ollama's routes about models: one is served, under each of its names. */
 #include "api/core/json_writer.h"
+#include "api/core/time_text.h"
 #include "api/ollama/ollama.h"
 
 #include <inttypes.h>
@@ -67,7 +68,7 @@ static int list(struct api *api, bool is_running, struct buffer *out)
             json_key_unsigned(&writer, "size_vram", 0);
             json_key_unsigned(&writer, "context_length", engine.context);
         } else {
-            json_key_word(&writer, "modified_at", ollama_now().text);
+            json_key_word(&writer, "modified_at", time_text_now().text);
         }
         json_end_object(&writer);
     }
@@ -160,7 +161,7 @@ int ollama_show(struct api *api, const struct api_call *call, const json_t *json
     json_key_word(&writer, "modelfile", "# The model is a GGUF file that the server was started with.");
     json_key_word(&writer, "parameters", parameters);
     json_key_word(&writer, "template", api->info.template_text ? api->info.template_text : "");
-    json_key_word(&writer, "modified_at", ollama_now().text);
+    json_key_word(&writer, "modified_at", time_text_now().text);
     write_details(api, &writer);
     write_model_info(api, &writer);
     write_capabilities(api, &writer);

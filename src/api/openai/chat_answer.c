@@ -79,6 +79,8 @@ static void end_choices(struct generation *generation, struct json_writer *write
 static void end_chunk(struct generation *generation, struct json_writer *writer, const struct smollm_event *event)
 {
     end_choices(generation, writer, event, NULL);
+    if (event && generation->request.timings_per_token)
+        answer_write_timings(&generation->choices[0], writer);
     json_end_object(writer);
     event_stream_end(writer);
 }
@@ -87,7 +89,7 @@ static void begin(struct generation *generation, struct choice *choice, struct b
 {
     struct json_writer writer = begin_chunk(generation, choice, out);
     json_key_word(&writer, "role", "assistant");
-    json_key_word(&writer, "content", "");
+    json_key_word(&writer, "content", generation->format == &openai_bare_chat_format ? NULL : "");
     end_chunk(generation, &writer, NULL);
 }
 
@@ -118,6 +120,8 @@ static void write_progress(struct generation *generation, struct choice *choice,
     struct json_writer writer = begin_chunk(generation, choice, out);
     end_choices(generation, &writer, NULL, NULL);
     answer_write_progress(event, &writer);
+    if (generation->request.timings_per_token)
+        answer_write_timings(choice, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
 }
@@ -242,12 +246,10 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-const struct generation_format openai_chat_format = {.protocol = &openai_protocol,
-                                                     .id_prefix = "chatcmpl-",
-                                                     .read = openai_read_chat,
-                                                     .begin = begin,
-                                                     .event = stream_event,
-                                                     .finish = finish,
-                                                     .end = end,
-                                                     .keep_token = keep_token,
-                                                     .whole = whole};
+#define CHAT_FORMAT(own_protocol)                                                                                      \
+    {                                                                                                                  \
+        .protocol = &(own_protocol), .id_prefix = "chatcmpl-", .read = openai_read_chat, .begin = begin,               \
+        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .whole = whole                  \
+    }
+const struct generation_format openai_chat_format = CHAT_FORMAT(openai_protocol);
+const struct generation_format openai_bare_chat_format = CHAT_FORMAT(openai_bare_protocol);

@@ -138,6 +138,8 @@ static void stream_event(struct generation *generation, struct choice *choice, c
         keep_token(generation, choice, &event->tokens[i]);
     write_piece(generation, choice, event->text, NULL, &writer);
     answer_write_progress(event, &writer);
+    if (generation->request.timings_per_token)
+        answer_write_timings(choice, &writer);
     end_chunk(&writer);
 }
 

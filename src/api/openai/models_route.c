@@ -1,17 +1,29 @@
-/* /v1/models: the model that is served, under each of its names. */
+/* /v1/models: the model that is served, with all its names. */
 #include "api/core/json_writer.h"
 #include "api/core/path_text.h"
+#include "api/core/time_text.h"
 #include "api/openai/openai.h"
 
 static void write_model(const struct api *api, const char *name, struct json_writer *writer)
 {
     struct smollm_engine_info engine;
+    const struct time_text started = time_text_of(api->started);
     smollm_engine_get_info(api->engine, &engine);
     json_begin_object(writer);
     json_key_word(writer, "id", name);
     json_key_word(writer, "object", "model");
     json_key_number(writer, "created", api->started);
     json_key_word(writer, "owned_by", "smollm");
+    json_key(writer, "aliases");
+    json_begin_array(writer);
+    for (size_t i = 0; i < api->name_count; i++)
+        json_word(writer, api->names[i]);
+    json_end_array(writer);
+    json_key_ready(writer, "tags", text_of("[]"));
+    /* Anthropic's names for the same. */
+    json_key_word(writer, "type", "model");
+    json_key_word(writer, "display_name", name);
+    json_key_word(writer, "created_at", started.text);
     json_key_unsigned(writer, "max_model_len", engine.context);
     json_key(writer, "meta");
     json_begin_object(writer);
@@ -35,9 +47,25 @@ int openai_list_models(struct api *api, const struct api_call *call, const json_
     json_key_word(&writer, "object", "list");
     json_key(&writer, "data");
     json_begin_array(&writer);
-    for (size_t i = 0; i < api->name_count; i++)
-        write_model(api, api->names[i], &writer);
+    write_model(api, api->names[0], &writer);
     json_end_array(&writer);
+    json_key_word(&writer, "first_id", api->names[0]);
+    json_key_word(&writer, "last_id", api->names[0]);
+    json_key_truth(&writer, "has_more", false);
+    json_end_object(&writer);
+    return 0;
+}
+
+int openai_count_tokens(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                        struct api_error *error)
+{
+    size_t count = 0;
+    if (generation_count_tokens(api, &openai_chat_format, call, json, &count, error) < 0)
+        return -1;
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    json_key_word(&writer, "object", "response.input_tokens");
+    json_key_unsigned(&writer, "input_tokens", count);
     json_end_object(&writer);
     return 0;
 }

@@ -8,9 +8,12 @@
 #include "api/core/route.h"
 
 extern const struct protocol openai_protocol;
+/* Without /v1 before it, a path is llama-server's, whose chat differs in two details that its clients check: the type
+ * of an overflow error, and null for the content of a stream's first chunk. */
+extern const struct protocol openai_bare_protocol;
 extern const struct route_list openai_routes;
 
-extern const struct generation_format openai_chat_format;
+extern const struct generation_format openai_chat_format, openai_bare_chat_format;
 extern const struct generation_format openai_completion_format;
 
 /* "id", "object", "created", "model", "system_fingerprint" */
@@ -26,5 +29,7 @@ int openai_read_completion(struct api *api, const struct api_call *call, const j
                            struct generation_request *request, struct api_error *error);
 
 route_function openai_list_models, openai_show_model;
+/* /v1/chat/completions/input_tokens */
+route_function openai_count_tokens;
 
 #endif

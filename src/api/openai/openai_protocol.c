@@ -21,19 +21,41 @@ static const char *type_of(int status)
     }
 }
 
-static void write_error(const struct api_error *error, const char *request_id, struct buffer *out)
+static void write_body(const struct api_error *error, const char *type, struct buffer *out)
 {
-    (void)request_id;
     struct json_writer writer = {out, false};
     json_begin_object(&writer);
     json_key(&writer, "error");
     json_begin_object(&writer);
     json_key_word(&writer, "message", error->message);
-    json_key_word(&writer, "type", type_of(error->status));
+    json_key_word(&writer, "type", type);
     json_key_word(&writer, "param", error->param[0] ? error->param : NULL);
     json_key_word(&writer, "code", error->code);
+    if (error->context > 0) {
+        json_key_unsigned(&writer, "n_prompt_tokens", error->prompt_tokens);
+        json_key_unsigned(&writer, "n_ctx", error->context);
+    }
     json_end_object(&writer);
     json_end_object(&writer);
+}
+
+static void write_error(const struct api_error *error, const char *request_id, struct buffer *out)
+{
+    (void)request_id;
+    write_body(error, type_of(error->status), out);
+}
+
+static void write_bare_error(const struct api_error *error, const char *request_id, struct buffer *out)
+{
+    (void)request_id;
+    write_body(error, error->context > 0 ? "exceed_context_size_error" : type_of(error->status), out);
+}
+
+static void write_bare_stream_error(struct generation *generation, struct buffer *out)
+{
+    struct json_writer writer = event_stream_begin(out, NULL);
+    write_bare_error(&generation->error, generation->request_id, out);
+    event_stream_end(&writer);
 }
 
 static void write_stream_error(struct generation *generation, struct buffer *out)
@@ -52,6 +74,10 @@ const struct protocol openai_protocol = {.stream_type = "text/event-stream",
                                          .error = write_error,
                                          .stream_error = write_stream_error,
                                          .keep_alive = write_keep_alive};
+const struct protocol openai_bare_protocol = {.stream_type = "text/event-stream",
+                                              .error = write_bare_error,
+                                              .stream_error = write_bare_stream_error,
+                                              .keep_alive = write_keep_alive};
 
 /* ---- Parts of answers ---- */
 

@@ -19,6 +19,8 @@ void answer_write_timings(const struct choice *choice, struct json_writer *write
     if (choice->request)
         smollm_request_get_usage(choice->request, &usage);
     uint32_t read = u->prompt_tokens - u->cached_tokens;
+    /* The first token comes out of the prompt's last pass: predict_ms is the time of the others. */
+    const uint32_t steps = u->completion_tokens > 1 ? u->completion_tokens - 1 : 0;
     json_key(writer, "timings");
     json_begin_object(writer);
     json_key_unsigned(writer, "cache_n", u->cached_tokens);
@@ -28,8 +30,8 @@ void answer_write_timings(const struct choice *choice, struct json_writer *write
     json_key_decimal(writer, "prompt_per_second", per(1000.0 * read, u->prompt_ms));
     json_key_unsigned(writer, "predicted_n", u->completion_tokens);
     json_key_decimal(writer, "predicted_ms", u->predict_ms);
-    json_key_decimal(writer, "predicted_per_token_ms", per(u->predict_ms, u->completion_tokens));
-    json_key_decimal(writer, "predicted_per_second", per(1000.0 * u->completion_tokens, u->predict_ms));
+    json_key_decimal(writer, "predicted_per_token_ms", steps > 0 ? u->predict_ms / steps : 0);
+    json_key_decimal(writer, "predicted_per_second", per(1000.0 * steps, u->predict_ms));
     json_key_decimal(writer, "queue_ms", u->queue_ms);
     if (u->drafted_tokens > 0) {
         json_key_unsigned(writer, "draft_n", u->drafted_tokens);

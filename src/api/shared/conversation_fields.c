@@ -329,6 +329,9 @@ static int read_continuation(const json_t *json, struct smollm_conversation *con
     const struct smollm_message *last = &conversation->messages[conversation->message_count - 1];
     if (conversation->continue_last && !text_is(last->role, "assistant"))
         return api_refuse(error, "continue_final_message", "the last message is not of the assistant");
+    if (conversation->continue_last && json_is_true(json_input_value(json, "add_generation_prompt")))
+        return api_refuse(error, "continue_final_message",
+                          "continue_final_message and add_generation_prompt contradict each other");
     return 0;
 }
 

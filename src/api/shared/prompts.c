@@ -58,6 +58,14 @@ static int read_mixture(const struct smollm_model *model, const json_t *array, u
 static int read_prompt(const struct smollm_model *model, const json_t *value, uint32_t vocabulary,
                        struct generation_request *request, struct generation_prompt *prompt, struct api_error *error)
 {
+    /* llama-server's object around a prompt, for models that take more than text. */
+    if (json_is_object(value)) {
+        if (json_array_size(json_object_get(value, "multimodal_data")) > 0)
+            return api_refuse(error, "prompt", "prompt has multimodal_data; this model reads text only");
+        value = json_object_get(value, "prompt_string");
+        if (!json_input_is_string(value))
+            return api_refuse(error, "prompt", "prompt is an object without a prompt_string");
+    }
     if (json_is_array(value))
         return read_mixture(model, value, vocabulary, request, prompt, error);
     if (!json_input_is_string(value))
@@ -75,7 +83,7 @@ static bool is_list_of_prompts(const json_t *value)
     json_t *part;
     json_array_foreach(value, i, part)
     {
-        if (json_is_array(part))
+        if (json_is_array(part) || json_is_object(part))
             return true;
         only_strings &= json_input_is_string(part);
     }

@@ -48,6 +48,7 @@ static const struct request_field common_fields[] = {
     REQUEST_TRUTH("stream", is_stream),
     REQUEST_TRUTH("ignore_eos", ignore_eos),
     REQUEST_TRUTH("return_progress", return_progress),
+    REQUEST_TRUTH("timings_per_token", timings_per_token),
     REQUEST_INTEGER("priority", priority, -1000, 1000),
     REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000),
 };
