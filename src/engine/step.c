@@ -163,7 +163,7 @@ static uint32_t write_batch(struct engine *engine, struct slot *slot, uint32_t s
         const uint32_t position = slot->computed + i;
         const bool wants_logits = position + 1 >= s->token_count && s->request.max_tokens > 0;
         engine->batch[size++] = (struct batch_token){
-            .id = s->tokens[position], .position = position, .pages = slot->pages, .wants_logits = wants_logits};
+            .id = s->tokens[position], .position = position, .pages = slot->pages, .output = wants_logits ? ROW_LOGITS : ROW_NOTHING};
         *rows += wants_logits;
     }
     return size;
@@ -356,7 +356,8 @@ bool step_run(struct engine *engine)
     atomic_store(&engine->pages_used, page_cache_held(&engine->pages));
     engine_meter_pages(&engine->meter, &engine->pages);
     const uint64_t begin = clock_nanoseconds();
-    forward_run(&engine->forward, engine->batch, pass.size, engine->logits, engine->peaks);
+    forward_run(&engine->forward, engine->batch, pass.size,
+                (struct forward_results){.logits = engine->logits, .peaks = engine->peaks});
     pacer_note(&engine->pacer, pass.streams, pass.size - pass.stream_tokens,
                (double)(clock_nanoseconds() - begin) * 1e-9);
     for (uint32_t i = 0; i < engine->active; i++)

@@ -10,11 +10,18 @@
 
 #include <stdatomic.h>
 
+/* What a pass gives for a token. */
+enum row_output {
+    ROW_NOTHING, /* its keys and values, which the tokens after it need */
+    ROW_LOGITS,
+    ROW_HIDDEN /* the final hidden state: after the last norm, before the matrix that makes logits of it */
+};
+
 struct batch_token {
     int32_t id;            /* in the vocabulary */
     uint32_t position;     /* in its sequence; earlier positions are in the cache or earlier in this batch */
     const uint32_t *pages; /* of its sequence: position p is in pages[p / KV_PAGE_POSITIONS] */
-    bool wants_logits;
+    enum row_output output;
 };
 
 struct attention_tile {

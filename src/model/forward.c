@@ -50,18 +50,24 @@ static struct thread_pool_phase product_phase(struct forward *f, struct product 
 
 /* ---- Single tokens ---- */
 
-/* Computes the norm of one token, from the residual to its place in the input, and quantizes it. */
-static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input,
-                       unsigned forms)
+/* Computes the norm of one token, from the residual. */
+static void norm_to(struct forward *f, uint32_t token, const float *weight, float *out)
 {
     const struct model_config *c = &f->weights->config;
     struct rmsnorm_args norm = {.x = f->residual + (size_t)token * c->hidden,
                                 .weight = weight,
-                                .out = input->values + (size_t)token * c->hidden,
+                                .out = out,
                                 .size = c->hidden,
                                 .epsilon = c->norm_epsilon};
     f->kernels.rmsnorm(&norm);
-    activations_quantize(input, &f->kernels, token, 0, c->hidden, forms);
+}
+
+/* Computes the norm of one token to its place in the input, and quantizes it. */
+static void norm_token(struct forward *f, uint32_t token, const float *weight, struct activations *input,
+                       unsigned forms)
+{
+    norm_to(f, token, weight, input->values + (size_t)token * input->columns);
+    activations_quantize(input, &f->kernels, token, 0, input->columns, forms);
 }
 
 static void attention_norm_token(struct layer_pass *pass, uint32_t token)
@@ -76,10 +82,19 @@ static void ffn_norm_token(struct layer_pass *pass, uint32_t token)
     norm_token(f, token, f->weights->layers[pass->layer].ffn_norm, pass->normed, f->ffn_forms);
 }
 
+/* The last norm gives hidden states as they are, and the input of the head in memory of its own: another lane may still
+ * read the input of its feed-forward product. */
 static void head_norm_token(struct layer_pass *pass, uint32_t token)
 {
     struct forward *f = pass->forward;
-    norm_token(f, token, f->weights->output_norm, pass->normed, f->head_forms);
+    struct activations *input = &f->head_input;
+    const size_t place = f->places[token], at = place * input->columns;
+    if (f->tokens[f->wanted[token]].output == ROW_HIDDEN) {
+        norm_to(f, token, f->weights->output_norm, f->results.hidden + at);
+        return;
+    }
+    norm_to(f, token, f->weights->output_norm, input->values + at);
+    activations_quantize(input, &f->kernels, (uint32_t)place, 0, input->columns, f->head_forms);
 }
 
 static void embed_token(struct layer_pass *pass, uint32_t token)
@@ -298,7 +313,7 @@ static void attend(const struct layer_pass *pass, struct attention_unit unit, st
 static bool is_wanted(const struct forward *f, const struct attention_tile *tile)
 {
     for (uint32_t token = tile->first; token < tile->first + tile->tokens; token++)
-        if (f->tokens[token].wants_logits)
+        if (f->tokens[token].output != ROW_NOTHING)
             return true;
     return false;
 }
@@ -360,7 +375,7 @@ static void attended_unit(void *user, uint32_t unit, unsigned thread)
     each_token(pass, &pass->lanes_after_attention, pass->attended->tokens, unit, attended_token);
 }
 
-/* Moves the tokens that want logits together, in order; all later phases work on them alone. */
+/* Moves the tokens with an output together, in order; all later phases work on them alone. */
 static void choose_unit(void *user, uint32_t unit, unsigned thread)
 {
     struct layer_pass *pass = user;
@@ -428,8 +443,8 @@ static void find_peaks(const struct forward *f, const struct product *p, const s
     const uint32_t first = piece->first_panel * PANEL_ROWS, end = piece->last_panel * PANEL_ROWS;
     for (uint32_t token = 0; token < p->input->tokens; token++) {
         const struct peaks_args args = {.x = p->out[0] + (size_t)token * vocabulary + first,
-                                        .peaks =
-                                            f->peaks + (size_t)token * peak_count(vocabulary) + first / PEAK_VALUES,
+                                        .peaks = f->results.peaks + (size_t)token * peak_count(vocabulary) +
+                                                 first / PEAK_VALUES,
                                         .size = (end < vocabulary ? end : vocabulary) - first};
         f->kernels.peaks(&args);
     }
@@ -446,7 +461,7 @@ static void head_unit(void *user, uint32_t unit, unsigned thread)
         few.last_panel = few.first_panel + HEAD_PANELS;
         few.last_panel = few.last_panel < all.last_panel ? few.last_panel : all.last_panel;
         product_multiply(p, &few, 0);
-        if (f->peaks)
+        if (f->results.peaks)
             find_peaks(f, p, &few);
     }
 }
@@ -561,30 +576,41 @@ static void plan_layer(struct forward_plan *plan, struct layer_pass *pass, bool 
                                   : token_phase(attention_norm_unit, pass + 1, f->lanes));
 }
 
-void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, float *logits, float *peaks)
+/* Finds the tokens with an output, and the place of each among those of its kind; returns how many there are. */
+static uint32_t find_wanted(struct forward *f, const struct batch_token *tokens, uint32_t count)
+{
+    uint32_t wanted = 0, logits = 0, hidden = 0;
+    for (uint32_t token = 0; token < count; token++) {
+        if (tokens[token].output == ROW_NOTHING)
+            continue;
+        f->places[wanted] = tokens[token].output == ROW_HIDDEN ? hidden++ : logits++;
+        f->wanted[wanted++] = token;
+    }
+    f->head_input.tokens = logits;
+    return wanted;
+}
+
+void forward_run(struct forward *f, const struct batch_token *tokens, uint32_t count, struct forward_results results)
 {
     struct forward_plan *plan = f->plan;
     const bool stores = sequences_differ(tokens, count);
     const uint32_t layers = f->weights->config.layers;
-    uint32_t wanted = 0;
-    for (uint32_t token = 0; token < count; token++)
-        if (tokens[token].wants_logits)
-            f->wanted[wanted++] = token;
+    const uint32_t wanted = find_wanted(f, tokens, count);
     f->tokens = tokens;
     f->token_count = f->normed.tokens = f->attended.tokens = f->activated.tokens = count;
     f->chosen_normed.tokens = f->chosen_attended.tokens = f->chosen_activated.tokens = wanted;
     f->lanes = lanes_of(f, count, stores);
     attention_plan_make(&f->attention, tokens, count, f->lanes.tokens);
-    plan->head.out[0] = logits;
-    f->peaks = peaks;
+    plan->head.out[0] = results.logits;
+    f->results = results;
     plan->phase_count = 0;
     add_phase(plan, token_phase(embed_unit, &plan->layers[0], f->lanes),
               (struct phase_info){.operation = OPERATION_embed});
     for (uint32_t layer = 0; layer < layers; layer++)
         plan_layer(plan, &plan->layers[layer], stores, wanted);
-    if (wanted > 0) {
+    if (f->head_input.tokens > 0) {
         struct thread_pool_phase phase =
-            product_phase(f, &plan->head, (struct lanes){1, wanted}, (struct thread_pool_phase){0});
+            product_phase(f, &plan->head, (struct lanes){1, f->head_input.tokens}, (struct thread_pool_phase){0});
         phase.run = head_unit;
         phase.argument = f;
         add_phase(plan, phase, (struct phase_info){.operation = OPERATION_head, .product = &plan->head});

@@ -10,6 +10,14 @@
 #include "model/profile.h"
 #include "model/weights.h"
 
+/* Where the outputs of a pass go: of each kind one row for each token that wants it, in the batch's order. */
+struct forward_results {
+    float *logits; /* [row][vocabulary] */
+    float *peaks; /* [row of logits][peak_count(vocabulary)], or NULL: what kernels.peaks finds in the logits while they
+                   * are in the cache of the thread that made them */
+    float *hidden; /* [row][hidden]; NULL when no token wants it */
+};
+
 /* Everything a pass needs besides weights and cache. It is allocated once and does not move. */
 struct forward {
     const struct weights *weights;
@@ -20,12 +28,13 @@ struct forward {
     float *residual;              /* [token][hidden] */
     float *projections;           /* [token][query, key, value] */
     float *cosine, *sine;         /* [token][pairs] */
-    struct activations normed;    /* hidden: input of Q, K, V, gate, up and the head */
+    struct activations normed;    /* hidden: input of Q, K, V, gate and up */
     struct activations attended;  /* heads * head_dim: input of O */
     struct activations activated; /* ffn: input of down */
-    /* The same three for the tokens that want logits, in the same memory: the inputs of the last layer's phases after
-     * attention, and of the head. */
+    /* The same three for the tokens with an output, in the same memory: the inputs of the last layer's phases after
+     * attention. */
     struct activations chosen_normed, chosen_attended, chosen_activated;
+    struct activations head_input; /* hidden: of the tokens that want logits */
     unsigned attention_forms, attended_forms, ffn_forms, activated_forms, head_forms;
     struct attention_plan attention;
     float *queries;             /* [thread][row of a tile][head_dim]: rotated */
@@ -38,8 +47,9 @@ struct forward {
     const struct batch_token *tokens;
     uint32_t token_count;
     struct lanes lanes;
-    uint32_t *wanted; /* [max_tokens]: indices of the tokens that want logits */
-    float *peaks;     /* the peaks of their logits, or NULL */
+    uint32_t *wanted; /* [max_tokens]: indices of the tokens with an output */
+    uint32_t *places; /* [max_tokens]: for each of these, its row among the outputs of its kind */
+    struct forward_results results;
 };
 
 /* planes: of the int8 activations, 1 or 2. weights, cache and pool are borrowed until forward_destroy. */
@@ -56,11 +66,9 @@ void forward_destroy(struct forward *forward);
 #define PRECISE_PARAMETERS 1000000000
 int precise_parse(const char *name, uint64_t parameters, uint32_t *planes, struct smollm_error *error);
 
-/* Runs 1 to max_tokens tokens and writes logits [tokens that want them][vocabulary], in the batch's order; and, where
- * peaks is not NULL, what kernels.peaks finds in them, [tokens that want them][peak_count(vocabulary)], while they are
- * in the cache of the thread that made them. Allocates nothing and cannot fail; logits that are not finite say that the
- * sequence must end. */
-void forward_run(struct forward *forward, const struct batch_token *tokens, uint32_t count, float *logits,
-                 float *peaks);
+/* Runs 1 to max_tokens tokens and writes their outputs. Allocates nothing and cannot fail; an output that is not finite
+ * says that the sequence must end. */
+void forward_run(struct forward *forward, const struct batch_token *tokens, uint32_t count,
+                 struct forward_results results);
 
 #endif

@@ -100,7 +100,7 @@ static int create_plan(struct forward *f, struct smollm_error *error)
                                   .matrices = {&f->weights->head},
                                   .out_stride = {c->vocabulary},
                                   .count = 1,
-                                  .input = &f->chosen_normed};
+                                  .input = &f->head_input};
     return product_create(&plan->head, error);
 }
 
@@ -144,7 +144,7 @@ uint64_t forward_bytes(const struct model_config *c, unsigned threads, uint32_t 
     /* int8 codes of each plane with their sums and scales: less than two bytes a value; both block sizes at most. */
     const uint64_t codes = 2 * 2 * (uint64_t)planes;
     const uint64_t for_token =
-        floats * (c->hidden + q + 2 * kv + c->head_dim) + (floats + codes) * (c->hidden + q) + codes * c->ffn + 64;
+        floats * (c->hidden + q + 2 * kv + c->head_dim) + (floats + codes) * (2 * c->hidden + q) + codes * c->ffn + 64;
     const uint64_t for_thread = floats * (gated_size(max_tokens) + queries_size(c, 1)) + ATTENTION_SCRATCH_BYTES + 4096;
     return for_token * max_tokens + for_thread * threads + ((uint64_t)8 << 20); /* and partial results of attention */
 }
@@ -175,17 +175,21 @@ int forward_create(struct forward *f, const struct weights *weights, const struc
     f->cosine = array_allocate((size_t)max_tokens * weights->rope.pairs, sizeof(float));
     f->sine = array_allocate((size_t)max_tokens * weights->rope.pairs, sizeof(float));
     f->wanted = array_allocate(max_tokens, sizeof *f->wanted);
+    f->places = array_allocate(max_tokens, sizeof *f->places);
     f->gated_stride = gated_size(max_tokens);
     f->gated = array_allocate(f->gated_stride * thread_pool_size(pool), sizeof(float));
     f->queries = array_allocate(queries_size(c, thread_pool_size(pool)), sizeof *f->queries);
     f->attention_scratch = array_allocate(thread_pool_size(pool), ATTENTION_SCRATCH_BYTES);
     int status = !f->queries || !f->attention_scratch || !f->residual || !f->projections || !f->gated || !f->cosine ||
-                         !f->sine || !f->wanted
+                         !f->sine || !f->wanted || !f->places
                      ? error_set(error, SMOLLM_ENOMEM, "out of memory for passes of %u tokens", max_tokens)
                      : 0;
     if (status == 0)
         status = activations_create(&f->normed, c->hidden, max_tokens, planes,
-                                    f->attention_forms | f->ffn_forms | f->head_forms | ACTIVATIONS_FLOAT, error);
+                                    f->attention_forms | f->ffn_forms | ACTIVATIONS_FLOAT, error);
+    if (status == 0)
+        status =
+            activations_create(&f->head_input, c->hidden, max_tokens, planes, f->head_forms | ACTIVATIONS_FLOAT, error);
     if (status == 0)
         status = activations_create(&f->attended, query_size(c), max_tokens, planes,
                                     f->attended_forms | ACTIVATIONS_FLOAT, error);
@@ -210,6 +214,7 @@ void forward_destroy(struct forward *f)
     free(f->cosine);
     free(f->sine);
     free(f->wanted);
+    free(f->places);
     free(f->queries);
     free(f->attention_scratch);
     free(f->gated);
@@ -219,5 +224,6 @@ void forward_destroy(struct forward *f)
     activations_destroy(&f->normed);
     activations_destroy(&f->attended);
     activations_destroy(&f->activated);
+    activations_destroy(&f->head_input);
     *f = (struct forward){0};
 }

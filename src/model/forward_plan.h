@@ -25,9 +25,9 @@ struct layer_pass {
     uint32_t layer;
     bool stores_in_attention;    /* attention units store keys and values, since no two tokens share a sequence */
     bool attends_in_projections; /* a thread that completes the projections of a head goes on with its attention */
-    bool drops_unwanted;         /* in the last layer: after attention, only the tokens that want logits go on */
+    bool drops_unwanted;         /* in the last layer: after attention, only the tokens with an output go on */
     _Atomic uint32_t *projected; /* [KV head]: finished rows of its query, key and value, with attends_in_projections */
-    /* The lanes and inputs of all phases after attention: of all tokens, or of those that want logits. */
+    /* The lanes and inputs of all phases after attention: of all tokens, or of those with an output. */
     struct lanes lanes_after_attention;
     struct activations *attended, *normed, *activated;
     struct product projections, output, gate_up, down;

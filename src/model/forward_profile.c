@@ -24,7 +24,7 @@ static void count_attention(struct profile_entry *entry, const struct layer_pass
     const struct model_config *c = &f->weights->config;
     for (uint32_t i = 0; i < f->token_count; i++) {
         const struct batch_token *t = &f->tokens[i];
-        if (pass->drops_unwanted && !t->wants_logits)
+        if (pass->drops_unwanted && t->output == ROW_NOTHING)
             continue;
         double positions = (double)t->position + 1;
         entry->float_macs += 2 * positions * query_size(c);

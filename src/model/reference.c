@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct reference {
     const struct gguf_file *file;
@@ -127,7 +128,7 @@ static void feed_forward(struct reference *r, uint32_t layer)
         r->x[i] += r->projected[i];
 }
 
-int reference_step(struct reference *r, int32_t token, float *logits, struct smollm_error *error)
+int reference_step(struct reference *r, int32_t token, float *hidden, float *logits, struct smollm_error *error)
 {
     const struct model_config *c = &r->config;
     RETURN_ERROR_IF(r->position >= r->context, error, SMOLLM_ECONTEXT,
@@ -142,9 +143,12 @@ int reference_step(struct reference *r, int32_t token, float *logits, struct smo
         attention(r, layer);
         feed_forward(r, layer);
     }
+    if ((hidden || logits) && r->status == 0)
+        norm(r, gguf_tensor_find(r->file, "output_norm.weight"), r->x, r->normed);
+    if (hidden && r->status == 0)
+        memcpy(hidden, r->normed, c->hidden * sizeof *hidden);
     if (logits && r->status == 0) {
         const struct gguf_tensor *head = gguf_tensor_find(r->file, "output.weight");
-        norm(r, gguf_tensor_find(r->file, "output_norm.weight"), r->x, r->normed);
         multiply(r, head ? head : gguf_tensor_find(r->file, "token_embd.weight"), r->normed, logits);
     }
     if (r->status == 0)

@@ -15,8 +15,9 @@ int reference_create(const struct gguf_file *file, const struct model_config *co
 /* Accepts NULL. */
 void reference_destroy(struct reference *reference);
 
-/* Runs the next token; logits [vocabulary] may be NULL. SMOLLM_ECONTEXT after `context` tokens, SMOLLM_EIO when the
- * file cannot be read any more. */
-int reference_step(struct reference *reference, int32_t token, float *logits, struct smollm_error *error);
+/* Runs the next token. hidden [hidden]: the final hidden state, after the last norm; logits [vocabulary]; either may be
+ * NULL. SMOLLM_ECONTEXT after `context` tokens, SMOLLM_EIO when the file cannot be read any more. */
+int reference_step(struct reference *reference, int32_t token, float *hidden, float *logits,
+                   struct smollm_error *error);
 
 #endif

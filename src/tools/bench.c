@@ -89,8 +89,9 @@ static double time_prefill(struct pass *pass, uint32_t tokens, uint32_t depth)
             pass->tokens[i] = (struct batch_token){.id = (int32_t)((first + i) * 7919 % vocabulary),
                                                    .position = depth + first + i,
                                                    .pages = pass->pages,
-                                                   .wants_logits = first + i + 1 == tokens};
-        forward_run(&pass->forward, pass->tokens, count, pass->logits, pass->peaks);
+                                                   .output = first + i + 1 == tokens ? ROW_LOGITS : ROW_NOTHING};
+        forward_run(&pass->forward, pass->tokens, count,
+                    (struct forward_results){.logits = pass->logits, .peaks = pass->peaks});
     }
     return clock_seconds() - begin;
 }
@@ -105,8 +106,9 @@ static double time_decode(struct pass *pass, uint32_t batch, uint32_t steps, uin
             pass->tokens[i] = (struct batch_token){.id = (int32_t)((step * batch + i) * 7919 % vocabulary),
                                                    .position = depth + step,
                                                    .pages = pass->pages + (size_t)i * pages_each,
-                                                   .wants_logits = true};
-        forward_run(&pass->forward, pass->tokens, batch, pass->logits, pass->peaks);
+                                                   .output = ROW_LOGITS};
+        forward_run(&pass->forward, pass->tokens, batch,
+                    (struct forward_results){.logits = pass->logits, .peaks = pass->peaks});
     }
     return clock_seconds() - begin;
 }

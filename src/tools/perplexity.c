@@ -58,7 +58,7 @@ static int score_reference(struct scoring *s, const struct gguf_file *file, cons
     if (status == 0 && (!logits || !peaks))
         status = error_set(error, SMOLLM_ENOMEM, "out of memory for logits");
     for (uint32_t i = 0; i + 1 < count && status == 0 && !output_is_lost(); i++) {
-        status = reference_step(reference, s->ids.data[i], logits, error);
+        status = reference_step(reference, s->ids.data[i], NULL, logits, error);
         if (status == 0) {
             const struct logits seen = logits_look_at(&s->kernels, logits, config->vocabulary, peaks);
             score(s, i + 1, &seen);
@@ -80,8 +80,8 @@ static int score_pass(struct scoring *s, const struct gguf_file *file, const str
     for (uint32_t first = 0; first + 1 < count && status == 0 && !output_is_lost(); first += chunk) {
         uint32_t size = count - 1 - first < chunk ? count - 1 - first : chunk;
         for (uint32_t i = 0; i < size; i++)
-            p.tokens[i] = (struct batch_token){s->ids.data[first + i], first + i, p.pages, true};
-        forward_run(&p.forward, p.tokens, size, p.logits, p.peaks);
+            p.tokens[i] = (struct batch_token){s->ids.data[first + i], first + i, p.pages, ROW_LOGITS};
+        forward_run(&p.forward, p.tokens, size, (struct forward_results){.logits = p.logits, .peaks = p.peaks});
         for (uint32_t i = 0; i < size; i++) {
             const struct logits logits = {.values = p.logits + (size_t)i * config->vocabulary,
                                           .peaks = p.peaks + (size_t)i * peak_count(config->vocabulary),

@@ -253,8 +253,8 @@ static int run_model(const char *path, enum cpu_tier tier, unsigned threads, uin
         struct batch_token tokens[LENGTH];
         uint32_t count = LENGTH - first < chunk ? LENGTH - first : chunk;
         for (uint32_t i = 0; i < count; i++)
-            tokens[i] = (struct batch_token){(int32_t)((first + i) * 37 % VOCABULARY), first + i, pages, true};
-        forward_run(&forward, tokens, count, logits[first], NULL);
+            tokens[i] = (struct batch_token){(int32_t)((first + i) * 37 % VOCABULARY), first + i, pages, ROW_LOGITS};
+        forward_run(&forward, tokens, count, (struct forward_results){.logits = logits[first]});
     }
     *hash = hash_bytes(logits, sizeof logits, 0);
     forward_destroy(&forward);

@@ -1,7 +1,9 @@
-/* Logits of a sequence, bit for bit, however the pass is run: threads, chunks, kernels, company, pages.
+/* Logits and hidden states of a sequence, bit for bit, however the pass is run: threads, chunks, kernels, company,
+ * pages, and what other tokens want.
  *
  * usage: same_bits MODEL TOKENS [f16|q8_0 [on|off]]
- * Prints a line for each way with the number of logits whose bits differ from the first way's; exits 1 where any do. */
+ * Prints a line for each way with the number of values whose bits differ from those of the first two ways; exits 1
+ * where any do. */
 #include "base/error.h"
 #include "model/forward.h"
 
@@ -9,13 +11,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the tokens of a pass want. */
+enum wish {
+    LOGITS,
+    HIDDEN,
+    BOTH, /* by turns; other sequences the other way round */
+};
+
 struct way {
     const char *name;
     enum cpu_tier tier;
     uint32_t threads;
     uint32_t chunk;
     uint32_t company; /* other sequences in every pass */
-    uint32_t every;   /* only one of so many tokens wants logits */
+    uint32_t every;   /* only one of so many tokens has an output */
+    enum wish wish;
+};
+
+/* The outputs of one sequence. */
+struct outputs {
+    float *logits, *hidden; /* [position][vocabulary or hidden] */
+    enum row_output *given; /* [position] */
 };
 
 static int32_t token_at(uint32_t sequence, uint32_t position, uint32_t vocabulary)
@@ -48,10 +64,60 @@ static void check_peaks(const struct way *way, const float *logits, const float 
     free(want);
 }
 
-/* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences; logits [tokens that want
- * them][vocabulary]. */
+static enum row_output wanted_by(const struct way *way, uint32_t sequence, uint32_t position)
+{
+    /* Of other sequences only the mixed ways want anything. */
+    if (position % way->every != way->every - 1 || (sequence > 0 && way->wish != BOTH))
+        return ROW_NOTHING;
+    return way->wish == BOTH ? ((position / way->every + sequence) % 2 ? ROW_LOGITS : ROW_HIDDEN)
+                             : (way->wish == HIDDEN ? ROW_HIDDEN : ROW_LOGITS);
+}
+
+/* Dies when the head does not make these logits of these hidden states. */
+static void check_head(const struct weights *weights, uint32_t planes, uint32_t count, const struct outputs *from,
+                       const struct outputs *want)
+{
+    const uint32_t vocabulary = weights->config.vocabulary, hidden = weights->config.hidden;
+    const unsigned form = activations_form(weights->head.layout);
+    struct kernel_table kernels;
+    struct activations input;
+    struct smollm_error error;
+    float *logits = malloc(vocabulary * sizeof *logits);
+    kernel_table_fill(&kernels, CPU_GENERIC);
+    if (activations_create(&input, hidden, 1, planes, form | ACTIVATIONS_FLOAT, &error) < 0)
+        die(&error);
+    input.tokens = 1;
+    struct product product = {.kernels = &kernels,
+                              .whole = 1,
+                              .matrices = {&weights->head},
+                              .out = {logits},
+                              .out_stride = {vocabulary},
+                              .count = 1,
+                              .input = &input};
+    if (product_create(&product, &error) < 0)
+        die(&error);
+    product_plan(&product, (struct lanes){1, 1}, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(input.values, from->hidden + (size_t)i * hidden, hidden * sizeof *input.values);
+        activations_quantize(&input, &kernels, 0, 0, hidden, form);
+        for (uint32_t unit = 0; unit < product.units; unit++)
+            for (struct piece piece = {0}; product_next_piece(&product, unit, &piece);)
+                product_multiply(&product, &piece, 0);
+        if (memcmp(logits, want->logits + (size_t)i * vocabulary, vocabulary * sizeof *logits) != 0) {
+            fprintf(stderr, "same_bits: the logits of token %u are not those of its hidden state\n", i);
+            exit(1);
+        }
+    }
+    product_destroy(&product);
+    activations_destroy(&input);
+    free(logits);
+}
+
+/* Reads `count` tokens chunk by chunk, beside as many tokens of other sequences. from: the outputs of the first way,
+ * whose logits must be those of these hidden states, or NULL. */
 static void run(const struct way *way, const struct gguf_file *file, const struct model_config *config,
-                enum kv_type cache_type, const char *precise, uint32_t count, float *logits)
+                enum kv_type cache_type, const char *precise, uint32_t count, const struct outputs *out,
+                const struct outputs *first_way)
 {
     struct smollm_error error;
     struct thread_pool *pool;
@@ -70,9 +136,12 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
     for (uint32_t i = 0; i < sequences * pages_each; i++) /* pages of the sequences lie among each other */
         pages[i] = (i % pages_each) * sequences + i / pages_each;
     struct batch_token *tokens = malloc(most * sizeof *tokens);
+    const uint32_t row_peaks = peak_count(config->vocabulary);
+    const size_t vocabulary = config->vocabulary, hidden = config->hidden;
+    float *logits = malloc(most * vocabulary * sizeof *logits), *states = malloc(most * hidden * sizeof *states);
+    float *peaks = malloc((size_t)most * row_peaks * sizeof *peaks);
 
-    const uint32_t row_peaks = peak_count(config->vocabulary), rows = count / way->every;
-    float *peaks = malloc((size_t)(rows + 1) * row_peaks * sizeof *peaks);
+    memset(out->given, 0, count * sizeof *out->given);
     for (uint32_t first = 0; first < count; first += way->chunk) {
         uint32_t size = count - first < way->chunk ? count - first : way->chunk, n = 0;
         for (uint32_t s = 0; s < sequences; s++)
@@ -83,20 +152,54 @@ static void run(const struct way *way, const struct gguf_file *file, const struc
                 tokens[n++] = (struct batch_token){.id = token_at(who, position, config->vocabulary),
                                                    .position = position,
                                                    .pages = pages + who * pages_each,
-                                                   .wants_logits = who == 0 && position % way->every == way->every - 1};
+                                                   .output = wanted_by(way, who, position)};
             }
-        const size_t row = first / way->every;
-        forward_run(&forward, tokens, n, logits + row * config->vocabulary, peaks + row * row_peaks);
+        forward_run(&forward, tokens, n, (struct forward_results){logits, peaks, states});
+        uint32_t logit_rows = 0, hidden_rows = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            const bool is_ours = tokens[i].pages == pages;
+            const size_t at = tokens[i].position;
+            if (is_ours)
+                out->given[at] = tokens[i].output;
+            if (is_ours && tokens[i].output == ROW_LOGITS)
+                memcpy(out->logits + at * vocabulary, logits + logit_rows * vocabulary, vocabulary * sizeof *logits);
+            if (is_ours && tokens[i].output == ROW_HIDDEN)
+                memcpy(out->hidden + at * hidden, states + hidden_rows * hidden, hidden * sizeof *states);
+            logit_rows += tokens[i].output == ROW_LOGITS;
+            hidden_rows += tokens[i].output == ROW_HIDDEN;
+        }
+        check_peaks(way, logits, peaks, logit_rows, config->vocabulary);
     }
-    check_peaks(way, logits, peaks, rows, config->vocabulary);
+    if (first_way)
+        check_head(&weights, planes, count, out, first_way);
 
     free(peaks);
+    free(states);
+    free(logits);
     free(tokens);
     free(pages);
     forward_destroy(&forward);
     kv_cache_destroy(&cache);
     weights_free(&weights);
     thread_pool_destroy(pool);
+}
+
+/* The values of a row whose bits differ. */
+static size_t count_differing(const float *want, const float *have, size_t row, size_t size)
+{
+    size_t differing = 0;
+    for (size_t i = row * size; i < (row + 1) * size; i++)
+        differing += memcmp(&want[i], &have[i], sizeof *want) != 0;
+    return differing;
+}
+
+static void check_finite(const float *values, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (values[i] - values[i] != 0.0f) {
+            printf("value %zu is not finite\n", i);
+            exit(1);
+        }
 }
 
 int main(int argc, char **argv)
@@ -114,39 +217,64 @@ int main(int argc, char **argv)
         model_config_read(&config, file, NULL, &error) < 0)
         die(&error);
     const struct way ways[] = {
-        {"generic, 1 thread, whole", CPU_GENERIC, 1, count, 0, 1},
-        {"1 token at a time", cpu_detect(), 2, 1, 0, 1},
-        {"chunks of 7", cpu_detect(), 2, 7, 0, 1},
-        {"chunks of 64, 1 thread", cpu_detect(), 1, 64, 0, 1},
-        {"whole, 2 threads", cpu_detect(), 2, count, 0, 1},
-        {"whole, 4 threads", cpu_detect(), 4, count, 0, 1},
-        {"beside three others", cpu_detect(), 2, 7, 3, 1},
-        {"one by one beside three", cpu_detect(), 2, 1, 3, 1},
-        {"generic beside three", CPU_GENERIC, 2, 64, 3, 1},
-        {"whole beside three", cpu_detect(), 3, count, 3, 1},
-        {"every 5th, chunks of 7", cpu_detect(), 2, 7, 0, 5},
-        {"every 19th, one by one", cpu_detect(), 2, 1, 3, 19},
-        {"the last, whole", cpu_detect(), 4, count, 0, count},
+        {"generic, 1 thread, whole", CPU_GENERIC, 1, count, 0, 1, LOGITS},
+        {"the same, hidden states", CPU_GENERIC, 1, count, 0, 1, HIDDEN},
+        {"1 token at a time", cpu_detect(), 2, 1, 0, 1, LOGITS},
+        {"chunks of 7", cpu_detect(), 2, 7, 0, 1, LOGITS},
+        {"chunks of 64, 1 thread", cpu_detect(), 1, 64, 0, 1, LOGITS},
+        {"whole, 2 threads", cpu_detect(), 2, count, 0, 1, LOGITS},
+        {"whole, 4 threads", cpu_detect(), 4, count, 0, 1, LOGITS},
+        {"beside three others", cpu_detect(), 2, 7, 3, 1, LOGITS},
+        {"one by one beside three", cpu_detect(), 2, 1, 3, 1, LOGITS},
+        {"generic beside three", CPU_GENERIC, 2, 64, 3, 1, LOGITS},
+        {"whole beside three", cpu_detect(), 3, count, 3, 1, LOGITS},
+        {"every 5th, chunks of 7", cpu_detect(), 2, 7, 0, 5, LOGITS},
+        {"every 19th, one by one", cpu_detect(), 2, 1, 3, 19, LOGITS},
+        {"the last, whole", cpu_detect(), 4, count, 0, count, LOGITS},
+        {"hidden, one by one", cpu_detect(), 2, 1, 0, 1, HIDDEN},
+        {"hidden, chunks of 7", cpu_detect(), 2, 7, 3, 1, HIDDEN},
+        {"hidden, whole, 4 threads", cpu_detect(), 4, count, 0, 1, HIDDEN},
+        {"the last hidden, whole", cpu_detect(), 3, count, 3, count, HIDDEN},
+        {"both, whole, 4 threads", cpu_detect(), 4, count, 0, 1, BOTH},
+        {"both, one by one", cpu_detect(), 2, 1, 3, 1, BOTH},
+        {"both beside three", cpu_detect(), 4, count, 3, 1, BOTH},
+        {"both, every 3rd", cpu_detect(), 2, 11, 3, 3, BOTH},
     };
-    size_t size = (size_t)count * config.vocabulary, differing_ways = 0;
-    float *want = malloc(size * sizeof *want), *have = malloc(size * sizeof *have);
-    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-        memset(have, 0xff, size * sizeof *have);
-        run(&ways[w], file, &config, cache_type, argc > 4 ? argv[4] : "off", count, w == 0 ? want : have);
-        size_t differing = 0, every = ways[w].every, rows = count / every, row = config.vocabulary;
-        for (size_t i = 0; i < rows * row && w > 0; i++)
-            differing += memcmp(&want[(i / row * every + every - 1) * row + i % row], &have[i], sizeof *want) != 0;
-        printf("%-26s %zu of %zu logits differ (%s)\n", ways[w].name, differing, rows * row,
-               cpu_tier_name(ways[w].tier));
-        differing_ways += differing > 0;
+    const size_t vocabulary = config.vocabulary, hidden = config.hidden;
+    size_t differing_ways = 0;
+    struct outputs all[2];
+    for (int i = 0; i < 2; i++) {
+        all[i].logits = malloc(count * vocabulary * sizeof(float));
+        all[i].hidden = malloc(count * hidden * sizeof(float));
+        all[i].given = malloc(count * sizeof *all[i].given);
     }
-    for (size_t i = 0; i < size; i++)
-        if (want[i] - want[i] != 0.0f) {
-            printf("logit %zu is not finite\n", i);
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        const struct outputs *want = &all[0], *have = w < 2 ? want : &all[1];
+        run(&ways[w], file, &config, cache_type, argc > 4 ? argv[4] : "off", count, have, w == 1 ? want : NULL);
+        size_t differing = 0, values = 0, rows = 0;
+        for (size_t i = 0; i < count; i++) {
+            const bool is_logits = have->given[i] == ROW_LOGITS;
+            if (have->given[i] == ROW_NOTHING)
+                continue;
+            rows++;
+            values += is_logits ? vocabulary : hidden;
+            differing += is_logits ? count_differing(want->logits, have->logits, i, vocabulary)
+                                   : count_differing(want->hidden, have->hidden, i, hidden);
+        }
+        if (rows != count / ways[w].every) {
+            printf("%s: %zu outputs instead of %zu\n", ways[w].name, rows, (size_t)count / ways[w].every);
             return 1;
         }
-    free(want);
-    free(have);
+        printf("%-26s %zu of %zu values differ (%s)\n", ways[w].name, differing, values, cpu_tier_name(ways[w].tier));
+        differing_ways += differing > 0;
+    }
+    check_finite(all[0].logits, count * vocabulary);
+    check_finite(all[0].hidden, count * hidden);
+    for (int i = 0; i < 2; i++) {
+        free(all[i].logits);
+        free(all[i].hidden);
+        free(all[i].given);
+    }
     gguf_close(file);
     return differing_ways > 0;
 }
