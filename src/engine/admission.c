@@ -179,7 +179,8 @@ static bool has_pages(const struct engine *engine, const struct engine_sequence 
 {
     const struct page_cache *cache = &engine->pages;
     const uint32_t need = sequence->token_count / KV_PAGE_POSITIONS + 1,
-                   shared = page_cache_find_held(cache, sequence->request.key, sequence->tokens, sequence->token_count);
+                   shared = page_cache_find_held(cache, sequence->request.key, sequence->tokens,
+                                                 sequence_next_output(sequence));
     const uint32_t active = atomic_load(&engine->running);
     return active == 0 || page_cache_available(cache) + (leaver ? leaver->page_count : 0) + shared >= need + active;
 }

@@ -68,6 +68,16 @@ static int check_request(const struct engine *engine, const struct engine_reques
                     request->prompt_count, engine->options.context, engine->options.context);
     RETURN_ERROR_IF(request->alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
                     "%d alternatives are out of range (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
+    RETURN_ERROR_IF(request->prompt_alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
+                    "%u alternatives to tokens of the prompt are out of range (0 to %d)", request->prompt_alternatives,
+                    ENGINE_ALTERNATIVES_MAX);
+    RETURN_ERROR_IF(
+        request->purpose == ENGINE_SCORES && (request->score_count == 0 || request->score_count > ENGINE_SCORES_MAX),
+        error, SMOLLM_EINVAL, "%u tokens to score are out of range (1 to %d)", request->score_count, ENGINE_SCORES_MAX);
+    for (uint32_t i = 0; request->purpose == ENGINE_SCORES && i < request->score_count; i++)
+        RETURN_ERROR_IF(request->score_tokens[i] < 0 || (uint32_t)request->score_tokens[i] >= vocabulary, error,
+                        SMOLLM_EINVAL, "token %d to score is not in the vocabulary of %u", request->score_tokens[i],
+                        vocabulary);
     for (uint32_t i = 0; i < request->prompt_count; i++)
         RETURN_ERROR_IF(request->prompt[i] < 0 || (uint32_t)request->prompt[i] >= vocabulary, error, SMOLLM_EINVAL,
                         "token %d at position %u is not in the vocabulary of %u", request->prompt[i], i, vocabulary);
@@ -81,7 +91,8 @@ int engine_submit(struct engine *engine, const struct engine_request *request, u
     int status = check_request(engine, request, error);
     if (status < 0)
         return status;
-    struct engine_sequence *sequence = sequence_create(request, engine->options.context);
+    struct engine_sequence *sequence =
+        sequence_create(request, engine->options.context, engine->weights->config.hidden);
     RETURN_ERROR_IF(!sequence, error, SMOLLM_ENOMEM, "out of memory for a request");
     pthread_mutex_lock(&engine->mutex);
     if (engine->draining)
@@ -122,7 +133,7 @@ void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *token
     const struct engine_request request = {.key = key, .prompt = tokens, .prompt_count = count};
     if (count == 0 || count >= engine->options.context)
         return;
-    struct engine_sequence *sequence = sequence_create(&request, engine->options.context), *dropped = NULL;
+    struct engine_sequence *sequence = sequence_create(&request, engine->options.context, 0), *dropped = NULL;
     if (!sequence)
         return;
     sequence->reads_ahead = true;
@@ -223,15 +234,17 @@ static uint32_t max_tokens_of_pass(const struct engine_options *options)
 
 struct memory_need engine_need(const struct model_config *config, const struct engine_options *options)
 {
-    const uint64_t vocabulary = config->vocabulary, rows = options->parallel + DRAFT_ROWS,
+    const uint64_t vocabulary = config->vocabulary, rows = engine_logits_rows(options),
                    pages = pages_of_all(config, options);
     /* Logits; two numbers per token of the vocabulary in each slot, six in the sampler's scratch. */
     const uint64_t logits = sizeof(float) * vocabulary * (rows + 2 * ((uint64_t)options->parallel + 1) + 6);
+    const uint64_t hidden = sizeof(float) * config->hidden * (uint64_t)options->batch;
     const uint64_t lists = pages * (sizeof(struct cached_page) + 3 * sizeof(uint32_t)) +
                            ((uint64_t)options->parallel + 1) * pages_of_one(options) * sizeof(uint32_t);
     return (struct memory_need){
         .kv_cache = pages * page_bytes(config, options),
-        .work = logits + lists + forward_bytes(config, options->threads, options->planes, max_tokens_of_pass(options))};
+        .work = logits + hidden + lists +
+                forward_bytes(config, options->threads, options->planes, max_tokens_of_pass(options))};
 }
 
 static int allocate(struct engine *engine, struct smollm_error *error)
@@ -273,11 +286,11 @@ static int allocate(struct engine *engine, struct smollm_error *error)
     engine->slots = array_allocate(o->parallel + 1, sizeof *engine->slots);
     engine->order = array_allocate(o->parallel, sizeof(struct slot *));
     engine->batch = array_allocate(max, sizeof *engine->batch);
-    engine->logits = array_allocate((size_t)(o->parallel + DRAFT_ROWS) * c->vocabulary, sizeof *engine->logits);
-    engine->peaks =
-        array_allocate((size_t)(o->parallel + DRAFT_ROWS) * peak_count(c->vocabulary), sizeof *engine->peaks);
+    engine->logits = array_allocate((size_t)engine_logits_rows(o) * c->vocabulary, sizeof *engine->logits);
+    engine->peaks = array_allocate((size_t)engine_logits_rows(o) * peak_count(c->vocabulary), sizeof *engine->peaks);
+    engine->hidden = array_allocate((size_t)o->batch * c->hidden, sizeof *engine->hidden);
     RETURN_ERROR_IF(!engine->shares.keys || !engine->places || !engine->slots || !engine->order || !engine->batch ||
-                        !engine->logits || !engine->peaks,
+                        !engine->logits || !engine->peaks || !engine->hidden,
                     error, SMOLLM_ENOMEM, "out of memory for %u conversations", o->parallel);
     for (uint32_t i = 0; i <= o->parallel && status == 0; i++)
         status = slot_create(&engine->slots[i], o->context, c->vocabulary, error);
@@ -356,6 +369,7 @@ void engine_destroy(struct engine *engine)
     free(engine->batch);
     free(engine->logits);
     free(engine->peaks);
+    free(engine->hidden);
     sampler_scratch_destroy(&engine->scratch);
     forward_destroy(&engine->forward);
     page_cache_destroy(&engine->pages);

@@ -68,16 +68,34 @@ enum engine_end {
     ENGINE_END_ERROR     /* error holds why */
 };
 
+/* What a sequence is for. */
+enum engine_purpose {
+    ENGINE_ANSWER,         /* tokens */
+    ENGINE_EMBEDDING_LAST, /* the final hidden state of its last token */
+    ENGINE_EMBEDDING_MEAN, /* the mean of the final hidden states of all its tokens */
+    ENGINE_SCORES          /* log-probabilities of certain tokens after its last one */
+};
+static inline bool engine_purpose_is_embedding(enum engine_purpose purpose)
+{
+    return purpose == ENGINE_EMBEDDING_LAST || purpose == ENGINE_EMBEDDING_MEAN;
+}
+enum { ENGINE_SCORES_MAX = 4096 };
+
 struct engine_client {
     void *user;
     /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
      * negative before there is one. May be NULL. */
     void (*queued)(void *user, uint32_t ahead, double seconds);
-    /* Whether another token can be taken now; false parks the sequence until engine_wake. It has no side effect: it may
-     * be asked any number of times. NULL: always. */
+    /* Whether another token, of the answer or of the prompt, can be taken now; false parks the sequence until
+     * engine_wake. It has no side effect: it may be asked any number of times. NULL: always. */
     bool (*ready)(void *user);
     /* After each pass over a part of the prompt. May be NULL. */
     void (*progress)(void *user, const struct engine_account *account);
+    /* With wants_prompt, each token of the prompt after the first, in order, before the first token that is drawn;
+     * `ready` is asked before each. */
+    void (*prompt_token)(void *user, const struct engine_token *token);
+    /* The embedding or the scores, once, before `finished`; borrowed for the call. Not called for an answer. */
+    void (*values)(void *user, const float *values, uint32_t count);
     /* A token; returns false to end the sequence after it. */
     bool (*token)(void *user, const struct engine_token *token, const struct engine_account *account);
     /* The last call. */
@@ -113,6 +131,15 @@ struct engine_request {
     const int32_t *replay;           /* for benches: tokens that count as drawn whatever the logits say; borrowed */
     uint32_t replay_count;           /* what follows them is drawn */
     struct engine_form form;
+    /* Embeddings and scores end when the prompt is read, without any token: max_tokens and what is about drawing has no
+     * effect on them. */
+    enum engine_purpose purpose;
+    bool is_normalized;          /* of an embedding: its length is 1 */
+    const int32_t *score_tokens; /* copied; with ENGINE_SCORES */
+    uint32_t score_count;        /* 1 to ENGINE_SCORES_MAX */
+    /* Of an answer: log-probabilities of the prompt's tokens, with so many alternatives. */
+    bool wants_prompt;
+    uint32_t prompt_alternatives;
     struct engine_client client;
 };
 

@@ -36,8 +36,9 @@ struct engine {
     struct slot **order; /* [parallel]: slots with sequences, oldest first; of one step */
     uint32_t active;     /* how many there are */
     struct batch_token *batch;
-    float *logits; /* [parallel + DRAFT_ROWS][vocabulary] */
+    float *logits; /* [engine_logits_rows][vocabulary] */
     float *peaks;  /* of the logits */
+    float *hidden; /* [batch][hidden] */
     struct shares shares;
     uint32_t *places;    /* scratch of queue_tell_places */
     _Atomic int holders; /* the creator, and each sequence of a client */
@@ -62,6 +63,13 @@ struct engine {
     _Atomic uint64_t pauses, ahead_tokens;
 };
 
+/* Rows of logits in a pass: one for each slot, and one for each guess. Rows that slots and guesses leave are for the
+ * prompts whose log-probabilities are wanted, which are read in parts that fit. */
+static inline uint32_t engine_logits_rows(const struct engine_options *options)
+{
+    return options->parallel + DRAFT_ROWS;
+}
+
 static inline struct slot *ahead_slot(struct engine *engine)
 {
     return &engine->slots[engine->options.parallel];
@@ -79,6 +87,20 @@ void slot_pause(struct engine *engine, struct slot *slot);
 void slot_finish(struct engine *engine, struct slot *slot, enum engine_end end, const struct smollm_error *error);
 /* When to look again without a call, or 0. */
 uint64_t admission_deadline(struct engine *engine);
+
+/* ---- outputs.c ---- */
+
+/* What a pass must give for a position. */
+enum row_output sequence_output_at(const struct engine_sequence *sequence, uint32_t position);
+struct logits engine_logits(const struct engine *engine, size_t row);
+/* Log-probabilities of token->id and of the best alternatives. */
+void engine_fill_logprobs(const struct engine *engine, const struct logits *logits, int alternatives,
+                          struct engine_token *token);
+/* Passes on what the pass gave for positions of the prompt, before they count as computed. When the reader can take no
+ * more, the rest of them counts as not planned and is computed again. False: the sequence has ended. */
+bool give_outputs(struct engine *engine, struct slot *slot);
+/* The prompt is read: passes on the embedding or the scores, and ends the sequence. */
+void give_values(struct engine *engine, struct slot *slot);
 
 /* ---- step.c ---- */
 

@@ -6,28 +6,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct engine_sequence *sequence_create(const struct engine_request *request, uint32_t context)
+/* How many positions of the prompt have an output each. */
+static uint32_t count_outputs(const struct engine_request *request)
+{
+    if (request->purpose == ENGINE_EMBEDDING_MEAN)
+        return request->prompt_count;
+    return request->purpose == ENGINE_ANSWER && request->wants_prompt ? request->prompt_count - 1 : 0;
+}
+
+struct engine_sequence *sequence_create(const struct engine_request *request, uint32_t context, uint32_t hidden)
 {
     const size_t bias_count = request->sampling.logit_bias_count;
+    const bool is_embedding = engine_purpose_is_embedding(request->purpose);
+    const size_t sums = is_embedding ? hidden : 0,
+                 scores = request->purpose == ENGINE_SCORES ? request->score_count : 0;
+    const size_t values = sums + scores; /* it is one or the other */
+    const size_t result_bytes = sums * sizeof(double) + values * sizeof(float) + scores * sizeof *request->score_tokens;
     size_t max = context - request->prompt_count, token_bytes, bias_bytes, total;
     max = request->max_tokens < max ? request->max_tokens : max;
     max += request->prompt_count + DRAFT_MAX;
     if (!size_multiply(max, sizeof *request->prompt, &token_bytes) ||
         !size_multiply(bias_count, sizeof *request->sampling.logit_bias, &bias_bytes) ||
-        !size_add(token_bytes + sizeof(struct engine_sequence), bias_bytes, &total))
+        !size_add(token_bytes + sizeof(struct engine_sequence) + result_bytes, bias_bytes, &total))
         return NULL;
     struct engine_sequence *sequence = calloc(1, total);
     if (!sequence)
         return NULL;
-    char *behind = (char *)(sequence + 1);
+    /* In the order of their alignment. */
+    sequence->sums = (double *)(void *)(sequence + 1);
+    sequence->values = (float *)(void *)(sequence->sums + sums);
+    int32_t *score_tokens = (int32_t *)(void *)(sequence->values + values);
+    char *behind = (char *)(score_tokens + scores);
     sequence->tokens = (int32_t *)(void *)(behind + bias_bytes);
+    sequence->outputs = count_outputs(request);
+    sequence->value_count = (uint32_t)values;
     sequence->token_count = request->prompt_count;
     memcpy(sequence->tokens, request->prompt, request->prompt_count * sizeof *request->prompt);
     if (bias_bytes > 0)
         memcpy(behind, request->sampling.logit_bias, bias_bytes);
+    if (scores > 0)
+        memcpy(score_tokens, request->score_tokens, scores * sizeof *score_tokens);
     sequence->request = *request;
     sequence->request.prompt = sequence->tokens;
     sequence->request.sampling.logit_bias = (const struct smollm_logit_bias *)(const void *)behind;
+    sequence->request.score_tokens = score_tokens;
     atomic_store(&sequence->holders, 2);
     account_open(&sequence->account, request->prompt_count, clock_nanoseconds());
     if (request->deadline_ms > 0)

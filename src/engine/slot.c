@@ -46,6 +46,14 @@ struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache)
     return sequence;
 }
 
+bool slot_is_ready(struct slot *slot)
+{
+    slot->parked = !sequence_is_ready(slot->sequence);
+    if (slot->parked)
+        slot->sequence->last_token_ns = 0;
+    return !slot->parked;
+}
+
 static uint32_t last_page(const struct slot *slot)
 {
     return slot->page_count > 0 ? slot->pages[slot->page_count - 1] : NO_PAGE;
@@ -65,7 +73,7 @@ bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t position
 void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv)
 {
     struct engine_sequence *sequence = slot->sequence;
-    const uint32_t last = sequence->token_count - (sequence->reads_ahead ? 0 : 1);
+    const uint32_t last = sequence_next_output(sequence);
     while (slot->computed == slot->cached_pages * KV_PAGE_POSITIONS && slot->page_count == slot->cached_pages) {
         const uint32_t left = last - slot->computed, at = slot->page_count;
         uint32_t common,
@@ -111,8 +119,8 @@ bool slot_should_wait(const struct slot *slot, const struct slot *other)
     const struct engine_sequence *mine = slot->sequence, *its = other->sequence;
     const uint32_t reach = slot->computed + KV_PAGE_POSITIONS;
     return other != slot && its && other->planned > 0 && other->computed < reach &&
-           slot->computed % KV_PAGE_POSITIONS == 0 && mine->token_count > reach && its->token_count >= reach &&
-           its->request.key == mine->request.key &&
+           slot->computed % KV_PAGE_POSITIONS == 0 && sequence_next_output(mine) >= reach &&
+           its->token_count >= reach && its->request.key == mine->request.key &&
            memcmp(mine->tokens, its->tokens, reach * sizeof *mine->tokens) == 0;
 }
 

@@ -15,7 +15,7 @@ struct slot {
     uint32_t planned;      /* tokens of this slot in the pass under way */
     uint32_t drafted;      /* of these, guesses: in `tokens`, after token_count */
     bool guessed_form;     /* they come from the sequence's form */
-    uint32_t first_row;    /* of its logits in the pass under way */
+    uint32_t first_row;    /* of its logits or hidden states in the pass under way: the first that was not used yet */
     uint32_t turn;         /* how many older sequences of the same key have slots */
     bool parked;           /* its reader can take no token */
     struct sampler sampler;
@@ -34,8 +34,11 @@ struct engine_sequence *slot_clear(struct slot *slot, struct page_cache *cache);
 /* Makes sure that pages exist for the first `positions` positions; false when all pages are held. */
 bool slot_reserve(struct slot *slot, struct page_cache *cache, uint32_t positions);
 
-/* Takes what the page cache has of the tokens before the last one, whose logits are needed: full pages are shared, a
- * part of a page is copied. */
+/* Whether its reader can take another token now; notes it in `parked`. */
+bool slot_is_ready(struct slot *slot);
+
+/* Takes what the page cache has of the tokens before the next one whose output is needed: full pages are shared, a part
+ * of a page is copied. */
 void slot_adopt(struct slot *slot, struct page_cache *cache, const struct kv_cache *kv);
 /* Inserts pages that have become full into the page cache. */
 void slot_insert_pages(struct slot *slot, struct page_cache *cache);

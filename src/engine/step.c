@@ -16,14 +16,6 @@
 
 /* ---- Plan ---- */
 
-static bool slot_is_ready(struct slot *slot)
-{
-    slot->parked = !sequence_is_ready(slot->sequence);
-    if (slot->parked)
-        slot->sequence->last_token_ns = 0;
-    return !slot->parked;
-}
-
 /* The slots with sequences, oldest first, each with its turn among those of its key. */
 static void order_slots(struct engine *engine)
 {
@@ -125,7 +117,7 @@ static struct slot *next_reader(struct engine *engine)
     struct slot *next = NULL;
     for (uint32_t i = 0; i < engine->active; i++) {
         struct slot *slot = engine->order[i];
-        if (!slot_is_reading(slot) || slot->planned > 0 || (next && slot->turn >= next->turn))
+        if (!slot_is_reading(slot) || slot->planned > 0 || (next && slot->turn >= next->turn) || !slot_is_ready(slot))
             continue;
         bool waits = false;
         for (uint32_t k = 0; k < engine->active && !waits; k++)
@@ -135,11 +127,35 @@ static struct slot *next_reader(struct engine *engine)
     return next;
 }
 
+/* The rows of logits that streams leave when each other slot has one. */
+static uint32_t spare_rows(const struct engine *engine)
+{
+    uint32_t rows = engine_logits_rows(&engine->options);
+    for (uint32_t i = 0; i < engine->active; i++)
+        rows -= slot_is_stream(engine->order[i]) ? engine->order[i]->planned : 1;
+    return rows;
+}
+
+/* How many of the slot's tokens, up to `count`, have logits that fit into the spare rows and the slot's own; takes what
+ * they need. */
+static uint32_t take_rows(const struct slot *slot, uint32_t count, uint32_t *spare)
+{
+    const struct engine_sequence *s = slot->sequence;
+    if (s->request.purpose != ENGINE_ANSWER || s->given == s->outputs)
+        return count;
+    const uint32_t before = s->given - slot->computed, max = before + 1 + *spare;
+    count = count < max ? count : max;
+    if (count > before + 1)
+        *spare -= count - before - 1;
+    return count;
+}
+
 /* Plans as many of the slot's tokens as fit; 0: no pages. */
-static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t room)
+static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t room, uint32_t *spare)
 {
     slot_adopt(slot, &engine->pages, &engine->cache);
-    const uint32_t left = slot->sequence->token_count - slot->computed, count = left < room ? left : room;
+    const uint32_t left = slot->sequence->token_count - slot->computed,
+                   count = take_rows(slot, left < room ? left : room, spare);
     if (!reserve(engine, slot, slot->computed + count))
         return 0;
     slot->planned = count;
@@ -150,21 +166,28 @@ static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t r
 static void plan_ahead(struct engine *engine)
 {
     struct slot *slot = ahead_slot(engine);
+    uint32_t none = 0;
     slot->planned = 0;
-    if (slot->sequence && plan_reader(engine, slot, AHEAD_TOKENS) == 0)
+    if (slot->sequence && plan_reader(engine, slot, AHEAD_TOKENS, &none) == 0)
         slot_finish(engine, slot, ENGINE_END_STOPPED, NULL);
 }
 
-static uint32_t write_batch(struct engine *engine, struct slot *slot, uint32_t size, uint32_t *rows)
+/* How many rows of each kind the batch has. */
+struct rows {
+    uint32_t logits, hidden;
+};
+
+static uint32_t write_batch(struct engine *engine, struct slot *slot, uint32_t size, struct rows *rows)
 {
     const struct engine_sequence *s = slot->sequence;
-    slot->first_row = *rows;
+    slot->first_row = engine_purpose_is_embedding(s->request.purpose) ? rows->hidden : rows->logits;
     for (uint32_t i = 0; i < slot->planned; i++) {
         const uint32_t position = slot->computed + i;
-        const bool wants_logits = position + 1 >= s->token_count && s->request.max_tokens > 0;
+        const enum row_output output = sequence_output_at(s, position);
         engine->batch[size++] = (struct batch_token){
-            .id = s->tokens[position], .position = position, .pages = slot->pages, .output = wants_logits ? ROW_LOGITS : ROW_NOTHING};
-        *rows += wants_logits;
+            .id = s->tokens[position], .position = position, .pages = slot->pages, .output = output};
+        rows->logits += output == ROW_LOGITS;
+        rows->hidden += output == ROW_HIDDEN;
     }
     return size;
 }
@@ -183,15 +206,16 @@ static struct pass plan(struct engine *engine)
     for (uint32_t i = 0; i < engine->active; i++)
         pass.streams += engine->order[i]->planned > 0;
     uint32_t room = pacer_room(&engine->pacer, pass.streams, engine->options.batch);
+    uint32_t spare = spare_rows(engine);
     for (struct slot *slot; room > 0 && (slot = next_reader(engine));) {
-        const uint32_t count = plan_reader(engine, slot, room);
+        const uint32_t count = plan_reader(engine, slot, room, &spare);
         if (count == 0)
             break;
         room -= count;
     }
     plan_ahead(engine);
     /* Reading may have taken the pages of younger streams: only the remaining ones are computed. */
-    uint32_t rows = 0;
+    struct rows rows = {0};
     pass.streams = 0;
     for (uint32_t i = 0; i < engine->active; i++)
         if (slot_is_stream(engine->order[i]) && engine->order[i]->planned > 0) {
@@ -204,26 +228,11 @@ static struct pass plan(struct engine *engine)
             pass.size = write_batch(engine, engine->order[i], pass.size, &rows);
     if (ahead_slot(engine)->planned > 0)
         pass.size = write_batch(engine, ahead_slot(engine), pass.size, &rows);
+    assert(rows.logits <= engine_logits_rows(&engine->options) && rows.hidden <= engine->options.batch);
     return pass;
 }
 
 /* ---- Tokens ---- */
-
-static struct engine_logprob logprob_of(const struct logits *logits, int32_t id, double log_sum)
-{
-    return (struct engine_logprob){id, (float)((double)logits->values[id] - log_sum)};
-}
-
-static void fill_logprobs(struct engine *engine, const struct logits *logits, int alternatives,
-                          struct engine_token *token)
-{
-    double log_sum = logits_log_sum(&engine->forward.kernels, logits);
-    token->chosen = logprob_of(logits, token->id, log_sum);
-    int32_t ids[ENGINE_ALTERNATIVES_MAX];
-    logits_top(logits, ids, (uint32_t)alternatives);
-    for (int i = 0; i < alternatives && ids[i] >= 0; i++)
-        token->top[token->top_count++] = logprob_of(logits, ids[i], log_sum);
-}
 
 /* Draws the next token of a slot and passes it to the client; false when the sequence has ended. */
 static bool draw_token(struct engine *engine, struct slot *slot, const struct logits *logits)
@@ -254,7 +263,7 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
         engine_meter_first_token(&engine->meter, s->account.submitted_ns, s->account.cached);
     }
     if (request->alternatives >= 0)
-        fill_logprobs(engine, logits, request->alternatives, &token);
+        engine_fill_logprobs(engine, logits, request->alternatives, &token);
     s->tokens[s->token_count++] = token.id;
     account_draw(&s->account, &engine->totals);
     engine_meter_token(&engine->meter);
@@ -276,17 +285,14 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
 static void draw_tokens(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
-    const uint32_t vocabulary = engine->weights->config.vocabulary, drafted = slot->drafted;
+    const uint32_t drafted = slot->drafted;
     uint32_t right = 0;
     slot->drafted = 0;
     account_draft(&s->account, &engine->totals, drafted);
     for (;;) {
         /* Drawing overwrites the guess. */
         const int32_t guess = right < drafted ? s->tokens[s->token_count] : -1;
-        const size_t row = slot->first_row + right;
-        const struct logits logits = {.values = engine->logits + row * vocabulary,
-                                      .peaks = engine->peaks + row * peak_count(vocabulary),
-                                      .count = vocabulary};
+        const struct logits logits = engine_logits(engine, (size_t)slot->first_row + right);
         if (!draw_token(engine, slot, &logits))
             return;
         if (right == drafted || s->tokens[s->token_count - 1] != guess || !slot_is_ready(slot))
@@ -305,6 +311,8 @@ static void draw_tokens(struct engine *engine, struct slot *slot)
 static void note_computed(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
+    if (!give_outputs(engine, slot))
+        return;
     const struct engine_client *client = &s->request.client;
     slot->computed += slot->planned - slot->drafted;
     account_compute(&s->account, slot->computed);
@@ -357,7 +365,7 @@ bool step_run(struct engine *engine)
     engine_meter_pages(&engine->meter, &engine->pages);
     const uint64_t begin = clock_nanoseconds();
     forward_run(&engine->forward, engine->batch, pass.size,
-                (struct forward_results){.logits = engine->logits, .peaks = engine->peaks});
+                (struct forward_results){engine->logits, engine->peaks, engine->hidden});
     pacer_note(&engine->pacer, pass.streams, pass.size - pass.stream_tokens,
                (double)(clock_nanoseconds() - begin) * 1e-9);
     for (uint32_t i = 0; i < engine->active; i++)
@@ -369,6 +377,10 @@ bool step_run(struct engine *engine)
         struct engine_sequence *s = slot->sequence;
         if (slot->planned == 0 || slot->computed != s->token_count)
             continue;
+        if (s->request.purpose != ENGINE_ANSWER) {
+            give_values(engine, slot);
+            continue;
+        }
         if (s->request.max_tokens == 0) {
             account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
             slot_finish(engine, slot, ENGINE_END_LENGTH, NULL);
@@ -404,7 +416,8 @@ bool engine_is_valid(struct engine *engine)
         running += slot->sequence && i < engine->options.parallel;
         if ((!slot->sequence && slot->page_count > 0) || slot->cached_pages > slot->page_count ||
             slot->computed > slot->page_count * KV_PAGE_POSITIONS ||
-            (slot->sequence && (slot->computed > slot->sequence->token_count ||
+            (slot->sequence && (slot->computed > sequence_next_output(slot->sequence) ||
+                                slot->sequence->given > slot->sequence->outputs ||
                                 slot->sequence->account.counted > slot->sequence->account.prompt_tokens ||
                                 slot->sequence->account.cached > slot->sequence->account.counted ||
                                 sequence_generated(slot->sequence) != slot->sequence->account.generated)))

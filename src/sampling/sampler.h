@@ -74,6 +74,11 @@ int32_t logits_greatest(const struct logits *logits);
 /* Log of the sum of exp(logits): log-probability of a token is its logit minus this. */
 double logits_log_sum(const struct kernel_table *kernels, const struct logits *logits);
 
+static inline double logits_logprob(const struct logits *logits, int32_t id, double log_sum)
+{
+    return (double)logits->values[id] - log_sum;
+}
+
 /* The `count` most likely tokens in order; -1 where there are no more. */
 void logits_top(const struct logits *logits, int32_t *ids, uint32_t count);
 

@@ -37,7 +37,7 @@ struct scoring {
 static void score(struct scoring *s, uint32_t position, const struct logits *logits)
 {
     int32_t id = s->ids.data[position];
-    double logprob = (double)logits->values[id] - logits_log_sum(&s->kernels, logits);
+    double logprob = logits_logprob(logits, id, logits_log_sum(&s->kernels, logits));
     s->sum += logprob;
     if (!s->options->per_token)
         return;

@@ -19,7 +19,7 @@ static struct engine_sequence *submit(struct queue *queue, uint64_t key, int32_t
     const int32_t prompt = 1;
     const struct engine_request request = {
         .key = key, .priority = priority, .prompt = &prompt, .prompt_count = 1, .client.ready = is_ready};
-    struct engine_sequence *sequence = sequence_create(&request, 64);
+    struct engine_sequence *sequence = sequence_create(&request, 64, 0);
     sequence->id = ++next_id;
     queue_insert(queue, sequence);
     assert_true(queue_is_valid(queue));
