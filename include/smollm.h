@@ -410,6 +410,19 @@ SMOLLM_API int smollm_check_form(const struct smollm_form *form, struct smollm_e
 
 struct smollm_request;
 
+/* What a request is for. Scores are asked for with score_tokens. */
+enum smollm_output {
+    SMOLLM_OUTPUT_TEXT,     /* an answer */
+    SMOLLM_OUTPUT_EMBEDDING /* a vector that stands for the prompt */
+};
+
+/* What the vector of an embedding is made of: the model's final hidden states, after its last norm and before the
+ * matrix that makes logits of them. A position knows the tokens before it, not those behind it. */
+enum smollm_pooling {
+    SMOLLM_POOLING_LAST, /* that of the last token */
+    SMOLLM_POOLING_MEAN  /* the mean over all tokens of the prompt */
+};
+
 struct smollm_request_options {
     size_t size; /* of this struct: SMOLLM_REQUEST_OPTIONS_INIT */
     /* Exactly one of these three is the prompt. */
@@ -459,6 +472,28 @@ struct smollm_request_options {
     size_t stop_token_count;
     /* Tokens of thinking, after which it is closed and the answer begins; 0: no limit. */
     uint32_t max_thinking_tokens;
+    /* With SMOLLM_OUTPUT_EMBEDDING the prompt is read, and SMOLLM_EVENT_EMBEDDING, with the `embedding_length` numbers
+     * of the vector, precedes the last event, which is FINISH with SMOLLM_FINISH_STOP. There is no answer: `sampling`
+     * and ignore_eos have no effect, max_tokens is 0 or -1, and what else is about an answer must be unset
+     * (SMOLLM_EINVAL). The same prompt gives the same bits, whatever the engine does besides. */
+    enum smollm_output output;
+    /* The mean needs the hidden states of all tokens, which the prefix cache does not have: its prompt is computed from
+     * the first token on. That of the last token takes what is cached. */
+    enum smollm_pooling pooling;
+    bool no_normalization; /* the vector keeps the length that it has; otherwise it is divided by it */
+    /* Log-probabilities of the prompt: each of its tokens after the first arrives in an SMOLLM_EVENT_PROMPT_TOKENS, in
+     * order, before the answer; max_tokens may be 0. They have the bits that generating the same tokens would give.
+     * Such a prompt is computed from the first token on, since the prefix cache has no logits; later requests find it
+     * there. While the reader takes no events the prompt waits. */
+    bool want_prompt_logprobs;
+    int prompt_logprobs; /* alternatives to each token, 0 to 20; used only with want_prompt_logprobs */
+    /* Scores: with 1 to 4096 tokens here the prompt is read, and SMOLLM_EVENT_SCORES has the log-probability of each of
+     * them (natural logarithm, before temperature and filters) as the token after the prompt, in this order. A token
+     * may occur more than once. For choosing among labels: several questions that begin alike share what is cached of
+     * them. In all else as with SMOLLM_OUTPUT_EMBEDDING, which excludes it: no answer, the same bits. In a conversation
+     * of a model that thinks, the answer's first token is meant only with SMOLLM_THINKING_OFF. */
+    const int32_t *score_tokens;
+    size_t score_token_count;
 };
 #define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
@@ -478,11 +513,15 @@ enum smollm_event_type {
     SMOLLM_EVENT_TOOL_CALL,      /* a call begins: tool.index, tool.id, tool.name */
     SMOLLM_EVENT_TOOL_ARGUMENTS, /* the next piece of its arguments: tool.index, text */
     SMOLLM_EVENT_FINISH,         /* finish: the last event */
-    SMOLLM_EVENT_ERROR           /* error: the last event */
+    SMOLLM_EVENT_ERROR,          /* error: the last event */
+    /* Only of requests that ask for them: */
+    SMOLLM_EVENT_PROMPT_TOKENS, /* tokens: the next ones of the prompt, the first one left out */
+    SMOLLM_EVENT_EMBEDDING,     /* values: the vector */
+    SMOLLM_EVENT_SCORES         /* values: log-probabilities of score_tokens, in their order */
 };
 
 enum smollm_finish_reason {
-    SMOLLM_FINISH_STOP,   /* end of turn, or a stop string */
+    SMOLLM_FINISH_STOP,   /* end of turn, or a stop string; or the embedding or the scores are complete */
     SMOLLM_FINISH_LENGTH, /* max_tokens, or the context is full */
     SMOLLM_FINISH_TOOL_CALLS,
     SMOLLM_FINISH_CANCELED
@@ -514,7 +553,9 @@ struct smollm_usage {
 struct smollm_event {
     enum smollm_event_type type;
     struct smollm_text text; /* borrowed until the next call of smollm_next_event on this request, as is all below */
-    const struct smollm_token *tokens; /* with want_logprobs: the tokens of the text in this and preceding events */
+    /* With want_logprobs: the tokens of the text in this and preceding events. Of PROMPT_TOKENS: those of the prompt.
+     */
+    const struct smollm_token *tokens;
     size_t token_count;
     struct {
         uint32_t index;
@@ -536,6 +577,8 @@ struct smollm_event {
         uint64_t seed;
     } finish;
     struct smollm_error error;
+    const float *values; /* of EMBEDDING and SCORES */
+    size_t value_count;
 };
 
 /* Waits up to timeout_ms (-1: without limit, 0: not at all) for the next event. 0, or SMOLLM_ETIMEDOUT, or

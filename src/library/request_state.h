@@ -59,10 +59,14 @@ struct smollm_request {
     bool has_queued;
     bool has_progress;
     bool canceled;
+    bool has_values;               /* they are complete and have not been read */
     bool ended;                    /* `last` is set */
     bool delivered;                /* `last` has been read */
     struct engine_account account; /* a copy of the sequence's */
     uint32_t reasoning_tokens;
+    float *values; /* of an embedding or of scores; NULL: the request gives an answer */
+    size_t value_count;
+    bool has_scores;            /* they are scores */
     struct smollm_event queued; /* only the last of its kind is kept; likewise of the next one */
     struct smollm_event progress;
     struct smollm_event last;

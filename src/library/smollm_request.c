@@ -1,6 +1,7 @@
 /* The reader's side of a request: submitting it, taking its events, canceling and closing it. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "library/request_check.h"
 #include "library/request_state.h"
 #include "library/sized.h"
 
@@ -16,6 +17,7 @@ static void request_destroy(struct smollm_request *request)
         engine_release(request->sequence);
     answer_form_destroy(request->form);
     free(request->ends);
+    free(request->values);
     turn_destroy(request->turn);
     event_ring_destroy(&request->ring);
     stop_matcher_destroy(&request->stops);
@@ -50,6 +52,19 @@ struct smollm_usage request_usage(const struct smollm_request *request)
 
 enum { STREAM_ROOM = 4096 };
 
+/* The memory of its events: a ring of tokens, or the numbers that it gives. */
+static int create_events(struct smollm_request *request, const struct smollm_request_options *options, size_t burst,
+                         struct smollm_error *error)
+{
+    if (!request_has_no_answer(options))
+        return event_ring_create(&request->ring, burst, error);
+    request->has_scores = options->score_token_count > 0;
+    request->value_count = request->has_scores ? options->score_token_count : request->model->weights.config.hidden;
+    request->values = calloc(request->value_count, sizeof *request->values);
+    RETURN_ERROR_IF(!request->values, error, SMOLLM_ENOMEM, "out of memory for a request");
+    return 0;
+}
+
 static int request_create(struct smollm_engine *engine, const struct smollm_request_options *options,
                           struct smollm_request **result, struct smollm_error *error)
 {
@@ -72,7 +87,7 @@ static int request_create(struct smollm_engine *engine, const struct smollm_requ
     if (getrandom(&request->call_id, sizeof request->call_id, 0) != sizeof request->call_id)
         request->call_id = clock_nanoseconds();
     const size_t token_bytes = tokenizer_longest_token(engine->model->tokenizer);
-    int status = event_ring_create(&request->ring, EVENT_RING_BURST + 4 * token_bytes, error);
+    int status = create_events(request, options, EVENT_RING_BURST + 4 * token_bytes, error);
     if (status == 0)
         status = stop_matcher_create(&request->stops, options->stop, options->stop_count, error);
     if (status == 0) {
@@ -85,19 +100,6 @@ static int request_create(struct smollm_engine *engine, const struct smollm_requ
         return status;
     }
     *result = request;
-    return 0;
-}
-
-static int check_options(const struct smollm_request_options *options, struct smollm_error *error)
-{
-    const int prompts = (options->conversation != NULL) + (options->prompt.data != NULL) + (options->tokens != NULL);
-    RETURN_ERROR_IF(prompts != 1, error, SMOLLM_EINVAL,
-                    "the request has %d prompts; set exactly one of conversation, prompt and tokens", prompts);
-    RETURN_ERROR_IF(options->want_logprobs && (options->logprobs < 0 || options->logprobs > ENGINE_ALTERNATIVES_MAX),
-                    error, SMOLLM_EINVAL, "logprobs is %d; it must be from 0 to %d", options->logprobs,
-                    ENGINE_ALTERNATIVES_MAX);
-    RETURN_ERROR_IF(options->max_tokens < -1, error, SMOLLM_EINVAL,
-                    "max_tokens is %d; it must be at least 0, or -1 for no limit", options->max_tokens);
     return 0;
 }
 
@@ -133,6 +135,35 @@ static int find_ends(const struct smollm_model *model, const struct smollm_reque
     return 0;
 }
 
+static enum engine_purpose purpose_of(const struct smollm_request_options *options)
+{
+    if (options->score_token_count > 0)
+        return ENGINE_SCORES;
+    if (options->output != SMOLLM_OUTPUT_EMBEDDING)
+        return ENGINE_ANSWER;
+    return options->pooling == SMOLLM_POOLING_MEAN ? ENGINE_EMBEDDING_MEAN : ENGINE_EMBEDDING_LAST;
+}
+
+/* What holds the answer, and what prepares the next turn. */
+static int prepare_answer(struct smollm_engine *engine, struct smollm_request *request,
+                          const struct prompt_tokens *prompt, const struct smollm_request_options *options,
+                          struct engine_request *wanted, struct smollm_error *error)
+{
+    const size_t room = answer_room(engine, request, options);
+    int status = find_ends(engine->model, options, &request->ends, error);
+    if (status == 0 && request->ends)
+        wanted->end_token = request->ends;
+    if (status == 0)
+        status = answer_form_create(engine, options, prompt, request, wanted->end_token, room, &request->form, error);
+    if (status < 0)
+        return status;
+    if (request->form)
+        wanted->form = answer_form_hook(request->form);
+    if (options->conversation && engine->next_turns)
+        request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->key, room);
+    return 0;
+}
+
 static int start(struct smollm_engine *engine, struct smollm_request *request, const struct prompt_tokens *prompt,
                  const struct smollm_request_options *options, struct smollm_error *error)
 {
@@ -150,31 +181,31 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
-    struct engine_request wanted = {.key = options->key,
-                                    .priority = options->priority,
-                                    .deadline_ms = options->deadline_ms,
-                                    .prompt = prompt->ids.data,
-                                    .prompt_count = request->account.prompt_tokens,
-                                    .max_tokens =
-                                        options->max_tokens < 0 ? ENGINE_UNLIMITED : (uint32_t)options->max_tokens,
-                                    .sampling = sampling,
-                                    .alternatives = options->want_logprobs ? options->logprobs : -1,
-                                    .end_token = options->ignore_eos ? NULL : engine->model->end_token,
-                                    .client = answer_client(request)};
-    int status = find_ends(engine->model, options, &request->ends, error);
-    if (status == 0 && request->ends)
-        wanted.end_token = request->ends;
-    if (status == 0)
-        status = answer_form_create(engine, options, prompt, request, wanted.end_token,
-                                    answer_room(engine, request, options), &request->form, error);
+    struct engine_request wanted = {
+        .key = options->key,
+        .priority = options->priority,
+        .deadline_ms = options->deadline_ms,
+        .prompt = prompt->ids.data,
+        .prompt_count = request->account.prompt_tokens,
+        .max_tokens = options->max_tokens < 0 ? ENGINE_UNLIMITED : (uint32_t)options->max_tokens,
+        .sampling = sampling,
+        .alternatives = options->want_logprobs ? options->logprobs : -1,
+        .end_token = options->ignore_eos ? NULL : engine->model->end_token,
+        .purpose = purpose_of(options),
+        .is_normalized = !options->no_normalization,
+        .score_tokens = options->score_tokens,
+        .score_count = (uint32_t)options->score_token_count,
+        .wants_prompt = options->want_prompt_logprobs,
+        .prompt_alternatives = options->want_prompt_logprobs ? (uint32_t)options->prompt_logprobs : 0,
+        .client = answer_client(request)};
+    request->seed = sampling.seed;
+    int status = 0;
+    if (request->values)
+        wanted.max_tokens = 0;
+    else
+        status = prepare_answer(engine, request, prompt, options, &wanted, error);
     if (status < 0)
         return status;
-    if (request->form)
-        wanted.form = answer_form_hook(request->form);
-    request->seed = sampling.seed;
-    if (options->conversation && engine->next_turns)
-        request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->key,
-                                    answer_room(engine, request, options));
     atomic_store(&request->holders, 2);
     /* The engine may finish the request before engine_submit returns: its id is needed by then. */
     status = engine_submit(engine->engine, &wanted, &request->id, &request->sequence, error);
@@ -192,7 +223,7 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
     struct prompt_tokens prompt = {0};
     int status = sized_read(&wanted, sizeof wanted, options, options->size, "smollm_request_options", error);
     if (status == 0)
-        status = check_options(&wanted, error);
+        status = request_check(&wanted, error);
     if (status == 0)
         status = prompt_tokenize(engine->model, &wanted, &prompt, error);
     if (status == 0)
@@ -229,6 +260,13 @@ static bool take_event(struct smollm_request *request, struct smollm_event *even
             atomic_store(&request->has_room, true);
             *wake_engine = true;
         }
+        return true;
+    }
+    if (request->has_values) {
+        request->has_values = false;
+        *event = (struct smollm_event){.type = request->has_scores ? SMOLLM_EVENT_SCORES : SMOLLM_EVENT_EMBEDDING,
+                                       .values = request->values,
+                                       .value_count = request->value_count};
         return true;
     }
     if (!request->ended || request->delivered)

@@ -152,6 +152,36 @@ static struct smollm_token_logprob describe(const struct smollm_request *request
                                          tokenizer_token_text(request->model->tokenizer, logprob.id)};
 }
 
+/* top: memory for the alternatives. */
+static struct smollm_token describe_token(const struct smollm_request *request, const struct engine_token *token,
+                                          struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX])
+{
+    for (int i = 0; i < token->top_count; i++)
+        top[i] = describe(request, token->top[i]);
+    return (struct smollm_token){
+        .chosen = describe(request, token->chosen), .top = top, .top_count = (size_t)token->top_count};
+}
+
+static void on_prompt_token(void *user, const struct engine_token *read)
+{
+    struct smollm_request *request = user;
+    struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
+    const struct smollm_token token = describe_token(request, read, top);
+    const struct smollm_event event = {.type = SMOLLM_EVENT_PROMPT_TOKENS};
+    request->token = &token;
+    write_event(request, &event);
+}
+
+static void on_values(void *user, const float *values, uint32_t count)
+{
+    struct smollm_request *request = user;
+    pthread_mutex_lock(&request->mutex);
+    memcpy(request->values, values, count * sizeof *values);
+    request->has_values = true;
+    tell_reader(request);
+    pthread_mutex_unlock(&request->mutex);
+}
+
 static bool on_token(void *user, const struct engine_token *drawn, const struct engine_account *account)
 {
     struct smollm_request *request = user;
@@ -165,11 +195,9 @@ static bool on_token(void *user, const struct engine_token *drawn, const struct 
     if (request->turn)
         turn_add(request->turn, drawn->id);
     struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
-    struct smollm_token token = {.top = top, .top_count = (size_t)drawn->top_count};
+    struct smollm_token token;
     if (request->want_logprobs) {
-        token.chosen = describe(request, drawn->chosen);
-        for (int i = 0; i < drawn->top_count; i++)
-            top[i] = describe(request, drawn->top[i]);
+        token = describe_token(request, drawn, top);
         request->token = &token;
     }
     token_decoder_push(&request->decoder, tokenizer_token_text(request->model->tokenizer, drawn->id), &request->text);
@@ -251,6 +279,8 @@ struct engine_client answer_client(struct smollm_request *request)
                                   .ready = is_ready,
                                   .queued = on_queued,
                                   .progress = on_progress,
+                                  .prompt_token = on_prompt_token,
+                                  .values = on_values,
                                   .token = on_token,
                                   .finished = on_finished};
 }

@@ -881,7 +881,8 @@ static long allocations_elsewhere(void)
 }
 
 /* Nor does the engine's thread where sequences come and go: prompts in chunks, pages that are shared, copied and
- * forgotten, guesses, full rings, stop strings, and clients that leave in the queue and in the middle. */
+ * forgotten, guesses, full rings, stop strings, embeddings, scores, log-probabilities of prompts, and clients that
+ * leave in the queue and in the middle. */
 static void the_engine_allocates_nothing(void **state)
 {
     struct smollm_engine *engine = start(3, 16, 16);
@@ -912,6 +913,19 @@ static void the_engine_allocates_nothing(void **state)
                                                      .stop_count = i == 6,
                                                      .want_logprobs = true,
                                                      .logprobs = 20};
+            static const int32_t labels[] = {1, 2, 3};
+            if (i == 3 || i == 4) {
+                options.want_logprobs = false;
+                options.max_tokens = 0;
+            }
+            if (i == 3) {
+                options.output = SMOLLM_OUTPUT_EMBEDDING;
+                options.pooling = round % 2 ? SMOLLM_POOLING_MEAN : SMOLLM_POOLING_LAST;
+            }
+            options.score_tokens = labels;
+            options.score_token_count = i == 4 ? 3 : 0;
+            options.want_prompt_logprobs = i == 7;
+            options.prompt_logprobs = 20;
             if (smollm_submit(engine, &options, &requests[i], &error) < 0)
                 fail_msg("%s", error.message);
         }
@@ -943,7 +957,7 @@ static void every_allocation_may_fail(void **state)
         struct smollm_error error = {0};
         struct smollm_model *opened = NULL;
         struct smollm_engine *engine = NULL;
-        struct smollm_request *request = NULL;
+        struct smollm_request *request = NULL, *embedding = NULL;
         struct smollm_request_options options = {
             .size = sizeof(struct smollm_request_options), .prompt = text_of("x"), .max_tokens = 2};
         struct smollm_engine_options small = {
@@ -957,6 +971,10 @@ static void every_allocation_may_fail(void **state)
             status = smollm_engine_start(opened, &small, &engine, &error);
         if (status == 0)
             status = smollm_submit(engine, &options, &request, &error);
+        options.output = SMOLLM_OUTPUT_EMBEDDING;
+        options.max_tokens = 0;
+        if (status == 0)
+            status = smollm_submit(engine, &options, &embedding, &error);
         bool reached = atomic_load(&allocations) > n;
         atomic_store(&fail_at, -1);
         if (status < 0) {
@@ -964,6 +982,7 @@ static void every_allocation_may_fail(void **state)
             assert_true(error.message[0] != '\0');
         }
         smollm_request_close(request);
+        smollm_request_close(embedding);
         smollm_engine_close(engine);
         smollm_model_close(opened);
         if (!reached)
