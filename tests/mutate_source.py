@@ -20,6 +20,7 @@ TYPED, SETTINGS = "pytest tests/cli/test_typed_text.py -q -x", "pytest tests/cli
 EVERY = "pytest tests/cli/test_every_command.py -q -x"
 ACCOUNT = "build/tests/engine/test_account"
 STORMS = "pytest tests/server/test_storms.py -q -x"
+OUTPUTS, REQUESTS = "build/tests/engine/test_outputs", "build/tests/library/test_outputs"
 ENGINE, POOL = "build/tests/engine/test_engine", "build/tests/base/test_thread_pool"
 GRAMMAR, TERMS = "build/tests/grammar/test_matcher", "build/tests/grammar/test_terms"
 MASKS, FORMS = "pytest tests/grammar -q -x -k 'smollm2 or values'", "pytest tests/server/test_forms.py -q -x"
@@ -145,7 +146,7 @@ CHANGES = [
     ("batch decides the draw", "src/sampling/sampler.c", "random_uniform(o->seed, sampler->draws++)", "random_uniform(o->seed, (uint64_t)(size_t)sampler->draws++ + (size_t)s->logits % 7)", SAMPLER),
     ("ties to the highest id", "src/sampling/sampler.c", "if (peak > most) {", "if (peak >= most) {", SAMPLER),
     ("likely tokens are skipped", "src/sampling/sampler.c", "!(logits->peaks[i / PEAK_VALUES] > min))\n                i += PEAK_VALUES", "!(logits->peaks[i / PEAK_VALUES] > min + 1))\n                i += PEAK_VALUES", SAMPLER),
-    ("peaks of the panel before", "src/model/forward.c", "+ first / PEAK_VALUES,", "+ (first > 0 ? first / PEAK_VALUES - 1 : 0),", "pytest tests/model -q -x -k same_bits"),
+    ("peaks of the panel before", "src/model/forward.c", "peaks + first / PEAK_VALUES,", "peaks + (first > 0 ? first / PEAK_VALUES - 1 : 0),", "pytest tests/model -q -x -k same_bits"),
     ("AVX2 turns numbers below zero round", "src/kernel/x86/vector_avx2.c", "_mm256_and_si256(_mm256_srai_epi32(bits, 31), magnitude)", "_mm256_setzero_si256()", KERNEL),
     ("NaN is no number only when it is positive", "src/kernel/vector.c", "is_nan || (bits & INT32_MAX) > 0x7f800000", "is_nan || bits > 0x7f800000", KERNEL),
     ("the last candidates are not looked at", "src/sampling/sampler.c", "has_weight(s->weights + begin, end - begin, min)", "has_weight(s->weights + begin, end - begin - 1, min)", SAMPLER),
@@ -164,6 +165,20 @@ CHANGES = [
     ("failed guesses go on", "src/engine/drafter.c", "drafter->pause = drafter->penalty;", "drafter->pause = 0;", "build/tests/engine/test_drafter"),
     ("a sequence goes on with another draw", "src/sampling/sampler.c", "    sampler->draws = count;\n", "", ENGINE),
     ("a sequence goes on without its penalties", "src/sampling/sampler.c", "sampler->generated[generated[i]]++;", ";", ENGINE),
+    ("hidden states lie among logits", "src/model/forward.c", "? hidden++ : logits++", "? logits++ : logits++", "pytest tests/model -q -x -k same_bits"),
+    ("hidden states lack the last norm", "src/model/forward.c", "norm_to(f, token, f->weights->output_norm, f->results.hidden + at);", "norm_to(f, token, f->weights->layers[0].ffn_norm, f->results.hidden + at);",
+     "pytest tests/model -q -x -k hidden"),
+    ("cached positions have no output", "src/engine/slot.c", "const uint32_t last = sequence_next_output(sequence);", "const uint32_t last = sequence->token_count - (sequence->reads_ahead ? 0 : 1);", OUTPUTS),
+    ("outputs are given again after a pause", "src/engine/sequence.h", "s->given < s->outputs ? s->given :", "s->given < s->outputs ? 0 :", OUTPUTS),
+    ("a full reader is told more of its prompt", "src/engine/outputs.c", "        if (!slot_is_ready(slot)) {", "        if (0) {", OUTPUTS),
+    ("a full reader is told the first token", "src/engine/outputs.c", "        slot->planned--;", "        ;", OUTPUTS),
+    ("prompts of full readers are read on", "src/engine/step.c", " || !slot_is_ready(slot))\n            continue;\n        bool waits", ")\n            continue;\n        bool waits", OUTPUTS),
+    ("all of a prompt has the same logits", "src/engine/outputs.c", "s->given++, slot->first_row++)", "s->given++)", OUTPUTS),
+    ("prompts take the rows of others", "src/engine/step.c", "        *spare -= count - before - 1;", "        ;", OUTPUTS),
+    ("a mean of one position less", "src/engine/outputs.c", "? 1 : s->request.prompt_count", "? 1 : s->request.prompt_count - 1", OUTPUTS),
+    ("scores are logits", "src/engine/outputs.c", "(float)logits_logprob(&logits, s->request.score_tokens[i], log_sum)", "logits.values[s->request.score_tokens[i]]", REQUESTS),
+    ("every embedding is normalized", "src/library/smollm_request.c", ".is_normalized = !options->no_normalization", ".is_normalized = true", REQUESTS),
+    ("an embedding takes a form", "src/library/request_check.c", "return request_has_no_answer(o) ? check_no_answer(o, error) : 0;", "return 0;", REQUESTS),
     ("keys do not share slots", "src/engine/admission.c", "uint32_t max = rank + 1;", "uint32_t max = 1000;", ENGINE),
     ("slow readers keep their slot", "src/engine/admission.c", "return slow ? slow : unfair;", "return unfair;", ENGINE),
     ("the oldest gives up its pages", "src/engine/step.c", "slot->sequence->id > taker->sequence->id", "slot->sequence->id < taker->sequence->id", ENGINE),

@@ -442,9 +442,9 @@ static void find_peaks(const struct forward *f, const struct product *p, const s
     const uint32_t vocabulary = f->weights->config.vocabulary;
     const uint32_t first = piece->first_panel * PANEL_ROWS, end = piece->last_panel * PANEL_ROWS;
     for (uint32_t token = 0; token < p->input->tokens; token++) {
+        float *peaks = f->results.peaks + (size_t)token * peak_count(vocabulary);
         const struct peaks_args args = {.x = p->out[0] + (size_t)token * vocabulary + first,
-                                        .peaks = f->results.peaks + (size_t)token * peak_count(vocabulary) +
-                                                 first / PEAK_VALUES,
+                                        .peaks = peaks + first / PEAK_VALUES,
                                         .size = (end < vocabulary ? end : vocabulary) - first};
         f->kernels.peaks(&args);
     }
