@@ -472,26 +472,29 @@ struct smollm_request_options {
     size_t stop_token_count;
     /* Tokens of thinking, after which it is closed and the answer begins; 0: no limit. */
     uint32_t max_thinking_tokens;
-    /* With SMOLLM_OUTPUT_EMBEDDING the prompt is read, and SMOLLM_EVENT_EMBEDDING, with the `embedding_length` numbers
-     * of the vector, precedes the last event, which is FINISH with SMOLLM_FINISH_STOP. There is no answer: `sampling`
-     * and ignore_eos have no effect, max_tokens is 0 or -1, and what else is about an answer must be unset
-     * (SMOLLM_EINVAL). The same prompt gives the same bits, whatever the engine does besides. */
+    /* With SMOLLM_OUTPUT_EMBEDDING the prompt is read, and an SMOLLM_EVENT_EMBEDDING with its vector, of the model's
+     * `embedding_length` numbers, precedes the last event, FINISH with SMOLLM_FINISH_STOP. There is no answer.
+     * max_tokens must be -1 or 0; form, stop, stop_tokens, allowed_tokens, bad_words, min_tokens, max_thinking_tokens,
+     * want_logprobs, want_prompt_logprobs and a tool_choice other than SMOLLM_TOOL_AUTO are refused (SMOLLM_EINVAL);
+     * sampling and ignore_eos have no effect. The same prompt gives the same bits, however busy the engine is. */
     enum smollm_output output;
-    /* The mean needs the hidden states of all tokens, which the prefix cache does not have: its prompt is computed from
-     * the first token on. That of the last token takes what is cached. */
+    /* The last token's hidden state takes all that the prefix cache has of the prompt. The mean needs the hidden states
+     * of all tokens, which are not cached, so its prompt is computed from the first token on. */
     enum smollm_pooling pooling;
-    bool no_normalization; /* the vector keeps the length that it has; otherwise it is divided by it */
+    bool no_normalization; /* the vector as it is; otherwise it is scaled to length 1 */
     /* Log-probabilities of the prompt: each of its tokens after the first arrives in an SMOLLM_EVENT_PROMPT_TOKENS, in
-     * order, before the answer; max_tokens may be 0. They have the bits that generating the same tokens would give.
-     * Such a prompt is computed from the first token on, since the prefix cache has no logits; later requests find it
-     * there. While the reader takes no events the prompt waits. */
+     * order, before the first token of the answer. With max_tokens 0 there is nothing else. They have the bits that the
+     * same tokens would have in an answer. Logits are not cached, so the prompt is computed from the first token on.
+     * While the reader takes no events the prompt waits; nothing is dropped. */
     bool want_prompt_logprobs;
     int prompt_logprobs; /* alternatives to each token, 0 to 20; used only with want_prompt_logprobs */
-    /* Scores: with 1 to 4096 tokens here the prompt is read, and SMOLLM_EVENT_SCORES has the log-probability of each of
-     * them (natural logarithm, before temperature and filters) as the token after the prompt, in this order. A token
-     * may occur more than once. For choosing among labels: several questions that begin alike share what is cached of
-     * them. In all else as with SMOLLM_OUTPUT_EMBEDDING, which excludes it: no answer, the same bits. In a conversation
-     * of a model that thinks, the answer's first token is meant only with SMOLLM_THINKING_OFF. */
+    /* Scores: with 1 to 4096 tokens here the prompt is read, and an SMOLLM_EVENT_SCORES has, for each of them and in
+     * this order, its log-probability as the token after the prompt: natural logarithm, before temperature and filters.
+     * A token may occur more than once. There is no answer, and the same members are refused as with
+     * SMOLLM_OUTPUT_EMBEDDING, which cannot be combined with it. All that the prefix cache has of the prompt is used,
+     * so many questions about one text read the text once. In a conversation with a model that thinks,
+     * SMOLLM_THINKING_OFF makes the next token the first one of the answer. The same prompt gives the same bits,
+     * however busy the engine is. */
     const int32_t *score_tokens;
     size_t score_token_count;
 };
