@@ -9,7 +9,7 @@
 
 enum { IDS_MAX = 8192 };
 
-static void die(const struct smollm_error *error)
+static _Noreturn void die(const struct smollm_error *error)
 {
     fprintf(stderr, "prompt_logprobs: %s\n", error->message);
     exit(2);
@@ -20,9 +20,9 @@ int main(int argc, char **argv)
     static int32_t ids[IDS_MAX];
     size_t count = 0;
     struct smollm_error error = {0};
-    struct smollm_model *model;
-    struct smollm_engine *engine;
-    struct smollm_request *request;
+    struct smollm_model *model = NULL;
+    struct smollm_engine *engine = NULL;
+    struct smollm_request *request = NULL;
     struct smollm_event event = {0};
     if (argc != 3) {
         fprintf(stderr, "usage: prompt_logprobs MODEL BATCH < IDS\n");

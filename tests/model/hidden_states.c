@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void die(const struct smollm_error *error)
+static _Noreturn void die(const struct smollm_error *error)
 {
     fprintf(stderr, "hidden_states: %s\n", error->message);
     exit(2);
