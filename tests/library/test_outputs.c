@@ -4,7 +4,7 @@
 #include "../library/tiny_model.h"
 #include "cmocka_all.h"
 
-enum { TOKENS_MAX = 600, VALUES_MAX = 4096 };
+enum { TOKENS_MAX = 1600, VALUES_MAX = 4096 };
 
 static struct smollm_model *model;
 
@@ -317,6 +317,28 @@ static void slow_readers_of_prompts_lose_nothing(void **state)
     smollm_engine_close(engine);
 }
 
+/* A prompt that nobody reads ends at its deadline; what was told before stays. */
+static void deadlines_end_prompts(void **state)
+{
+    static struct result result;
+    char prompt[1500];
+    memset(prompt, 'x', sizeof prompt);
+    prompt[sizeof prompt - 1] = '\0';
+    struct smollm_engine *engine = start(1);
+    struct smollm_request_options options = options_of(prompt);
+    options.want_prompt_logprobs = true;
+    options.prompt_logprobs = 20;
+    options.deadline_ms = 150;
+    struct smollm_request *request = submit(engine, &options);
+    usleep(300000);
+    read_all(request, &result);
+    assert_int_equal(result.last.type, SMOLLM_EVENT_ERROR);
+    assert_int_equal(result.last.error.code, SMOLLM_ETIMEDOUT);
+    assert_in_range(result.prompt_count, 0, sizeof prompt - 3); /* none where the machine itself was slow */
+    assert_int_equal(result.token_count, 0);
+    smollm_engine_close(engine);
+}
+
 /* A conversation is embedded and judged as its prompt is. */
 static void conversations_are_prompts_too(void **state)
 {
@@ -546,6 +568,7 @@ int main(void)
         cmocka_unit_test(questions_share_their_beginning),
         cmocka_unit_test(prompts_have_log_probabilities),
         cmocka_unit_test(slow_readers_of_prompts_lose_nothing),
+        cmocka_unit_test(deadlines_end_prompts),
         cmocka_unit_test(conversations_are_prompts_too),
         cmocka_unit_test(early_ends_have_no_values),
         cmocka_unit_test(contradictions_are_refused),
