@@ -242,7 +242,7 @@ static void set_error(struct api_answer *answer, const struct api_call *call, co
     answer->head_is_known = true;
 }
 
-static int begin_generation(struct api *api, const struct api_call *call, const json_t *json, struct api_answer *answer,
+static int begin_generation(struct api *api, const struct api_call *call, json_t *json, struct api_answer *answer,
                             struct api_error *error)
 {
     const struct generation_format *format = call->route->format;
@@ -254,7 +254,7 @@ static int begin_generation(struct api *api, const struct api_call *call, const 
         return status;
     }
     const bool is_stream = request.is_stream;
-    status = generation_open(api, format, &request, call, &answer->generation, error);
+    status = generation_open(api, format, &request, json, call, &answer->generation, error);
     if (status < 0) {
         generation_close(answer->generation);
         answer->generation = NULL;

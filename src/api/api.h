@@ -19,6 +19,7 @@ struct api_options {
     struct smollm_sampling sampling; /* defaults of requests; logit_bias is not used */
     bool has_seed;                   /* sampling.seed is used; otherwise each request without one gets a random seed */
     int32_t max_tokens;              /* default; -1: until the context is full */
+    enum smollm_pooling pooling;     /* default of embeddings */
 };
 
 struct api;

@@ -32,6 +32,8 @@ const struct option option_table[] = {
      "clients must send one of the keys in FILE, one per line: KEY or NAME:KEY"},
     {"alias", NULL, OPTION_STRING, COMMAND_SERVE, AT(alias), "NAME[,NAME...]", 0, 0, NULL,
      "name of the model in the API, and further names for it"},
+    {"pooling", NULL, OPTION_STRING, COMMAND_SERVE, AT(pooling), "{last,mean}", 0, 0, "mean",
+     "what embeddings are made of: the last token's hidden state, or the mean over all tokens"},
     {"allow-host", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_hosts), "NAME", 0, 0, NULL,
      "also answer requests for this host name; may be repeated"},
     {"allow-origin", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_origins), "ORIGIN", 0, 0, NULL,

@@ -36,6 +36,7 @@ struct options {
     const char *api_key;
     const char *api_key_file;
     const char *alias;
+    const char *pooling;
     const char *allow_hosts[OPTIONS_HOSTS_MAX];
     uint32_t allow_host_count;
     const char *allow_origins[OPTIONS_HOSTS_MAX + 1]; /* NULL-terminated */

@@ -152,7 +152,9 @@ int command_serve(int argc, char **argv)
                                            .metrics = options.metrics,
                                            .sampling = sampling_of(&options),
                                            .has_seed = options.seed != -1,
-                                           .max_tokens = options.predict};
+                                           .max_tokens = options.predict,
+                                           .pooling = strcmp(options.pooling, "mean") == 0 ? SMOLLM_POOLING_MEAN
+                                                                                           : SMOLLM_POOLING_LAST};
     int status = keys ? read_keys(&options, keys, &error) : error_set(&error, SMOLLM_ENOMEM, "out of memory");
     if (status == 0)
         status = api_create(&api_wanted, &loader.api, &error);

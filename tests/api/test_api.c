@@ -360,7 +360,8 @@ static void test_queue_full_and_abort(void **state)
 static void test_tool_deltas(void **state)
 {
     struct fixture *f = *state;
-    struct generation g = {.api = f->api, .format = &openai_chat_format, .id = "chatcmpl-1"};
+    struct choice choice = {0};
+    struct generation g = {.choices = &choice, .choice_count = 1, .api = f->api, .format = &openai_chat_format, .id = "chatcmpl-1"};
     struct buffer out = {0};
     struct smollm_event begin = {.type = SMOLLM_EVENT_TOOL_CALL,
                                  .tool = {.index = 1, .id = text_of("call_9"), .name = text_of("f\"n")}};
@@ -384,7 +385,8 @@ static void test_place_in_queue(void **state)
     static const struct generation_format *const formats[] = {&openai_chat_format, &openai_completion_format,
                                                               &llama_server_completion_format};
     for (int i = 0; i < 3; i++) {
-        struct generation g = {.api = f->api, .format = formats[i], .id = "x"};
+        struct choice choice = {0};
+    struct generation g = {.choices = &choice, .choice_count = 1, .api = f->api, .format = formats[i], .id = "x"};
         struct smollm_event event = {.type = SMOLLM_EVENT_QUEUED, .queue = {.ahead = 3, .seconds = 12.5}};
         struct buffer out = {0};
         g.request.logprobs = -1;
@@ -403,13 +405,14 @@ static void test_place_in_queue(void **state)
 static void test_names_of_parts(void **state)
 {
     struct fixture *f = *state;
-    struct generation g = {.api = f->api, .format = &openai_completion_format, .id = "cmpl-1"};
+    struct choice choice = {0};
+    struct generation g = {.choices = &choice, .choice_count = 1, .api = f->api, .format = &openai_completion_format, .id = "cmpl-1"};
     struct smollm_token_logprob top[] = {
         {1, -1, {"\xc3", 1}}, {2, -2, {"\xe2\x82", 2}}, {3, -3, text_of("a")}, {4, -4, text_of("a")}};
     struct smollm_token token = {.chosen = top[0], .top = top, .top_count = 4};
     openai_completion_format.keep_token(&g, &g.choices[0], &token);
     assert_string_equal(g.choices[0].lists[2].data, "{\"bytes:\\\\xc3\":-1,\"bytes:\\\\xe2\\\\x82\":-2,\"a\":-3}");
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LISTS; i++)
         buffer_free(&g.choices[0].lists[i]);
 }
 

@@ -19,33 +19,41 @@ void generation_make_id(const char *prefix, char *id, size_t size)
         used += snprintf(id + used, size - (size_t)used, "%02x", random[i]);
 }
 
-static struct smollm_request_options options_of(const struct generation_request *request,
-                                                const struct smollm_sampling *sampling, const struct api_call *call)
+static struct smollm_request_options options_of(const struct generation *generation,
+                                                const struct smollm_sampling *sampling, uint32_t prompt)
 {
-    return (struct smollm_request_options){.size = sizeof(struct smollm_request_options),
-                                           .sampling = sampling,
-                                           .max_tokens = (int32_t)request->max_tokens,
-                                           .ignore_eos = request->ignore_eos,
-                                           .stop = request->stops,
-                                           .stop_count = request->stop_count,
-                                           .logprobs = request->logprobs > 0 ? (int)request->logprobs : 0,
-                                           .want_logprobs = request->logprobs >= 0 || request->return_tokens,
-                                           .want_progress = request->return_progress && request->is_stream,
-                                           .key = call->key,
-                                           .priority = (int32_t)request->priority,
-                                           .deadline_ms = (uint32_t)request->deadline_ms,
-                                           .max_thinking_tokens =
-                                               request->thinking_budget > 0 ? (uint32_t)request->thinking_budget : 0,
-                                           .form = request->has_form ? &request->form : NULL,
-                                           .allowed_tokens = request->allowed_tokens,
-                                           .allowed_token_count = request->allowed_token_count,
-                                           .stop_tokens = request->stop_tokens,
-                                           .stop_token_count = request->stop_token_count,
-                                           .bad_words = request->bad_words,
-                                           .bad_word_count = request->bad_word_count,
-                                           .min_tokens = (uint32_t)request->min_tokens,
-                                           .notify = call->notify,
-                                           .notify_user = call->notify_user};
+    const struct generation_request *request = &generation->request;
+    return (struct smollm_request_options){
+        .size = sizeof(struct smollm_request_options),
+        .sampling = sampling,
+        .max_tokens = (int32_t)request->max_tokens,
+        .ignore_eos = request->ignore_eos,
+        .stop = request->stops,
+        .stop_count = request->stop_count,
+        .logprobs = request->logprobs > 0 ? (int)request->logprobs : 0,
+        .want_logprobs = request->logprobs >= 0 || request->return_tokens,
+        .want_progress = request->return_progress && request->is_stream,
+        .key = generation->key,
+        .priority = (int32_t)request->priority,
+        .deadline_ms = (uint32_t)request->deadline_ms,
+        .max_thinking_tokens = request->thinking_budget > 0 ? (uint32_t)request->thinking_budget : 0,
+        .form = request->has_form ? &request->form : NULL,
+        .allowed_tokens = request->allowed_tokens,
+        .allowed_token_count = request->allowed_token_count,
+        .stop_tokens = request->stop_tokens,
+        .stop_token_count = request->stop_token_count,
+        .bad_words = request->bad_words,
+        .bad_word_count = request->bad_word_count,
+        .min_tokens = (uint32_t)request->min_tokens,
+        .output = request->output,
+        .pooling = request->pooling,
+        .no_normalization = request->no_normalization,
+        .score_tokens = request->score_tokens ? request->score_tokens[prompt] : NULL,
+        .score_token_count = request->score_tokens ? request->score_token_counts[prompt] : 0,
+        .want_prompt_logprobs = request->prompt_logprobs >= 0,
+        .prompt_logprobs = request->prompt_logprobs > 0 ? (int)request->prompt_logprobs : 0,
+        .notify = generation->notify,
+        .notify_user = generation->notify_user};
 }
 
 /* Whole seconds until the full queue has a place, estimated from how fast it drains; for Retry-After. */
@@ -58,28 +66,26 @@ static int seconds_until_place(const struct api *api)
                                               : (int)(stats.seconds_between_ends + 1);
 }
 
-static int submit(struct generation *generation, uint32_t index, const struct smollm_sampling *sampling,
-                  const struct api_call *call, struct api_error *error)
+static int submit(struct generation *generation, uint32_t index, struct api_error *error)
 {
     const struct generation_request *request = &generation->request;
     struct choice *choice = &generation->choices[index];
     uint32_t answers = (uint32_t)request->answers;
-    struct smollm_sampling own = *sampling;
+    struct smollm_sampling own = generation->sampling;
     own.seed += index % answers;
-    static const struct smollm_tokenize_options special = {
-        .size = sizeof special, .add_special = true, .parse_special = true};
-    struct smollm_request_options options = options_of(request, &own, call);
+    struct smollm_request_options options = options_of(generation, &own, index / answers);
     if (request->is_chat) {
         options.conversation = &request->conversation;
     } else {
         const struct generation_prompt *prompt = &request->prompts[index / answers];
         options.prompt = prompt->text;
-        options.prompt_options = &special;
+        options.prompt_options = &generation_prompt_options;
         options.tokens = prompt->tokens;
         options.token_count = prompt->token_count;
     }
     struct smollm_error cause;
-    *choice = (struct choice){.index = index, .is_first_of_prompt = index % answers == 0};
+    choice->index = index;
+    choice->is_first_of_prompt = index % answers == 0;
     if (smollm_submit(generation->api->engine, &options, &choice->request, &cause) < 0) {
         api_error_from(error, &cause);
         if (cause.code == SMOLLM_EBUSY)
@@ -96,7 +102,7 @@ static int submit(struct generation *generation, uint32_t index, const struct sm
 static int keep_prompt(struct generation *generation, struct choice *choice, struct api_error *error)
 {
     struct generation_request *request = &generation->request;
-    const struct generation_prompt *prompt = &request->prompts[choice->index / (uint32_t)request->answers];
+    const struct generation_prompt *prompt = &request->prompts[(uint32_t)(choice - generation->choices) / (uint32_t)request->answers];
     struct smollm_text text = prompt->text, detokenized = {0};
     struct smollm_error cause;
     if (prompt->tokens) {
@@ -110,8 +116,47 @@ static int keep_prompt(struct generation *generation, struct choice *choice, str
     return copy ? 0 : api_refuse_memory(error);
 }
 
+/* Submits further choices while others are under way; what finds no place in the queue then is tried again. */
+static void submit_more(struct generation *generation)
+{
+    while (generation->error.status == 0 && generation->submitted_count < generation->choice_count &&
+           generation->submitted_count - generation->done_count < GENERATION_WINDOW) {
+        struct api_error error;
+        if (submit(generation, generation->submitted_count, &error) < 0) {
+            if (error.status != 429 || generation->submitted_count == generation->done_count)
+                generation_fail(generation, &error);
+            return;
+        }
+        generation->submitted_count++;
+    }
+}
+
+static int open_choices(struct generation *generation, json_t *json, struct api_error *error)
+{
+    const struct generation_request *request = &generation->request;
+    const uint32_t prompts = request->is_chat ? 1 : (uint32_t)request->prompt_count;
+    const uint32_t count = prompts * (uint32_t)request->answers;
+    generation->choices = calloc(count, sizeof *generation->choices);
+    if (!generation->choices)
+        return api_refuse_memory(error);
+    generation->choice_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        if ((request->echo || request->keep_prompt) && keep_prompt(generation, &generation->choices[i], error) < 0)
+            return -1;
+    for (uint32_t i = 0; i < count && i < GENERATION_WINDOW; i++) {
+        if (submit(generation, i, error) < 0)
+            return -1;
+        generation->submitted_count++;
+    }
+    if (generation->submitted_count == count)
+        return 0;
+    generation->json = json_incref(json);
+    /* Prompts that are submitted later are tokenized now, on this thread. */
+    return request->is_chat ? 0 : generation_request_tokenize(&generation->request, generation->api, error);
+}
+
 int generation_open(struct api *api, const struct generation_format *format, struct generation_request *request,
-                    const struct api_call *call, struct generation **result, struct api_error *error)
+                    json_t *json, const struct api_call *call, struct generation **result, struct api_error *error)
 {
     struct generation *generation = calloc(1, sizeof *generation);
     *result = generation;
@@ -126,19 +171,12 @@ int generation_open(struct api *api, const struct generation_format *format, str
     clock_gettime(CLOCK_MONOTONIC, &generation->started);
     generation_make_id(format->id_prefix, generation->id, sizeof generation->id);
     generation->key = call->key;
+    generation->notify = call->notify;
+    generation->notify_user = call->notify_user;
     if (call->request_id)
         snprintf(generation->request_id, sizeof generation->request_id, "%s", call->request_id);
-    const struct smollm_sampling sampling = generation_request_sampling(request, 0);
-    const uint32_t prompts = request->is_chat ? 1 : (uint32_t)request->prompt_count;
-    const uint32_t count = prompts * (uint32_t)request->answers;
-    for (uint32_t i = 0; i < count; i++) {
-        if (submit(generation, i, &sampling, call, error) < 0)
-            return -1;
-        generation->choice_count = i + 1;
-        if ((request->echo || request->keep_prompt) && keep_prompt(generation, &generation->choices[i], error) < 0)
-            return -1;
-    }
-    return 0;
+    generation->sampling = generation_request_sampling(request, 0);
+    return open_choices(generation, json, error);
 }
 
 int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,
@@ -166,8 +204,9 @@ static void choice_free(struct choice *choice)
         buffer_free(&choice->items[i].name);
     }
     free(choice->items);
+    free(choice->values);
     buffer_free(&choice->stop);
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LISTS; i++)
         buffer_free(&choice->lists[i]);
 }
 
@@ -179,6 +218,8 @@ void generation_close(struct generation *generation)
         open_generations_remove(generation->open, generation);
     for (uint32_t i = 0; i < generation->choice_count; i++)
         choice_free(&generation->choices[i]);
+    free(generation->choices);
+    json_decref(generation->json);
     arena_free(&generation->request.arena);
     free(generation);
 }
@@ -225,6 +266,18 @@ static void keep_event(struct generation *generation, struct choice *choice, str
         buffer_append_text(&item->text, event->text);
 }
 
+/* Under the lock of those who look for it from other threads (open_generations.h). */
+static void close_request(struct generation *generation, struct choice *choice)
+{
+    struct smollm_request *request = choice->request;
+    if (generation->open)
+        pthread_mutex_lock(&generation->open->mutex);
+    choice->request = NULL;
+    if (generation->open)
+        pthread_mutex_unlock(&generation->open->mutex);
+    smollm_request_close(request);
+}
+
 static void finish_choice(struct generation *generation, struct choice *choice, const struct smollm_event *event)
 {
     choice->reason = event->finish.reason;
@@ -233,8 +286,7 @@ static void finish_choice(struct generation *generation, struct choice *choice, 
     buffer_append_text(&choice->stop, event->finish.stop);
     choice->done = true;
     generation->done_count++;
-    smollm_request_close(choice->request);
-    choice->request = NULL;
+    close_request(generation, choice);
 }
 
 void generation_fail(struct generation *generation, const struct api_error *error)
@@ -244,8 +296,7 @@ void generation_fail(struct generation *generation, const struct api_error *erro
         struct choice *choice = &generation->choices[i];
         if (choice->request)
             smollm_request_get_usage(choice->request, &choice->usage);
-        smollm_request_close(choice->request);
-        choice->request = NULL;
+        close_request(generation, choice);
     }
 }
 
@@ -285,6 +336,22 @@ static void take_part(struct generation *generation, struct choice *choice, cons
         out->failed = true; /* nothing may be lost in silence */
 }
 
+static void keep_values(struct choice *choice, const struct smollm_event *event, struct buffer *out)
+{
+    choice->values = calloc(event->value_count, sizeof *choice->values);
+    if (choice->values)
+        memcpy(choice->values, event->values, event->value_count * sizeof *choice->values);
+    choice->value_count = event->value_count;
+    out->failed |= !choice->values;
+}
+
+static void take_prompt_tokens(struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                               struct buffer *out)
+{
+    for (size_t i = 0; i < event->token_count && generation->format->prompt_token; i++)
+        generation->format->prompt_token(generation, choice, &event->tokens[i], out);
+}
+
 static void take_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
                        struct buffer *out)
 {
@@ -299,6 +366,10 @@ static void take_event(struct generation *generation, struct choice *choice, con
         finish_choice(generation, choice, event);
         if (generation->request.is_stream)
             generation->format->finish(generation, choice, out);
+    } else if (event->type == SMOLLM_EVENT_EMBEDDING || event->type == SMOLLM_EVENT_SCORES) {
+        keep_values(choice, event, out);
+    } else if (event->type == SMOLLM_EVENT_PROMPT_TOKENS) {
+        take_prompt_tokens(generation, choice, event, out);
     } else if (!is_unwanted_tool_call(generation, event)) {
         take_part(generation, choice, event, out);
     }
@@ -308,7 +379,7 @@ static void take_event(struct generation *generation, struct choice *choice, con
 static bool take_events(struct generation *generation, struct buffer *out)
 {
     bool any = false;
-    for (uint32_t i = 0; i < generation->choice_count && generation->error.status == 0; i++) {
+    for (uint32_t i = 0; i < generation->submitted_count && generation->error.status == 0; i++) {
         struct choice *choice = &generation->choices[i];
         struct smollm_event event;
         if (choice->done || smollm_next_event(choice->request, 0, &event) < 0)
@@ -343,6 +414,7 @@ enum api_state generation_pull(struct generation *generation, struct buffer *out
             return API_READY;
         if (!take_events(generation, out))
             return API_WAITING;
+        submit_more(generation);
     }
     return end(generation, out);
 }

@@ -8,7 +8,10 @@
 
 #include <time.h>
 
-enum { GENERATION_LOGPROB_LISTS = 4 };
+enum {
+    GENERATION_LISTS = 5,
+    GENERATION_WINDOW = 32, /* choices that are submitted at once: the others follow as these end */
+};
 
 /* The parts of an answer in their order: thinking, text, and each call of a tool. */
 enum item_kind { ITEM_THINKING, ITEM_TEXT, ITEM_CALL };
@@ -30,10 +33,12 @@ struct choice {
     struct answer_item *items;
     size_t item_count, item_room;
     uint32_t call_count;
-    struct buffer lists[GENERATION_LOGPROB_LISTS]; /* JSON values with commas between; the format defines them */
+    struct buffer lists[GENERATION_LISTS]; /* JSON values with commas between; the format defines them */
     size_t text_offset;                            /* characters before the next token */
     uint32_t tokens;                               /* events with a token so far */
     bool has_new_line;
+    float *values; /* an embedding, or scores */
+    size_t value_count;
 
     /* After its end. */
     enum smollm_finish_reason reason;
@@ -62,6 +67,9 @@ struct generation_format {
     /* For answers that are not streams: keeps the token's log-probabilities in choice->lists (NULL: there are none),
      * and writes the body. */
     void (*keep_token)(struct generation *generation, struct choice *choice, const struct smollm_token *token);
+    /* A token of the prompt with its log-probability, in streams too; NULL: not offered. */
+    void (*prompt_token)(struct generation *generation, struct choice *choice, const struct smollm_token *token,
+                         struct buffer *out);
     void (*whole)(struct generation *generation, struct buffer *out);
 };
 
@@ -69,9 +77,14 @@ struct generation {
     struct api *api;
     const struct generation_format *format;
     struct generation_request request; /* its arena holds what is kept; what it borrows from the JSON is gone */
-    struct choice choices[GENERATION_CHOICES_MAX];
-    uint32_t choice_count;
+    struct choice *choices;   /* [choice_count] */
+    uint32_t choice_count;    /* all of the request */
+    uint32_t submitted_count; /* the first of them */
     uint32_t done_count;
+    json_t *json; /* which the request borrows from, while choices are to be submitted */
+    struct smollm_sampling sampling;
+    void (*notify)(void *user);
+    void *notify_user;
     bool begun;      /* of a stream: bytes have been written */
     bool must_begin; /* at the next pull, with or without an event */
     char id[64];
@@ -88,7 +101,8 @@ struct generation {
 /* Submits what request asks for; the generation owns the request and its arena from then on, also on failure. The
  * caller frees *generation with generation_close; it is set on failure too, unless out of memory. */
 int generation_open(struct api *api, const struct generation_format *format, struct generation_request *request,
-                    const struct api_call *call, struct generation **generation, struct api_error *error);
+                    json_t *json, const struct api_call *call, struct generation **generation,
+                    struct api_error *error);
 void generation_close(struct generation *generation); /* accepts NULL */
 
 /* As api_answer_pull. After API_DONE generation->error says whether it failed; a stream then ends with an error event.

@@ -1,5 +1,6 @@
 #include "api/core/generation_request.h"
 
+#include <string.h>
 #include <sys/random.h>
 
 void generation_request_init(struct generation_request *request, const struct api *api)
@@ -18,6 +19,8 @@ void generation_request_init(struct generation_request *request, const struct ap
                                            .max_tokens = api->options.max_tokens,
                                            .answers = 1,
                                            .logprobs = -1,
+                                           .prompt_logprobs = -1,
+                                           .pooling = api->options.pooling,
                                            .thinking_budget = -1,
                                            .parallel_tool_calls = true};
 }
@@ -45,4 +48,28 @@ struct smollm_sampling generation_request_sampling(const struct generation_reque
                                     .seed = seed + index,
                                     .logit_bias = request->logit_bias,
                                     .logit_bias_count = request->logit_bias_count};
+}
+
+const struct smollm_tokenize_options generation_prompt_options = {
+    .size = sizeof generation_prompt_options, .add_special = true, .parse_special = true};
+
+int generation_request_tokenize(struct generation_request *request, const struct api *api, struct api_error *error)
+{
+    for (size_t i = 0; i < request->prompt_count; i++) {
+        struct generation_prompt *prompt = &request->prompts[i];
+        struct smollm_error cause;
+        int32_t *tokens;
+        if (prompt->tokens)
+            continue;
+        if (smollm_tokenize(api->model, prompt->text, &generation_prompt_options, &tokens, &prompt->token_count, &cause) < 0)
+            return api_refuse_from(error, &cause);
+        prompt->tokens = arena_array(&request->arena, prompt->token_count + 1, sizeof *tokens);
+        if (prompt->tokens && prompt->token_count > 0)
+            memcpy(prompt->tokens, tokens, prompt->token_count * sizeof *tokens);
+        prompt->text = (struct smollm_text){0};
+        smollm_free(tokens);
+        if (!prompt->tokens)
+            return api_refuse_memory(error);
+    }
+    return 0;
 }

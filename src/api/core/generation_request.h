@@ -7,7 +7,8 @@
 #include "base/memory.h"
 
 enum {
-    GENERATION_CHOICES_MAX = 16, /* prompts times answers */
+    GENERATION_CHOICES_MAX = 256, /* prompts times answers */
+    GENERATION_INPUTS_MAX = 2048, /* of a request for embeddings */
     GENERATION_ANSWERS_MAX = 8,
     STOPS_MAX = 16,
     STOP_BYTES_MAX_API = 1024,
@@ -51,6 +52,14 @@ struct generation_request {
     size_t allowed_token_count, stop_token_count;
     const struct smollm_text *bad_words;
     size_t bad_word_count;
+    /* What is asked for instead of an answer, as struct smollm_request_options has it. */
+    enum smollm_output output;
+    enum smollm_pooling pooling;
+    bool no_normalization;
+    const int32_t *const *score_tokens; /* [prompts]: the tokens to score after each prompt; NULL: none */
+    const size_t *score_token_counts;
+    int64_t prompt_logprobs; /* alternatives to each token of the prompt; -1: none */
+    bool shows_prompt_logprobs; /* in a list of their own */
     bool has_form;
     struct smollm_form form;
     bool is_stream;
@@ -68,6 +77,9 @@ struct generation_request {
 
 /* Everything at the server's defaults. */
 void generation_request_init(struct generation_request *request, const struct api *api);
+/* How prompts that are text become tokens; and the same done at once. */
+extern const struct smollm_tokenize_options generation_prompt_options;
+int generation_request_tokenize(struct generation_request *request, const struct api *api, struct api_error *error);
 /* The sampling of answer number `index` to one prompt. */
 struct smollm_sampling generation_request_sampling(const struct generation_request *request, uint32_t index);
 

@@ -39,7 +39,8 @@ bool open_generations_end_thinking(struct open_generations *open, struct smollm_
     for (struct generation *generation = open->first; generation && !found; generation = generation->next_open) {
         found = text_is(id, generation->id) && generation->key == key;
         for (uint32_t i = 0; found && i < generation->choice_count; i++)
-            smollm_end_thinking(generation->choices[i].request);
+            if (generation->choices[i].request)
+                smollm_end_thinking(generation->choices[i].request);
     }
     pthread_mutex_unlock(&open->mutex);
     return found;

@@ -8,6 +8,7 @@
 
 extern const struct route_list llama_server_routes;
 extern const struct generation_format llama_server_completion_format, llama_server_infill_format;
+extern const struct generation_format llama_server_embedding_format;
 
 /* What an answer needs of its request; in the request's arena. */
 struct native_request {

@@ -13,6 +13,8 @@ static const struct route routes[] = {
     {"/detokenize", API_POST, 0, &openai_protocol, .answer = llama_server_detokenize},
     {"/apply-template", API_POST, 0, &openai_protocol, .answer = llama_server_apply_template},
     {"/lora-adapters", API_GET, 0, &openai_protocol, .answer = llama_server_list_adapters},
+    {"/embedding", API_POST, 0, &openai_bare_protocol, .format = &llama_server_embedding_format},
+    {"/embeddings", API_POST, 0, &openai_bare_protocol, .format = &llama_server_embedding_format},
     {"/infill", API_POST, 0, &openai_bare_protocol, .format = &llama_server_infill_format},
     {"/end-thinking", API_POST, 0, &openai_protocol, .answer = llama_server_end_thinking},
 };

@@ -132,7 +132,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
 {
     (void)begins_item;
     struct json_writer writer = event_stream_begin(out, NULL);
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+    for (int i = 0; i < GENERATION_LISTS; i++)
         buffer_clear(&choice->lists[i]);
     for (size_t i = 0; i < event->token_count; i++)
         keep_token(generation, choice, &event->tokens[i]);

@@ -62,7 +62,7 @@ int llama_server_read_completion(struct api *api, const struct api_call *call, c
     (void)call;
     return read_common(api, json, request, error) < 0
                ? -1
-               : request_read_prompts(api, json, GENERATION_CHOICES_MAX / (size_t)request->answers, request, error);
+               : request_read_prompts(api, json, "prompt", GENERATION_CHOICES_MAX / (size_t)request->answers, request, error);
 }
 
 /* ---- /infill ---- */

@@ -10,6 +10,7 @@ extern const struct protocol ollama_protocol;
 extern const struct route_list ollama_routes;
 extern const struct generation_format ollama_chat_format;
 extern const struct generation_format ollama_generate_format;
+extern const struct generation_format ollama_embed_format, ollama_embeddings_format;
 
 /* What an answer needs of its request; in the request's arena. */
 struct ollama_request {

@@ -138,6 +138,7 @@ static void write_capabilities(const struct api *api, struct json_writer *writer
     json_key(writer, "capabilities");
     json_begin_array(writer);
     json_word(writer, "completion");
+    json_word(writer, "embedding");
     if (api->info.chat_format_has_tools)
         json_word(writer, "tools");
     if (api->info.chat_format_has_thinking)
@@ -202,6 +203,8 @@ static const struct route routes[] = {
      .content_type = "text/plain; charset=utf-8"},
     {"/api/chat", API_POST, 0, &ollama_protocol, .format = &ollama_chat_format},
     {"/api/generate", API_POST, 0, &ollama_protocol, .format = &ollama_generate_format},
+    {"/api/embed", API_POST, 0, &ollama_protocol, .format = &ollama_embed_format},
+    {"/api/embeddings", API_POST, 0, &ollama_protocol, .format = &ollama_embeddings_format},
     {"/api/version", API_GET, ROUTE_WHILE_LOADING, &ollama_protocol, .answer = ollama_version},
     {"/api/tags", API_GET, 0, &ollama_protocol, .answer = ollama_tags},
     {"/api/ps", API_GET, 0, &ollama_protocol, .answer = ollama_ps},

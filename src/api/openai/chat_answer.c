@@ -34,6 +34,13 @@ static void keep_token(struct generation *generation, struct choice *choice, con
     write_logprob(&writer, token);
 }
 
+static void prompt_token(struct generation *generation, struct choice *choice, const struct smollm_token *token,
+                         struct buffer *out)
+{
+    (void)generation, (void)out;
+    answer_keep_prompt_logprob(&choice->lists[1], token);
+}
+
 /* ---- Stream ---- */
 
 /* Writes a chunk up to the value of delta. */
@@ -243,13 +250,14 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_array(&writer);
     openai_write_usage(generation, &writer);
     answer_write_timings(&generation->choices[0], &writer);
+    answer_write_prompt_logprobs(generation, &generation->choices[0].lists[1], &writer);
     json_end_object(&writer);
 }
 
 #define CHAT_FORMAT(own_protocol)                                                                                      \
     {                                                                                                                  \
         .protocol = &(own_protocol), .id_prefix = "chatcmpl-", .read = openai_read_chat, .begin = begin,               \
-        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .whole = whole                  \
+        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .prompt_token = prompt_token, .whole = whole                  \
     }
 const struct generation_format openai_chat_format = CHAT_FORMAT(openai_protocol);
 const struct generation_format openai_bare_chat_format = CHAT_FORMAT(openai_bare_protocol);

@@ -4,8 +4,8 @@
 #include "api/shared/answer_parts.h"
 #include "base/utf8.h"
 
-/* The four arrays of "logprobs". */
-enum list { TOKENS, TOKEN_LOGPROBS, TOP_LOGPROBS, TEXT_OFFSETS };
+/* The four arrays of "logprobs", and that of "prompt_logprobs". */
+enum list { TOKENS, TOKEN_LOGPROBS, TOP_LOGPROBS, TEXT_OFFSETS, LOGPROB_LISTS, PROMPT_LOGPROBS = LOGPROB_LISTS };
 
 static size_t characters(struct smollm_text text)
 {
@@ -68,6 +68,40 @@ static void keep_token(struct generation *generation, struct choice *choice, con
     choice->text_offset += characters(token->chosen.bytes);
 }
 
+/* The first token of a prompt follows nothing: it has no log-probability. */
+static void keep_first_token(struct generation *generation, struct choice *choice)
+{
+    const struct generation_request *request = &generation->request;
+    const struct generation_prompt *prompt = &request->prompts[choice->index / (uint32_t)request->answers];
+    struct smollm_text text = {0};
+    if (prompt->token_count == 0 || smollm_detokenize(generation->api->model, prompt->tokens, 1, &text, NULL) < 0)
+        return;
+    struct json_writer writer = generation_list(&choice->lists[TOKENS]);
+    write_token(&writer, text);
+    for (int i = TOKEN_LOGPROBS; i <= TOP_LOGPROBS; i++) {
+        writer = generation_list(&choice->lists[i]);
+        json_nothing(&writer);
+    }
+    writer = generation_list(&choice->lists[TEXT_OFFSETS]);
+    json_unsigned(&writer, choice->text_offset);
+    choice->text_offset += characters(text);
+    smollm_free((void *)(uintptr_t)text.data);
+}
+
+/* With echo the tokens of the prompt stand before those of the answer; vLLM's prompt_logprobs have a list of their own.
+ */
+static void prompt_token(struct generation *generation, struct choice *choice, const struct smollm_token *token,
+                         struct buffer *out)
+{
+    (void)out;
+    if (generation->request.echo && generation->request.logprobs >= 0) {
+        if (choice->lists[TOKENS].size == 0)
+            keep_first_token(generation, choice);
+        keep_token(generation, choice, token);
+    }
+    answer_keep_prompt_logprob(&choice->lists[PROMPT_LOGPROBS], token);
+}
+
 static void write_logprobs(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
 {
     static const char *const names[] = {"tokens", "token_logprobs", "top_logprobs", "text_offset"};
@@ -77,7 +111,7 @@ static void write_logprobs(const struct generation *generation, const struct cho
         return;
     }
     json_begin_object(writer);
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++) {
+    for (int i = 0; i < LOGPROB_LISTS; i++) {
         json_key(writer, names[i]);
         json_begin_array(writer);
         if (choice->lists[i].size > 0)
@@ -132,7 +166,8 @@ static void stream_event(struct generation *generation, struct choice *choice, c
 {
     (void)begins_item;
     struct json_writer writer = begin_chunk(generation, out);
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+    /* The first piece carries what was kept of the prompt. */
+    for (int i = 0; i < LOGPROB_LISTS && choice->tokens > 0; i++)
         buffer_clear(&choice->lists[i]);
     for (size_t i = 0; i < event->token_count; i++)
         keep_token(generation, choice, &event->tokens[i]);
@@ -146,7 +181,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
 static void finish(struct generation *generation, struct choice *choice, struct buffer *out)
 {
     struct json_writer writer = begin_chunk(generation, out);
-    for (int i = 0; i < GENERATION_LOGPROB_LISTS; i++)
+    for (int i = 0; i < LOGPROB_LISTS && choice->tokens > 0; i++)
         buffer_clear(&choice->lists[i]);
     write_piece(generation, choice, (struct smollm_text){"", 0}, openai_finish_reason(choice), &writer);
     answer_write_timings(choice, &writer);
@@ -186,6 +221,7 @@ static void whole(struct generation *generation, struct buffer *out)
         json_key_text(&writer, "text", buffer_text(&echoed));
         write_logprobs(generation, choice, &writer);
         json_key_word(&writer, "finish_reason", openai_finish_reason(choice));
+        answer_write_prompt_logprobs(generation, &choice->lists[PROMPT_LOGPROBS], &writer);
         json_end_object(&writer);
         buffer_free(&echoed);
     }
@@ -203,4 +239,5 @@ const struct generation_format openai_completion_format = {.protocol = &openai_p
                                                            .finish = finish,
                                                            .end = end,
                                                            .keep_token = keep_token,
+                                                           .prompt_token = prompt_token,
                                                            .whole = whole};

@@ -23,8 +23,6 @@ static int refuse_fields(const json_t *json, const struct generation_request *re
     if (read.best_of > 0 && read.best_of != request->answers)
         return api_refuse(error, "best_of", "best_of is %d and n is %d; only equal values are supported",
                           (int)read.best_of, (int)request->answers);
-    if (request->echo && request->logprobs >= 0)
-        return api_refuse(error, "echo", "echo with logprobs is not supported: prompts get no log-probabilities");
     return 0;
 }
 
@@ -36,5 +34,14 @@ int openai_read_completion(struct api *api, const struct api_call *call, const j
         request_read_fields(json, fields, sizeof fields / sizeof *fields, request, error) < 0 ||
         request_read_stream_options(json, request, error) < 0 || refuse_fields(json, request, error) < 0)
         return -1;
-    return request_read_prompts(api, json, GENERATION_CHOICES_MAX / (size_t)request->answers, request, error);
+    if (request_read_prompts(api, json, "prompt", GENERATION_CHOICES_MAX / (size_t)request->answers, request, error) <
+        0)
+        return -1;
+    /* The answer shows the prompt token by token. */
+    if (request->echo && request->logprobs >= 0) {
+        if (request->prompt_logprobs < request->logprobs)
+            request->prompt_logprobs = request->logprobs;
+        return generation_request_tokenize(request, api, error);
+    }
+    return 0;
 }

@@ -15,6 +15,7 @@ extern const struct route_list openai_routes;
 
 extern const struct generation_format openai_chat_format, openai_bare_chat_format;
 extern const struct generation_format openai_completion_format;
+extern const struct generation_format openai_embedding_format;
 
 /* "id", "object", "created", "model", "system_fingerprint" */
 void openai_write_envelope(const struct generation *generation, const char *object, struct json_writer *writer);

@@ -1,10 +1,53 @@
 #include "api/shared/answer_parts.h"
 
 #include <math.h>
+#include <stdio.h>
 
 double answer_logprob(float logprob)
 {
     return isfinite(logprob) ? (double)logprob : -9999.0;
+}
+
+static void write_prompt_logprob(const struct smollm_token_logprob *token, size_t rank, struct json_writer *writer)
+{
+    char id[16];
+    snprintf(id, sizeof id, "%d", token->token);
+    json_key(writer, id);
+    json_begin_object(writer);
+    json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
+    if (rank > 0)
+        json_key_unsigned(writer, "rank", rank);
+    else
+        json_key_nothing(writer, "rank");
+    json_key_text(writer, "decoded_token", token->bytes);
+    json_end_object(writer);
+}
+
+void answer_keep_prompt_logprob(struct buffer *list, const struct smollm_token *token)
+{
+    struct json_writer writer = generation_list(list);
+    bool is_among_top = false;
+    json_begin_object(&writer);
+    for (size_t i = 0; i < token->top_count; i++) {
+        write_prompt_logprob(&token->top[i], i + 1, &writer);
+        is_among_top |= token->top[i].token == token->chosen.token;
+    }
+    if (!is_among_top)
+        write_prompt_logprob(&token->chosen, 0, &writer);
+    json_end_object(&writer);
+}
+
+void answer_write_prompt_logprobs(const struct generation *generation, const struct buffer *list,
+                                  struct json_writer *writer)
+{
+    if (!generation->request.shows_prompt_logprobs)
+        return;
+    json_key(writer, "prompt_logprobs");
+    json_begin_array(writer);
+    json_nothing(writer);
+    if (list->size > 0)
+        json_ready(writer, buffer_text(list));
+    json_end_array(writer);
 }
 
 static double per(double value, double divisor)

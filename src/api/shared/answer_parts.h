@@ -8,6 +8,11 @@
 double answer_logprob(float logprob);
 /* "timings": {...} as llama-server names them, up to now. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
+/* vLLM's "prompt_logprobs": null for the first token, and for each further one an object from token ids to
+ * {"logprob", "rank", "decoded_token"}; rank is null for a token that is not among the alternatives. */
+void answer_keep_prompt_logprob(struct buffer *list, const struct smollm_token *token);
+void answer_write_prompt_logprobs(const struct generation *generation, const struct buffer *list,
+                                  struct json_writer *writer);
 /* The progress before the first token, QUEUED or PROGRESS: "queue": {...} or "prompt_progress": {...}; nothing for
  * other events. */
 void answer_write_progress(const struct smollm_event *event, struct json_writer *writer);

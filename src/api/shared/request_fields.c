@@ -49,6 +49,7 @@ static const struct request_field common_fields[] = {
     REQUEST_TRUTH("ignore_eos", ignore_eos),
     REQUEST_TRUTH("return_progress", return_progress),
     REQUEST_TRUTH("timings_per_token", timings_per_token),
+    REQUEST_INTEGER("prompt_logprobs", prompt_logprobs, 0, LOGPROBS_MAX),
     REQUEST_INTEGER("priority", priority, -1000, 1000),
     REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000),
 };
@@ -217,6 +218,7 @@ int request_read_common(const struct api *api, const json_t *json, struct genera
         request_read_form(json, request, error) < 0 || request_read_token_fields(json, vocabulary, request, error) < 0)
         return -1;
     request_take_model(api, model, request);
+    request->shows_prompt_logprobs = request->prompt_logprobs >= 0;
     return request_read_stops(json, "stop", request, error) < 0
                ? -1
                : read_biases(api->model, json, request, vocabulary, error);

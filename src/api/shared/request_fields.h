@@ -59,8 +59,8 @@ int request_read_format(const json_t *format, const char *field, struct generati
                         struct api_error *error);
 int request_read_token_fields(const json_t *json, uint32_t vocabulary, struct generation_request *request,
                               struct api_error *error);
-/* "prompt", up to `max` of them. */
-int request_read_prompts(const struct api *api, const json_t *json, size_t max, struct generation_request *request,
-                         struct api_error *error);
+/* One or several prompts, up to `max` of them, in the field `name`. */
+int request_read_prompts(const struct api *api, const json_t *json, const char *name, size_t max,
+                         struct generation_request *request, struct api_error *error);
 
 #endif

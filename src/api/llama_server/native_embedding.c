@@ -1,0 +1,36 @@
+/* /embedding and /embeddings: arrays of vectors, one for each input. */
+#include "api/llama_server/llama_server.h"
+#include "api/openai/openai.h"
+#include "api/shared/embedding_fields.h"
+
+static int read_request(struct api *api, const struct api_call *call, const json_t *json,
+                        struct generation_request *request, struct api_error *error)
+{
+    (void)call;
+    return request_read_embedding(api, json, json_input_value(json, "content") ? "content" : "input", request, error);
+}
+
+static void whole(struct generation *generation, struct buffer *out)
+{
+    struct json_writer writer = {out, false};
+    json_begin_array(&writer);
+    for (uint32_t i = 0; i < generation->choice_count; i++) {
+        json_begin_object(&writer);
+        json_key_number(&writer, "index", i);
+        json_key(&writer, "embedding");
+        json_begin_array(&writer);
+        embedding_write(generation, &generation->choices[i], &writer);
+        json_end_array(&writer);
+        json_end_object(&writer);
+    }
+    json_end_array(&writer);
+}
+
+const struct generation_format llama_server_embedding_format = {.protocol = &openai_bare_protocol,
+                                                                .id_prefix = "embd-",
+                                                                .read = read_request,
+                                                                .begin = embedding_no_choice,
+                                                                .event = embedding_no_event,
+                                                                .finish = embedding_no_choice,
+                                                                .end = embedding_no_end,
+                                                                .whole = whole};

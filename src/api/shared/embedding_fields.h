@@ -1,0 +1,26 @@
+/* Embeddings: what requests for them have in common, and their vectors in answers. */
+#ifndef API_EMBEDDING_FIELDS_H
+#define API_EMBEDDING_FIELDS_H
+
+#include "api/core/generation.h"
+
+struct embedding_request {
+    size_t dimensions; /* 0: all */
+    bool is_base64;
+};
+
+/* The inputs in the field `name` (texts, token ids, or a list of these), "dimensions", "encoding_format", and beyond
+ * OpenAI: "pooling" (last, mean), and "normalize" or llama-server's "embd_normalize" (2, or -1 for the vector as it is).
+ * Fills request->own with a struct embedding_request. */
+int request_read_embedding(struct api *api, const json_t *json, const char *name, struct generation_request *request,
+                           struct api_error *error);
+/* The vector as an array of numbers, or as base64 of little-endian floats. */
+void embedding_write(const struct generation *generation, const struct choice *choice, struct json_writer *writer);
+
+/* For the members of a generation_format that embeddings have no use for. */
+void embedding_no_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                        bool begins_item, struct buffer *out);
+void embedding_no_choice(struct generation *generation, struct choice *choice, struct buffer *out);
+void embedding_no_end(struct generation *generation, struct buffer *out);
+
+#endif
