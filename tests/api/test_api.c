@@ -204,7 +204,10 @@ static void test_errors(void **state)
         {"/v1/completions", "{\"prompt\":\"a\",\"suffix\":\"b\"}", "suffix"},
         {"/v1/completions", "{\"prompt\":[1,2,272]}", "prompt"},
         {"/v1/completions", "{\"prompt\":[1,-2]}", "prompt"},
-        {"/v1/completions", "{\"prompt\":[\"a\",\"b\",\"c\"],\"n\":8}", "prompt"},
+        {"/v1/completions",
+         "{\"n\":8,\"prompt\":[[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],[1],"
+         "[1],[1],[1],[1],[1],[1],[1],[1],[1]]}",
+         "prompt"},
         {"/detokenize", "{\"tokens\":[272]}", "tokens"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

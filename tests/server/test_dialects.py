@@ -10,7 +10,7 @@ USER = [{"role": "user", "content": "hi"}]
 
 
 def openai_error(body):
-    return set(body) == {"error"} and set(body["error"]) == {"message", "type", "param", "code"} and body["error"]["message"]
+    return set(body) == {"error"} and set(body["error"]) >= {"message", "type", "param", "code"} and body["error"]["message"]
 
 
 def anthropic_error(body):

@@ -46,7 +46,7 @@ static struct smollm_request_options options_of(const struct generation *generat
         .bad_word_count = request->bad_word_count,
         .min_tokens = (uint32_t)request->min_tokens,
         .output = request->output,
-        .pooling = request->pooling,
+        .pooling = request->output == SMOLLM_OUTPUT_EMBEDDING ? request->pooling : SMOLLM_POOLING_LAST,
         .no_normalization = request->no_normalization,
         .score_tokens = request->score_tokens ? request->score_tokens[prompt] : NULL,
         .score_token_count = request->score_tokens ? request->score_token_counts[prompt] : 0,
@@ -144,8 +144,12 @@ static int open_choices(struct generation *generation, json_t *json, struct api_
         if ((request->echo || request->keep_prompt) && keep_prompt(generation, &generation->choices[i], error) < 0)
             return -1;
     for (uint32_t i = 0; i < count && i < GENERATION_WINDOW; i++) {
-        if (submit(generation, i, error) < 0)
-            return -1;
+        if (submit(generation, i, error) < 0) {
+            if (error->status != 429 || i == 0)
+                return -1;
+            *error = (struct api_error){0}; /* the queue is full now: the rest follows */
+            break;
+        }
         generation->submitted_count++;
     }
     if (generation->submitted_count == count)
