@@ -19,9 +19,6 @@ enum { COMPILE_WORK = 250000, MASK_WORK = 400000, RENEW_AFTER = 8 /* tokens */ }
  * needed any more. */
 static const size_t GROWN_BYTES = (size_t)24 << 20;
 
-/* What stands around the calls of tools; \2: a line end that may be there. */
-static const char call_begin[] = "<tool_call>", call_end[] = "}\2</tool_call>";
-
 static int compile_schema(struct grammar *g, struct smollm_text text, struct smollm_error *error)
 {
     constraint root;
@@ -51,127 +48,7 @@ static int compile_choice(struct grammar *g, const struct grammar_source *source
     return compile_term(g, term_one_of(&g->terms, source->texts, (uint32_t)source->text_count), error);
 }
 
-static int compile(struct grammar *g, const struct grammar_source *source, struct smollm_error *error);
-
-static struct machine_instruction *instruction(struct grammar *g, uint32_t place)
-{
-    return (struct machine_instruction *)g->machine.program.data + place;
-}
-
-static uint32_t add_text(struct grammar *g, term t)
-{
-    return machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_TEXT, .a = t});
-}
-
-/* A text in which \1 stands for a space that may be there, and \2 for a line end that may be. */
-static term text_with_options(struct grammar *g, const char *text, size_t size)
-{
-    term all = TERM_EMPTY;
-    for (size_t i = size; i-- > 0;) {
-        const bool is_option = text[i] == '\1' || text[i] == '\2';
-        const term c =
-            is_option ? term_repeat(&g->terms, term_char(&g->terms, text[i] == '\1' ? ' ' : '\n'), 0, 1) : TERM_NONE;
-        size_t begin = i;
-        while (!is_option && begin > 0 && text[begin - 1] != '\1' && text[begin - 1] != '\2')
-            begin--;
-        all = term_cat(&g->terms,
-                       is_option ? c : term_text(&g->terms, (struct smollm_text){text + begin, i + 1 - begin}), all);
-        i = begin;
-    }
-    return all;
-}
-
-/* Up to the arguments of a tool. */
-static term head_of(struct grammar *g, struct smollm_text name)
-{
-    static const char before[] = "\2{\"name\":\1\"", after[] = "\",\1\"arguments\":\1";
-    char *head = pool_allocate(&g->pool, sizeof before + sizeof after + 2 * name.size);
-    size_t size = sizeof before - 1;
-    memcpy(head, before, size);
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] == '"' || name.data[i] == '\\')
-            head[size++] = '\\';
-        head[size++] = name.data[i];
-    }
-    memcpy(head + size, after, sizeof after - 1);
-    return text_with_options(g, head, size + sizeof after - 1);
-}
-
-static int compile_tool(struct grammar *g, const struct grammar_source *source, size_t index,
-                        struct smollm_error *error)
-{
-    const struct grammar_tool *tool = &source->tools[index];
-    const struct smollm_text any = text_of("{\"type\":\"object\"}");
-    constraint root, object;
-    struct schema *schema = pool_allocate(&g->pool, sizeof *schema);
-    int status = schema_compile(schema, &g->terms, tool->schema.size > 0 ? tool->schema : any, &root, error);
-    if (status == 0 && tool->schema.size > 0) {
-        /* Arguments are an object, whatever else the schema allows. */
-        struct json_node *node;
-        status = json_tree_parse(&g->pool, any, &node, error);
-        object = constraint_with(schema, root, condition_of(schema_node_of(schema, node), true));
-        if (status == 0 && !constraint_is_satisfiable(schema, object))
-            status = error_set(error, SMOLLM_EINVAL, "no object meets the schema");
-        root = object;
-    }
-    if (status < 0 && source->is_lenient) {
-        schema = pool_allocate(&g->pool, sizeof *schema);
-        status = schema_compile(schema, &g->terms, any, &root, error);
-    }
-    if (status < 0) {
-        error_prefix(error, "tool '%.*s'", (int)(tool->name.size < 100 ? tool->name.size : 100), tool->name.data);
-        return status;
-    }
-    schema->error = NULL;
-    add_text(g, head_of(g, tool->name));
-    machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_JSON, .a = root, .schema = schema});
-    return 0;
-}
-
-static int compile_tools(struct grammar *g, const struct grammar_source *source, struct smollm_error *error)
-{
-    struct pool_vector jumps = {0};
-    uint32_t otherwise = UINT32_MAX;
-    RETURN_ERROR_IF(source->tool_count == 0, error, SMOLLM_EINVAL, "there are no tools to call");
-    if (source->otherwise) {
-        otherwise = machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_SPLIT});
-        instruction(g, otherwise)->a = otherwise + 1;
-    }
-    const uint32_t begin = g->machine.program.count;
-    if (!source->after_marker)
-        add_text(g, text_with_options(g, call_begin, sizeof call_begin - 1));
-    for (size_t i = 0; i < source->tool_count; i++) {
-        uint32_t split = UINT32_MAX;
-        if (i + 1 < source->tool_count) {
-            split = machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_SPLIT});
-            instruction(g, split)->a = split + 1;
-        }
-        const int status = compile_tool(g, source, i, error);
-        if (status < 0)
-            return status;
-        *(uint32_t *)pool_vector_add(&g->pool, &jumps, sizeof split) =
-            machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_JUMP});
-        if (split != UINT32_MAX)
-            instruction(g, split)->b = g->machine.program.count;
-    }
-    const uint32_t last = add_text(g, text_with_options(g, call_end, sizeof call_end - 1));
-    for (uint32_t i = 0; i < jumps.count; i++)
-        instruction(g, ((uint32_t *)jumps.data)[i])->a = last;
-    if (source->several) {
-        const uint32_t again = machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_SPLIT});
-        add_text(g, text_with_options(g, "\2", 1));
-        machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_JUMP, .a = begin});
-        instruction(g, again)->a = again + 1;
-        instruction(g, again)->b = g->machine.program.count;
-    }
-    machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_RETURN});
-    if (!source->otherwise)
-        return 0;
-    instruction(g, otherwise)->b = g->machine.program.count;
-    return compile(g, source->otherwise, error);
-}
-
-static int compile(struct grammar *g, const struct grammar_source *source, struct smollm_error *error)
+int grammar_add(struct grammar *g, const struct grammar_source *source, struct smollm_error *error)
 {
     term t = TERM_NONE;
     int status;
@@ -186,7 +63,7 @@ static int compile(struct grammar *g, const struct grammar_source *source, struc
     case GRAMMAR_CHOICE:
         return compile_choice(g, source, error);
     case GRAMMAR_TOOLS:
-        return compile_tools(g, source, error);
+        return tool_calls_compile(g, source, error);
     }
     return error_set(error, SMOLLM_EINVAL, "not a kind of grammar");
 }
@@ -236,7 +113,7 @@ static int compile_within_bounds(struct grammar *g, struct smollm_error *error)
     terms_begin(&g->terms, &g->pool);
     machine_begin(&g->machine, &g->terms);
     g->machine.as_listed = g->source.as_listed;
-    const int status = compile(g, &g->source, error);
+    const int status = grammar_add(g, &g->source, error);
     if (status == 0)
         g->start = machine_start(&g->machine);
     g->pool.escape = NULL;
@@ -450,7 +327,7 @@ uint32_t matcher_least_tokens(const struct matcher *m)
         return least_of_choice(m);
     const struct text_bound bound = m->grammar->bound;
     /* The marks of calls may be tokens of their own, which the tree does not have. */
-    const uint32_t marker = m->grammar->source.kind == GRAMMAR_TOOLS ? sizeof call_end - 1 : 0;
+    const uint32_t marker = m->grammar->source.kind == GRAMMAR_TOOLS ? TOOL_MARKER_MAX : 0;
     const uint32_t longest = m->trie->longest_size > marker ? m->trie->longest_size : marker;
     const uint32_t fixed = m->trie->longest_fixed > marker ? m->trie->longest_fixed : marker;
     const uint32_t by_size = longest > 0 ? (bound.size + longest - 1) / longest : 0;

@@ -29,6 +29,12 @@ struct grammar_tool {
     struct smollm_text name;
     struct smollm_text schema; /* of its arguments; size 0: any object */
 };
+struct pool;
+/* Reads {"name": ..., "parameters": schema}; Anthropic's clients call the schema input_schema. The tool borrows from
+ * the text and the pool. SMOLLM_EINVAL when it is not JSON or has no name. */
+int grammar_tool_read(struct pool *pool, struct smollm_text text, struct grammar_tool *tool,
+                      struct smollm_error *error);
+
 struct grammar_source {
     enum grammar_kind kind;
     struct smollm_text text;

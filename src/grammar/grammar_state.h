@@ -1,4 +1,4 @@
-/* The inside of struct grammar and struct matcher, for grammar.c and token_mask.c. */
+/* The inside of struct grammar and struct matcher, for grammar.c, tool_calls.c and token_mask.c. */
 #ifndef GRAMMAR_GRAMMAR_STATE_H
 #define GRAMMAR_GRAMMAR_STATE_H
 
@@ -43,6 +43,12 @@ struct matcher {
     bool has_failed;
     bool *endings; /* for token_mask.c */
 };
+
+/* Adds the instructions of a source to the grammar's program, up to a RETURN. */
+int grammar_add(struct grammar *grammar, const struct grammar_source *source, struct smollm_error *error);
+/* tool_calls.c: the same for calls of tools. */
+int tool_calls_compile(struct grammar *grammar, const struct grammar_source *source, struct smollm_error *error);
+enum { TOOL_MARKER_MAX = sizeof "</tool_call>" - 1 };
 
 /* Allows the work of one token; a grammar that has grown large is compiled anew. */
 void matcher_make_room(struct matcher *matcher);

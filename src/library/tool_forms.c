@@ -1,7 +1,7 @@
 #include "library/tool_forms.h"
 
 #include "base/error.h"
-#include "grammar/json_tree.h"
+#include "grammar/pool.h"
 
 #include <stdlib.h>
 
@@ -12,28 +12,6 @@ void tool_memory_free(struct tool_memory *memory)
     free(memory->pool);
     free(memory->tools);
     *memory = (struct tool_memory){0};
-}
-
-/* {"name": ..., "parameters": schema}; Anthropic's clients call the schema input_schema. */
-static int read_tool(struct tool_memory *memory, struct smollm_text text, size_t index, struct grammar_tool *tool,
-                     struct smollm_error *error)
-{
-    struct json_node *json;
-    int status = json_tree_parse(memory->pool, text, &json, error);
-    if (status < 0) {
-        error_prefix(error, "tool %zu", index);
-        return status;
-    }
-    const struct json_node *name = json_tree_get(memory->pool, json, "name");
-    struct json_node *schema = json_tree_get(memory->pool, json, "parameters");
-    if (!schema)
-        schema = json_tree_get(memory->pool, json, "input_schema");
-    RETURN_ERROR_IF(!name || name->kind != JSON_KIND_STRING || name->text.size == 0, error, SMOLLM_EINVAL,
-                    "tool %zu has no name", index);
-    *tool = (struct grammar_tool){.name = name->text};
-    if (schema && schema->kind == JSON_KIND_OBJECT && schema->count > 0)
-        tool->schema = schema->source;
-    return 0;
 }
 
 int tool_source(const struct smollm_conversation *c, struct tool_memory *memory, struct grammar_source *source,
@@ -51,9 +29,11 @@ int tool_source(const struct smollm_conversation *c, struct tool_memory *memory,
     pool_allow(memory->pool, UINT64_MAX);
     size_t count = 0;
     for (size_t i = 0; i < c->tool_count; i++) {
-        status = read_tool(memory, c->tools[i], i, &memory->tools[count], error);
-        if (status < 0)
+        status = grammar_tool_read(memory->pool, c->tools[i], &memory->tools[count], error);
+        if (status < 0) {
+            error_prefix(error, "tool %zu", i);
             return status;
+        }
         count += c->tool_choice != SMOLLM_TOOL_NAMED || text_equal(memory->tools[count].name, c->tool_name);
     }
     RETURN_ERROR_IF(count == 0, error, SMOLLM_EINVAL, "no tool is called '%.*s'",

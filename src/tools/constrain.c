@@ -19,10 +19,12 @@ static const struct command_help help = {
     "MODEL",
     "Show what a JSON schema, a grammar or an expression allows, token by token.",
     "Reads lines {\"schema\": ..., \"instances\": [\"text\", ...]} (or "
-    "\"grammar\", \"regex\", \"choice\") from stdin and writes "
+    "\"grammar\", \"regex\", \"choice\", \"tools\") from stdin and writes "
     "a line for each: whether it compiles, which instances are accepted, and the "
     "time of the masks (\"times\": true lists each). All that is valid is taken, members in any order; with "
-    "\"as_listed\": true in a line, what requests write: members as the schema lists them. Only the tokenizer "
+    "\"as_listed\": true in a line, what requests write: members as the schema lists them. Tools always take "
+    "what requests write: calls as with tool_choice required, or with \"tool_choice\": \"auto\" in a line, one "
+    "call from behind its mark. Only the tokenizer "
     "of the model is read.",
     1,
     1};
@@ -144,6 +146,32 @@ static void print_escaped(struct smollm_text text)
     putchar('"');
 }
 
+/* Calls as the library holds answers to them (library/tool_forms.c). */
+static int tools_of(struct pool *pool, struct json_node *request, struct json_node *list, struct grammar_source *source,
+                    struct smollm_error *error)
+{
+    const struct json_node *choice = json_tree_get(pool, request, "tool_choice");
+    const struct json_node *several = json_tree_get(pool, request, "parallel_tool_calls");
+    const bool is_auto = choice && choice->kind == JSON_KIND_STRING && text_is(choice->text, "auto");
+    RETURN_ERROR_IF(list->kind != JSON_KIND_ARRAY, error, SMOLLM_EINVAL, "the tools must be a list");
+    struct grammar_tool *tools = pool_array(pool, list->count + 1, sizeof *tools);
+    size_t count = 0;
+    for (struct json_node *item = list->first; item; item = item->next) {
+        struct json_node *function = json_tree_get(pool, item, "function");
+        const int status = grammar_tool_read(pool, (function ? function : item)->source, &tools[count++], error);
+        if (status < 0)
+            return error_prefix(error, "tool %zu", count - 1);
+    }
+    *source = (struct grammar_source){.kind = GRAMMAR_TOOLS,
+                                      .as_listed = true,
+                                      .tools = tools,
+                                      .tool_count = count,
+                                      .after_marker = is_auto,
+                                      .several = !is_auto && !(several && several->kind == JSON_KIND_FALSE),
+                                      .is_lenient = is_auto};
+    return 0;
+}
+
 /* The text of a value as it stands in the line. */
 static int source_of(struct pool *pool, struct json_node *request, struct grammar_source *source,
                      struct smollm_error *error)
@@ -157,6 +185,8 @@ static int source_of(struct pool *pool, struct json_node *request, struct gramma
                                           .text = value->kind == JSON_KIND_STRING ? value->text : value->source};
         return 0;
     }
+    if ((value = json_tree_get(pool, request, "tools")))
+        return tools_of(pool, request, value, source, error);
     if ((value = json_tree_get(pool, request, "grammar")))
         source->kind = GRAMMAR_GBNF;
     else if ((value = json_tree_get(pool, request, "regex")))
@@ -169,7 +199,7 @@ static int source_of(struct pool *pool, struct json_node *request, struct gramma
     }
     value = json_tree_get(pool, request, "choice");
     RETURN_ERROR_IF(!value || value->kind != JSON_KIND_ARRAY, error, SMOLLM_EINVAL,
-                    "the line has none of schema, grammar, regex and choice");
+                    "the line has none of schema, grammar, regex, choice and tools");
     struct smollm_text *texts = pool_array(pool, value->count, sizeof *texts);
     source->kind = GRAMMAR_CHOICE;
     source->texts = texts;
