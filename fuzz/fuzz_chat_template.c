@@ -14,9 +14,10 @@ enum { MAX = 8 };
 
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
 {
-    static const char *const names[] = {"smollm3", "chatml", "llama3"};
+    static const char *const names[] = {"smollm3", "chatml", "llama3", "llama3.1"};
     static const char *const roles[] = {"system", "user", "assistant", "tool", "other"};
     struct smollm_message messages[MAX] = {0};
+    struct smollm_tool_call calls[MAX];
     struct smollm_text tools[MAX], python_tools[MAX];
     struct smollm_conversation c = {.size = sizeof(struct smollm_conversation),
                                     .messages = messages,
@@ -25,7 +26,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
                                     .date = "today"};
     if (size < 2)
         return 0;
-    const struct chat_format *format = chat_format_find(names[data[0] % 3]);
+    const struct chat_format *format = chat_format_find(names[data[0] % 4]);
     struct chat_options options = {.no_generation_prompt = data[0] & 4, .keep_all = data[0] & 8};
     c.continue_last = data[1] & 1;
     c.thinking = (enum smollm_thinking)(data[1] >> 1 & 1);
@@ -37,7 +38,11 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         i += length;
         if (kind % 8 < 5 && c.message_count < MAX)
             messages[c.message_count++] = (struct smollm_message){.role = text_of(roles[kind % 8]), .content = text};
-        else if (kind % 8 == 5 && c.tool_count < MAX)
+        else if (kind % 8 == 7 && c.message_count > 0) {
+            calls[c.message_count - 1] = (struct smollm_tool_call){.name = text, .arguments = text};
+            messages[c.message_count - 1].tool_calls = &calls[c.message_count - 1];
+            messages[c.message_count - 1].tool_call_count = 1;
+        } else if (kind % 8 == 5 && c.tool_count < MAX)
             tools[c.tool_count++] = text;
         else if (kind % 8 == 6 && c.python_tool_count < MAX)
             python_tools[c.python_tool_count++] = text;

@@ -6,10 +6,12 @@
 
 #include <string.h>
 
-static const struct chat_format smollm3 = {"smollm3", true, true, smollm3_render};
-static const struct chat_format chatml = {"chatml", false, true, chatml_render};
-static const struct chat_format chatml_plain = {"chatml", false, true, chatml_plain_render};
-static const struct chat_format llama3 = {"llama3", false, true, llama3_render};
+static const struct chat_format smollm3 = {"smollm3", true, true, CHAT_CALLS_TAGGED, smollm3_render};
+static const struct chat_format chatml = {"chatml", false, true, CHAT_CALLS_TAGGED, chatml_render};
+static const struct chat_format chatml_plain = {"chatml", false, true, CHAT_CALLS_TAGGED, chatml_plain_render};
+static const struct chat_format llama3 = {"llama3", false, true, CHAT_CALLS_TAGGED, llama3_render};
+static const struct chat_format llama31 = {"llama3.1", false, true, CHAT_CALLS_BARE, llama31_render};
+static const struct chat_format llama32 = {"llama3.2", false, true, CHAT_CALLS_BARE, llama32_render};
 
 /* Templates that are recognized by their exact bytes. */
 static const struct {
@@ -21,6 +23,15 @@ static const struct {
     {&chatml, 368, 0x7fcebbe67a44d2e6ULL},
     {&llama3, 389, 0x349993c2e5ac4e70ULL},
 };
+
+/* What Llama 3.1's and 3.2's templates have in common. */
+#define LLAMA31_PARTS                                                                                                  \
+    "{{-bos_token}}{%-ifcustom_toolsisdefined%}", "{%-settools_in_user_message=true%}",                                \
+        "{%-setsystem_message=messages[0]['content']|trim%}",                                                          \
+        "{{-'CuttingKnowledgeDate:December2023\\n'}}{{-'TodayDate:'+date_string+'\\n\\n'}}",                           \
+        "{%-setfirst_user_message=messages[0]['content']|trim%}",                                                      \
+        "+message['role']+'<|end_header_id|>\\n\\n'+message['content']|trim+'<|eot_id|>'}}",                           \
+        "{{-'{'name':''+tool_call.name+'','}}{{-''parameters':'}}{{-tool_call.arguments|tojson}}{{-'}'}}"
 
 /* Templates that are recognized by their parts: versions of one that differ in comments, layout or quotes. All of `has`
  * and none of `lacks` must occur once white space is removed and quotes are single. What a template of the same family
@@ -51,11 +62,16 @@ static const struct {
       "{%ifloop.index0==0%}{%setcontent=bos_token+content%}{%endif%}{{content}}{%endfor%}",
       "{{'<|start_header_id|>assistant<|end_header_id|>\\n\\n'}}"},
      {"tool", "raise_exception", "strftime_now", "date_string", "{%-", "-%}"}},
+    {&llama31,
+     {LLAMA31_PARTS, "{%-setdate_string='26Jul2024'%}{%-endif%}{%-ifnottoolsisdefined%}"},
+     {"strftime_now", "image", "think"}},
+    {&llama32, {LLAMA31_PARTS, "{%-setdate_string=strftime_now('%d%b%Y')%}"}, {"builtin_tools", "image", "think"}},
 };
+#undef LLAMA31_PARTS
 
 const struct chat_format *chat_format_find(const char *name)
 {
-    static const struct chat_format *const formats[] = {&smollm3, &chatml, &llama3};
+    static const struct chat_format *const formats[] = {&smollm3, &chatml, &llama3, &llama31, &llama32};
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (strcmp(name, formats[i]->name) == 0)
             return formats[i];
@@ -64,7 +80,7 @@ const struct chat_format *chat_format_find(const char *name)
 
 const char *chat_format_names(void)
 {
-    return "smollm3, chatml, llama3";
+    return "smollm3, chatml, llama3, llama3.1, llama3.2";
 }
 
 /* Without white space and with one kind of quotes; line breaks inside a string are written as Jinja's escape. */
@@ -143,6 +159,11 @@ bool chat_format_has_thinking(const struct chat_format *format)
 bool chat_format_has_tools(const struct chat_format *format)
 {
     return format->has_tools;
+}
+
+enum chat_calls chat_format_calls(const struct chat_format *format)
+{
+    return format->calls;
 }
 
 int chat_render(const struct chat_format *format, const struct smollm_conversation *conversation,

@@ -14,7 +14,8 @@ struct chat_format;
 
 /* ---- Choosing ---- */
 
-/* "smollm3", "chatml" (SmolLM2's, with its default system message), "llama3"; NULL for other names. */
+/* "smollm3", "chatml" (SmolLM2's, with its default system message), "llama3", "llama3.1" (3.3's too), "llama3.2"; NULL
+ * for other names. */
 const struct chat_format *chat_format_find(const char *name);
 /* The names in one line, for messages. */
 const char *chat_format_names(void);
@@ -26,6 +27,12 @@ int chat_format_recognize(struct smollm_text template_text, struct smollm_text a
 const char *chat_format_name(const struct chat_format *format);
 bool chat_format_has_thinking(const struct chat_format *format);
 bool chat_format_has_tools(const struct chat_format *format);
+/* How a model writes calls of tools. */
+enum chat_calls {
+    CHAT_CALLS_TAGGED, /* <tool_call>\n{"name": ..., "arguments": {...}}\n</tool_call>, any number of them, anywhere */
+    CHAT_CALLS_BARE    /* {"name": ..., "parameters": {...}}: the whole answer, one call */
+};
+enum chat_calls chat_format_calls(const struct chat_format *format);
 
 /* ---- Writing ---- */
 

@@ -13,12 +13,15 @@ struct output {
 
 static char const think_open[] = "<think>", think_close[] = "</think>";
 static char const call_open[] = "<tool_call>", call_close[] = "</tool_call>";
+/* Stands before some bare calls. */
+static char const python_tag[] = "<|python_tag|>";
 
 void chat_parser_init(struct chat_parser *p, const struct chat_format *format, bool tools, bool starts_in_thinking)
 {
     memset(p, 0, offsetof(struct chat_parser, held));
     p->thinks = format->has_thinking;
     p->calls = format->has_tools && tools;
+    p->bare = p->calls && format->calls == CHAT_CALLS_BARE;
     p->state = p->thinks && starts_in_thinking ? CHAT_STATE_THINKING : CHAT_STATE_START;
 }
 
@@ -69,7 +72,7 @@ static void call_start(struct chat_parser *p)
     p->key = CHAT_KEY_OTHER;
     p->begun = p->in_arguments = false;
     p->key_start = p->value_start = p->arguments_start = p->arguments_end = p->name_size = 0;
-    p->held_size = sizeof call_open - 1;
+    p->held_size = p->bare ? 0 : sizeof call_open - 1;
     memcpy(p->held, call_open, p->held_size);
 }
 
@@ -130,9 +133,11 @@ static bool decode_name(struct chat_parser *p, const char *s, size_t size)
     return p->name_size > 0;
 }
 
-static enum chat_call_key key_of(struct smollm_text key)
+static enum chat_call_key key_of(const struct chat_parser *p, struct smollm_text key)
 {
-    return text_is(key, "name") ? CHAT_KEY_NAME : text_is(key, "arguments") ? CHAT_KEY_ARGUMENTS : CHAT_KEY_OTHER;
+    if (text_is(key, "name"))
+        return CHAT_KEY_NAME;
+    return text_is(key, "arguments") || (p->bare && text_is(key, "parameters")) ? CHAT_KEY_ARGUMENTS : CHAT_KEY_OTHER;
 }
 
 /* Handles a byte, which the scanner has just taken, of a call that has not begun; `at` is its place in held. False when
@@ -146,8 +151,13 @@ static bool call_look(struct chat_parser *p, enum json_scan_state before, unsign
     if (depth_before == 1 && now == JSON_SCAN_STRING && p->scan.string_is_key &&
         (before == JSON_SCAN_FIRST || before == JSON_SCAN_KEY))
         p->key_start = at + 1;
-    if (depth_before == 1 && before == JSON_SCAN_STRING && now == JSON_SCAN_COLON)
-        p->key = key_of((struct smollm_text){p->held + p->key_start, at - p->key_start});
+    if (depth_before == 1 && before == JSON_SCAN_STRING && now == JSON_SCAN_COLON) {
+        const struct smollm_text key = {p->held + p->key_start, at - p->key_start};
+        p->key = key_of(p, key);
+        /* Other JSON is an answer, and need not wait for its end. */
+        if (p->bare && p->key == CHAT_KEY_OTHER && !text_is(key, "type"))
+            return false;
+    }
     if (depth_before == 1 && before == JSON_SCAN_VALUE && now != JSON_SCAN_VALUE) {
         p->value_start = at;
         if (p->key == CHAT_KEY_NAME)
@@ -174,7 +184,7 @@ static bool call_look(struct chat_parser *p, enum json_scan_state before, unsign
         }
     }
     if (now == JSON_SCAN_DONE) {
-        if (p->name_size == 0)
+        if (p->name_size == 0 || p->bare)
             return false;
         call_begin(p, out);
         report_call(p, CHAT_EVENT_TOOL_ARGUMENTS, "{}", 2, false, out);
@@ -233,9 +243,11 @@ static size_t markers_of(const struct chat_parser *p, const char *markers[2])
         markers[count++] = think_close;
     if (p->state == CHAT_STATE_START && p->thinks)
         markers[count++] = think_open;
-    if (p->state == CHAT_STATE_CALL_END)
+    if (p->state == CHAT_STATE_CALL_END && !p->bare)
         markers[count++] = call_close;
-    if (p->calls && p->state != CHAT_STATE_THINKING)
+    if (p->bare && p->state == CHAT_STATE_START)
+        markers[count++] = python_tag;
+    if (p->calls && !p->bare && p->state != CHAT_STATE_THINKING)
         markers[count++] = call_open;
     return count;
 }
@@ -247,6 +259,8 @@ static void marker_found(struct chat_parser *p, const char *marker)
         call_start(p);
         return;
     }
+    if (marker == python_tag)
+        return;
     if (marker == call_close) {
         p->state = CHAT_STATE_TEXT;
         return;
@@ -286,6 +300,10 @@ static size_t feed_text(struct chat_parser *p, const char *data, size_t size, st
         return 1;
     if (p->state == CHAT_STATE_CALL_END && memchr(" \t\r\n", data[0], 4))
         return 1;
+    if (p->bare && data[0] == '{' && (p->state == CHAT_STATE_START || p->state == CHAT_STATE_CALL_END)) {
+        call_start(p);
+        return 0;
+    }
     if ((any || p->drops) && data[0] == '\n') {
         if (p->newlines == CHAT_PARSER_HOLD)
             report_newlines(p, out);
@@ -300,6 +318,11 @@ static size_t feed_text(struct chat_parser *p, const char *data, size_t size, st
         end = size;
     report_text(p, data, end, out);
     return end;
+}
+
+bool chat_parser_is_calling(const struct chat_parser *p)
+{
+    return p->state == CHAT_STATE_CALL && !p->begun && (!p->bare || p->key == CHAT_KEY_NAME);
 }
 
 void chat_parser_feed(struct chat_parser *p, const char *data, size_t size, chat_sink *sink, void *user)

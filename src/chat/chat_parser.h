@@ -24,6 +24,11 @@
  * with `complete` false, and what follows in it is text.
  *   - Thinking that does not end is thinking.
  *
+ * Llama 3.1's calls are bare: an answer that begins with {"name": ..., "parameters": {...}}, perhaps behind
+ * <|python_tag|>, which is dropped. A "type" may stand there too, and "arguments" for "parameters". An object with
+ * another member, or without one of the two, is an answer in JSON. White space after a call is dropped, and another
+ * call may follow.
+ *
  * A parser allocates nothing; it is about 9 KiB large. */
 #ifndef CHAT_CHAT_PARSER_H
 #define CHAT_CHAT_PARSER_H
@@ -58,8 +63,9 @@ enum chat_parser_state { CHAT_STATE_START, CHAT_STATE_THINKING, CHAT_STATE_TEXT,
 
 struct chat_parser {
     enum chat_parser_state state;
-    bool thinks;     /* <think> is a marker */
-    bool calls;      /* <tool_call> is a marker */
+    bool thinks; /* <think> is a marker */
+    bool calls;  /* <tool_call> is a marker, or calls are bare */
+    bool bare;
     bool drops;      /* line breaks are dropped until something else comes */
     bool after_call; /* nothing but line breaks since </tool_call> */
     size_t newlines; /* held back, up to CHAT_PARSER_HOLD */
@@ -82,12 +88,14 @@ struct chat_parser {
     char held[CHAT_PARSER_HOLD];
 };
 
-/* tools: whether the conversation offers any; otherwise <tool_call> is text. starts_in_thinking: the prompt ends inside
+/* tools: whether the conversation offers any; otherwise calls are text. starts_in_thinking: the prompt ends inside
  * <think>. A format without thinking or tools has no markers: all output is text, as it is. */
 void chat_parser_init(struct chat_parser *parser, const struct chat_format *format, bool tools,
                       bool starts_in_thinking);
 /* The next bytes of the output: whole UTF-8 characters, so that the pieces are. Calls sink for what is certain now. */
 void chat_parser_feed(struct chat_parser *parser, const char *data, size_t size, chat_sink *sink, void *user);
+/* Whether the output is in a call of which no more than its name is known: a bare one once its first key says so. */
+bool chat_parser_is_calling(const struct chat_parser *parser);
 /* The output has ended: reports what was held back. The parser may then be used no more. */
 void chat_parser_finish(struct chat_parser *parser, chat_sink *sink, void *user);
 

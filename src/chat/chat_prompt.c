@@ -2,8 +2,10 @@
 
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 void chat_prompt_free(struct chat_prompt *prompt)
 {
@@ -40,6 +42,22 @@ void prompt_append_format(struct chat_prompt *prompt, const char *string)
 void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text)
 {
     buffer_append_text(&prompt->text, text);
+}
+
+void prompt_append_date(struct chat_prompt *prompt, const char *date, bool is_short)
+{
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    char today[64];
+    if (!date) {
+        const time_t now = time(NULL);
+        struct tm local = {.tm_mday = 1};
+        localtime_r(&now, &local);
+        snprintf(today, sizeof today, "%02d %.*s %d", local.tm_mday, is_short ? 3 : 16, months[local.tm_mon],
+                 local.tm_year + 1900);
+        date = today;
+    }
+    prompt_append_text(prompt, text_of(date));
 }
 
 bool python_is_space(uint32_t c)

@@ -8,6 +8,7 @@ struct chat_format {
     const char *name;
     bool has_thinking;
     bool has_tools;
+    enum chat_calls calls;
     int (*render)(const struct smollm_conversation *conversation, const struct chat_options *options,
                   struct chat_prompt *out, struct smollm_error *error);
 };
@@ -22,10 +23,18 @@ int chatml_plain_render(const struct smollm_conversation *conversation, const st
 int llama3_render(const struct smollm_conversation *conversation, const struct chat_options *options,
                   struct chat_prompt *out, struct smollm_error *error);
 
+/* Llama 3.1's and 3.2's, which differ in the date when none is given. */
+int llama31_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                   struct chat_prompt *out, struct smollm_error *error);
+int llama32_render(const struct smollm_conversation *conversation, const struct chat_options *options,
+                   struct chat_prompt *out, struct smollm_error *error);
+
 /* Text of the format, where special tokens may be recognized. */
 void prompt_append_format(struct chat_prompt *prompt, const char *string);
 /* Text of the conversation, where none is. */
 void prompt_append_text(struct chat_prompt *prompt, struct smollm_text text);
+/* date, or today's: "23 November 2026", or with the month's first three letters. */
+void prompt_append_date(struct chat_prompt *prompt, const char *date, bool is_short);
 
 /* Python's str.isspace, str.strip and str.rstrip, and what is left of text without leading line breaks. */
 bool python_is_space(uint32_t code_point);

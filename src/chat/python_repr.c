@@ -329,7 +329,7 @@ static void shortest_digits(double number, char plain[32], int *exponent)
 }
 
 /* The shortest digits that read back as the same number; an exponent below -4 or above 15, as float.__repr__ does. */
-static void write_float(struct buffer *out, struct smollm_text text)
+static void write_float(struct buffer *out, struct smollm_text text, bool is_json)
 {
     char stack[64];
     char *copy = text.size < sizeof stack ? stack : malloc(text.size + 1);
@@ -343,7 +343,8 @@ static void write_float(struct buffer *out, struct smollm_text text)
     if (copy != stack)
         free(copy);
     if (number - number != 0) { /* beyond the range of a double */
-        buffer_append_string(out, number < 0 ? "-inf" : "inf");
+        buffer_append_string(out, number < 0 ? "-" : "");
+        buffer_append_string(out, is_json ? "Infinity" : "inf");
         return;
     }
     char plain[32];
@@ -396,7 +397,7 @@ static void write_value(struct buffer *out, const struct value *value)
             buffer_append_text(out, value->text);
         break;
     case KIND_FLOAT:
-        write_float(out, value->text);
+        write_float(out, value->text, false);
         break;
     case KIND_STRING:
         write_string(out, value->text);
@@ -418,7 +419,83 @@ static void write_value(struct buffer *out, const struct value *value)
     }
 }
 
-int python_repr_object(struct smollm_text json, struct buffer *out, struct smollm_error *error)
+/* As json.dumps(ensure_ascii=False) writes a string, but that half surrogates, which UTF-8 does not have, are escaped.
+ */
+static void write_json_string(struct buffer *out, struct smollm_text text)
+{
+    buffer_append_char(out, '"');
+    for (size_t i = 0; i < text.size;) {
+        static const char special[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+        const char c = text.data[i], *place = c != '\0' ? strchr(special, c) : NULL;
+        uint32_t code_point;
+        const size_t length = utf8_decode(text.data + i, text.size - i, &code_point);
+        if (place)
+            buffer_printf(out, "\\%c", letters[place - special]);
+        else if ((unsigned char)c < 0x20)
+            buffer_printf(out, "\\u%04x", (unsigned)c);
+        else if (length > 0)
+            buffer_append(out, text.data + i, length);
+        else
+            buffer_printf(out, "\\u%04x",
+                          0xd000u | ((unsigned)text.data[i + 1] & 0x3fu) << 6 | ((unsigned)text.data[i + 2] & 0x3fu));
+        i += length > 0 ? length : 3;
+    }
+    buffer_append_char(out, '"');
+}
+
+static void write_line_break(struct buffer *out, int depth)
+{
+    buffer_append_char(out, '\n');
+    for (int i = 0; i < 4 * depth; i++)
+        buffer_append_char(out, ' ');
+}
+
+/* depth: of the indentation; -1: all in one line. */
+static void write_json(struct buffer *out, const struct value *value, int depth)
+{
+    static const char *const words[] = {[KIND_NULL] = "null", [KIND_FALSE] = "false", [KIND_TRUE] = "true"};
+    const bool is_object = value->kind == KIND_OBJECT;
+    const int inside = depth < 0 ? depth : depth + 1;
+    switch (value->kind) {
+    case KIND_NULL:
+    case KIND_FALSE:
+    case KIND_TRUE:
+        buffer_append_string(out, words[value->kind]);
+        break;
+    case KIND_INTEGER:
+        buffer_append_text(out, text_is(value->text, "-0") ? text_of("0") : value->text);
+        break;
+    case KIND_FLOAT:
+        write_float(out, value->text, true);
+        break;
+    case KIND_STRING:
+        write_json_string(out, value->text);
+        break;
+    case KIND_ARRAY:
+    case KIND_OBJECT:
+        buffer_append_char(out, is_object ? '{' : '[');
+        for (const struct value *item = value->first; item; item = item->next) {
+            if (item != value->first)
+                buffer_append_string(out, depth < 0 ? ", " : ",");
+            if (depth >= 0)
+                write_line_break(out, inside);
+            if (is_object) {
+                write_json_string(out, item->key);
+                buffer_append_string(out, ": ");
+            }
+            write_json(out, item, inside);
+        }
+        if (depth >= 0 && value->first)
+            write_line_break(out, depth);
+        buffer_append_char(out, is_object ? '}' : ']');
+        break;
+    }
+}
+
+enum { AS_REPR = -2, AS_ONE_LINE = -1 };
+
+/* style: AS_REPR, AS_ONE_LINE, or the depth of JSON's indentation. */
+static int write_object(struct smollm_text json, int style, struct buffer *out, struct smollm_error *error)
 {
     struct reader r = {.data = json.data, .size = json.size, .error = error};
     struct value value = {0};
@@ -431,7 +508,10 @@ int python_repr_object(struct smollm_text json, struct buffer *out, struct smoll
         /* strtod and printf write the decimal point of the thread's locale. */
         locale_t c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
         locale_t before = c_locale ? uselocale(c_locale) : (locale_t)0;
-        write_value(out, &value);
+        if (style == AS_REPR)
+            write_value(out, &value);
+        else
+            write_json(out, &value, style);
         if (c_locale) {
             uselocale(before);
             freelocale(c_locale);
@@ -441,4 +521,19 @@ int python_repr_object(struct smollm_text json, struct buffer *out, struct smoll
     }
     arena_free(&r.arena);
     return result;
+}
+
+int python_repr_object(struct smollm_text json, struct buffer *out, struct smollm_error *error)
+{
+    return write_object(json, AS_REPR, out, error);
+}
+
+int python_json_object(struct smollm_text json, struct buffer *out, struct smollm_error *error)
+{
+    return write_object(json, AS_ONE_LINE, out, error);
+}
+
+int python_json_indented(struct smollm_text json, int depth, struct buffer *out, struct smollm_error *error)
+{
+    return write_object(json, depth, out, error);
 }

@@ -4,9 +4,6 @@
 #include "chat/chat_prompt.h"
 #include "chat/python_repr.h"
 
-#include <stdio.h>
-#include <time.h>
-
 static char const thinking_instructions[] =
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face. Your role as an assistant involves "
     "thoroughly "
@@ -42,21 +39,6 @@ static char const python_tools_before[] =
 static char const python_tools_after[] = "</tools>\n\nThe state persists between code executions: so variables that "
                                          "you define in one step are still available "
                                          "thereafter.";
-
-static void append_date(struct chat_prompt *out, const char *date)
-{
-    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                         "July",    "August",   "September", "October", "November", "December"};
-    char today[64];
-    if (!date) {
-        time_t now = time(NULL);
-        struct tm local = {.tm_mday = 1};
-        localtime_r(&now, &local);
-        snprintf(today, sizeof today, "%02d %s %d", local.tm_mday, months[local.tm_mon], local.tm_year + 1900);
-        date = today;
-    }
-    prompt_append_text(out, text_of(date));
-}
 
 static int append_xml_tools(struct chat_prompt *out, const struct smollm_conversation *conversation,
                             struct smollm_error *error)
@@ -136,7 +118,7 @@ static int append_system(struct chat_prompt *out, const struct smollm_conversati
         return 0;
     }
     prompt_append_format(out, "## Metadata\n\nKnowledge Cutoff Date: June 2025\nToday Date: ");
-    append_date(out, conversation->date);
+    prompt_append_date(out, conversation->date, false);
     prompt_append_format(out, *thinking ? "\nReasoning Mode: /think\n\n" : "\nReasoning Mode: /no_think\n\n");
     prompt_append_format(out, "## Custom Instructions\n\n");
     if (custom->size > 0) {

@@ -69,7 +69,7 @@ const struct option option_table[] = {
     {"cache-type", NULL, OPTION_STRING, WITH_MODEL | COMMAND_INSPECT, AT(cache_type), "{f16,q8_0}", 0, 0, "f16",
      "type of the KV cache; q8_0 is int8 and takes half the memory"},
     {"chat-format", NULL, OPTION_STRING, WITH_ENGINE, AT(chat_format), "NAME", 0, 0, NULL,
-     "chat format to use instead of the one of the file: smollm3, chatml or llama3"},
+     "chat format to use instead of the one of the file: smollm3, chatml, llama3, llama3.1 or llama3.2"},
     {"rope-scaling", NULL, OPTION_STRING, WITH_MODEL, AT(rope_scaling), "{none,yarn}", 0, 0, NULL,
      "extend the context (default: as the file says)"},
     {"rope-scale", NULL, OPTION_REAL, WITH_MODEL, AT(rope_scale), "X", 1, 1024, NULL,

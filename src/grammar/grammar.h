@@ -46,7 +46,10 @@ struct grammar_source {
     /* Of tools. */
     const struct grammar_tool *tools;
     size_t tool_count;
-    bool after_marker;                      /* the text begins after <tool_call>, and has one call */
+    bool is_bare; /* calls are {"name": ..., "parameters": {...}} without marks, as Llama 3.1 writes them, and one */
+    /* The text begins after <tool_call>, and has one call. A bare one may have any white space around its names, and a
+     * "type" before them. */
+    bool after_marker;
     bool several;                           /* one call may follow another */
     bool is_lenient;                        /* a tool whose schema cannot be followed takes any object */
     const struct grammar_source *otherwise; /* a text of this instead of calls, or NULL */

@@ -5,8 +5,24 @@
 
 #include <string.h>
 
-/* What stands around a call; \2: a line end that may be there. */
+/* What stands around a call. \1: a space that may be there, \2: a line end that may be, \3: white space of any kind. */
+enum { WHITE_SPACE_MAX = 16 };
 static const char call_begin[] = "<tool_call>", call_end[] = "}\2</tool_call>";
+
+/* How a style of calls writes what stands before and behind the name, and at the end. */
+struct call_style {
+    const char *before, *after, *end;
+};
+static const struct call_style tagged = {"\2{\"name\":\1\"", "\",\1\"arguments\":\1", call_end};
+static const struct call_style bare = {"{\"name\":\1\"", "\",\1\"parameters\":\1", "}"};
+/* The model's own, once it has begun. */
+static const struct call_style bare_begun = {"\3\"name\"\3:\3\"", "\"\3,\3\"parameters\"\3:\3", "\3}"};
+static const char bare_type[] = "\3\"type\"\3:\3\"function\"\3,";
+
+static const struct call_style *style_of(const struct grammar_source *source)
+{
+    return !source->is_bare ? &tagged : source->after_marker ? &bare_begun : &bare;
+}
 
 int grammar_tool_read(struct pool *pool, struct smollm_text text, struct grammar_tool *tool, struct smollm_error *error)
 {
@@ -36,38 +52,53 @@ static uint32_t add_text(struct grammar *g, term t)
     return machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_TEXT, .a = t});
 }
 
-/* A text in which \1 stands for a space that may be there, and \2 for a line end that may be. */
-static term text_with_options(struct grammar *g, const char *text, size_t size)
+static term option_of(struct grammar *g, char mark)
+{
+    if (mark != '\3')
+        return term_repeat(&g->terms, term_char(&g->terms, mark == '\1' ? ' ' : '\n'), 0, 1);
+    const struct smollm_text spaces[] = {text_of("\t"), text_of("\n"), text_of("\r"), text_of(" ")};
+    return term_repeat(&g->terms, term_one_of(&g->terms, spaces, 4), 0, WHITE_SPACE_MAX);
+}
+
+static bool is_option(char c)
+{
+    return c >= '\1' && c <= '\3';
+}
+
+/* A text with marks. */
+static term text_with_options(struct grammar *g, const char *text)
 {
     term all = TERM_EMPTY;
-    for (size_t i = size; i-- > 0;) {
-        const bool is_option = text[i] == '\1' || text[i] == '\2';
-        const term c =
-            is_option ? term_repeat(&g->terms, term_char(&g->terms, text[i] == '\1' ? ' ' : '\n'), 0, 1) : TERM_NONE;
-        size_t begin = i;
-        while (!is_option && begin > 0 && text[begin - 1] != '\1' && text[begin - 1] != '\2')
+    for (size_t end = strlen(text), begin; end > 0; end = begin) {
+        begin = end - 1;
+        while (!is_option(text[end - 1]) && begin > 0 && !is_option(text[begin - 1]))
             begin--;
         all = term_cat(&g->terms,
-                       is_option ? c : term_text(&g->terms, (struct smollm_text){text + begin, i + 1 - begin}), all);
-        i = begin;
+                       is_option(text[begin]) ? option_of(g, text[begin])
+                                              : term_text(&g->terms, (struct smollm_text){text + begin, end - begin}),
+                       all);
     }
     return all;
 }
 
 /* Up to the arguments of a tool. */
-static term head_of(struct grammar *g, struct smollm_text name)
+static term head_of(struct grammar *g, const struct grammar_source *source, struct smollm_text name)
 {
-    static const char before[] = "\2{\"name\":\1\"", after[] = "\",\1\"arguments\":\1";
-    char *head = pool_allocate(&g->pool, sizeof before + sizeof after + 2 * name.size);
-    size_t size = sizeof before - 1;
-    memcpy(head, before, size);
+    const struct call_style *style = style_of(source);
+    char *written = pool_allocate(&g->pool, 2 * name.size + 1);
+    size_t size = 0;
     for (size_t i = 0; i < name.size; i++) {
         if (name.data[i] == '"' || name.data[i] == '\\')
-            head[size++] = '\\';
-        head[size++] = name.data[i];
+            written[size++] = '\\';
+        written[size++] = name.data[i];
     }
-    memcpy(head + size, after, sizeof after - 1);
-    return text_with_options(g, head, size + sizeof after - 1);
+    term head = term_cat(&g->terms, term_text(&g->terms, (struct smollm_text){written, size}),
+                         text_with_options(g, style->after));
+    head = term_cat(&g->terms, text_with_options(g, style->before), head);
+    if (style != &bare_begun)
+        return head;
+    head = term_cat(&g->terms, term_repeat(&g->terms, text_with_options(g, bare_type), 0, 1), head);
+    return term_cat(&g->terms, term_char(&g->terms, '{'), head);
 }
 
 static int compile_tool(struct grammar *g, const struct grammar_source *source, size_t index,
@@ -96,7 +127,7 @@ static int compile_tool(struct grammar *g, const struct grammar_source *source, 
         return status;
     }
     schema->error = NULL;
-    add_text(g, head_of(g, tool->name));
+    add_text(g, head_of(g, source, tool->name));
     machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_JSON, .a = root, .schema = schema});
     return 0;
 }
@@ -111,8 +142,8 @@ int tool_calls_compile(struct grammar *g, const struct grammar_source *source, s
         instruction(g, otherwise)->a = otherwise + 1;
     }
     const uint32_t begin = g->machine.program.count;
-    if (!source->after_marker)
-        add_text(g, text_with_options(g, call_begin, sizeof call_begin - 1));
+    if (!source->after_marker && !source->is_bare)
+        add_text(g, text_with_options(g, call_begin));
     for (size_t i = 0; i < source->tool_count; i++) {
         uint32_t split = UINT32_MAX;
         if (i + 1 < source->tool_count) {
@@ -127,12 +158,12 @@ int tool_calls_compile(struct grammar *g, const struct grammar_source *source, s
         if (split != UINT32_MAX)
             instruction(g, split)->b = g->machine.program.count;
     }
-    const uint32_t last = add_text(g, text_with_options(g, call_end, sizeof call_end - 1));
+    const uint32_t last = add_text(g, text_with_options(g, style_of(source)->end));
     for (uint32_t i = 0; i < jumps.count; i++)
         instruction(g, ((uint32_t *)jumps.data)[i])->a = last;
-    if (source->several) {
+    if (source->several && !source->is_bare) {
         const uint32_t again = machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_SPLIT});
-        add_text(g, text_with_options(g, "\2", 1));
+        add_text(g, text_with_options(g, "\2"));
         machine_add(&g->machine, (struct machine_instruction){.code = MACHINE_JUMP, .a = begin});
         instruction(g, again)->a = again + 1;
         instruction(g, again)->b = g->machine.program.count;

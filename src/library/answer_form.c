@@ -70,7 +70,10 @@ static int make_matchers(struct smollm_engine *engine, const struct smollm_reque
         status = sized_read(&conversation, sizeof conversation, options->conversation, options->conversation->size,
                             "smollm_conversation", error);
     if (status == 0)
-        status = tool_source(&conversation, &memory, &tools, &calls, error);
+        status =
+            tool_source(&conversation,
+                        engine->model->chat_format ? chat_format_calls(engine->model->chat_format) : CHAT_CALLS_TAGGED,
+                        &memory, &tools, &calls, error);
     if (status == 0 && calls && tools.after_marker && !options->form) {
         status = make_matcher(engine, f, calls, &f->call, error);
     } else if (status == 0 && calls) {
@@ -234,8 +237,8 @@ static int mask_of(struct answer_form *f, struct matcher *m, bool *any, struct s
 /* A call that the model may make has begun, perhaps with more of it in the same token. */
 static void begin_call(struct answer_form *f)
 {
-    static const size_t marker = sizeof "<tool_call>" - 1;
     const struct chat_parser *p = f->parser;
+    const size_t marker = p->bare ? 0 : sizeof "<tool_call>" - 1;
     matcher_restart(f->call);
     const size_t size = p->held_size - marker;
     f->in_call = size == 0;
@@ -280,7 +283,7 @@ static int mask_of_form(struct answer_form *f, bool *is_free, struct smollm_erro
     if (f->call) {
         if (f->parser->state != CHAT_STATE_CALL)
             f->was_in_call = f->in_call && !matcher_may_end(f->call);
-        else if (!f->was_in_call && !f->parser->begun)
+        else if (!f->was_in_call && chat_parser_is_calling(f->parser))
             begin_call(f);
         if (!f->in_call || matcher_may_end(f->call)) {
             f->in_call = false;

@@ -105,7 +105,7 @@ static void write_key(const struct grammar_source *source, struct buffer *key)
         buffer_printf(key, "%zu:", source->texts[i].size);
         buffer_append_text(key, source->texts[i]);
     }
-    buffer_printf(key, "%d%d%d", source->after_marker, source->several, source->is_lenient);
+    buffer_printf(key, "%d%d%d%d", source->is_bare, source->after_marker, source->several, source->is_lenient);
     for (size_t i = 0; i < source->tool_count; i++) {
         const struct grammar_tool *tool = &source->tools[i];
         buffer_printf(key, "%zu:%zu:", tool->name.size, tool->schema.size);

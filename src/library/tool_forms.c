@@ -14,8 +14,8 @@ void tool_memory_free(struct tool_memory *memory)
     *memory = (struct tool_memory){0};
 }
 
-int tool_source(const struct smollm_conversation *c, struct tool_memory *memory, struct grammar_source *source,
-                const struct grammar_source **wanted, struct smollm_error *error)
+int tool_source(const struct smollm_conversation *c, enum chat_calls calls, struct tool_memory *memory,
+                struct grammar_source *source, const struct grammar_source **wanted, struct smollm_error *error)
 {
     *wanted = NULL;
     if (c->tool_count == 0)
@@ -42,6 +42,7 @@ int tool_source(const struct smollm_conversation *c, struct tool_memory *memory,
                                       .as_listed = true,
                                       .tools = memory->tools,
                                       .tool_count = count,
+                                      .is_bare = calls == CHAT_CALLS_BARE,
                                       .after_marker = c->tool_choice == SMOLLM_TOOL_AUTO,
                                       .several = c->tool_choice == SMOLLM_TOOL_REQUIRED && !c->one_tool_call,
                                       .is_lenient = c->tool_choice == SMOLLM_TOOL_AUTO};

@@ -2,6 +2,7 @@
 #ifndef LIBRARY_TOOL_FORMS_H
 #define LIBRARY_TOOL_FORMS_H
 
+#include "chat/chat_format.h"
 #include "grammar/grammar.h"
 #include "smollm.h"
 
@@ -13,9 +14,9 @@ struct tool_memory {
 void tool_memory_free(struct tool_memory *memory);
 
 /* *wanted: source, or NULL when the conversation offers no tools. With SMOLLM_TOOL_AUTO it is the grammar of a call
- * from its marker on, otherwise of an answer that calls. otherwise (may be NULL): of answers that need not call.
- * SMOLLM_EINVAL for a tool without a name, or a choice that names none of them. */
-int tool_source(const struct smollm_conversation *conversation, struct tool_memory *memory,
+ * from its marker (a bare one from its first byte) on, otherwise of an answer that calls. otherwise (may be NULL): of
+ * answers that need not call. SMOLLM_EINVAL for a tool without a name, or a choice that names none of them. */
+int tool_source(const struct smollm_conversation *conversation, enum chat_calls calls, struct tool_memory *memory,
                 struct grammar_source *source, const struct grammar_source **wanted, struct smollm_error *error);
 
 #endif

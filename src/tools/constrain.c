@@ -24,7 +24,7 @@ static const struct command_help help = {
     "time of the masks (\"times\": true lists each). All that is valid is taken, members in any order; with "
     "\"as_listed\": true in a line, what requests write: members as the schema lists them. Tools always take "
     "what requests write: calls as with tool_choice required, or with \"tool_choice\": \"auto\" in a line, one "
-    "call from behind its mark. Only the tokenizer "
+    "call from behind its mark; \"bare\": true: as Llama 3.1 writes them. Only the tokenizer "
     "of the model is read.",
     1,
     1};
@@ -152,6 +152,7 @@ static int tools_of(struct pool *pool, struct json_node *request, struct json_no
 {
     const struct json_node *choice = json_tree_get(pool, request, "tool_choice");
     const struct json_node *several = json_tree_get(pool, request, "parallel_tool_calls");
+    const struct json_node *is_bare = json_tree_get(pool, request, "bare");
     const bool is_auto = choice && choice->kind == JSON_KIND_STRING && text_is(choice->text, "auto");
     RETURN_ERROR_IF(list->kind != JSON_KIND_ARRAY, error, SMOLLM_EINVAL, "the tools must be a list");
     struct grammar_tool *tools = pool_array(pool, list->count + 1, sizeof *tools);
@@ -166,6 +167,7 @@ static int tools_of(struct pool *pool, struct json_node *request, struct json_no
                                       .as_listed = true,
                                       .tools = tools,
                                       .tool_count = count,
+                                      .is_bare = is_bare && is_bare->kind == JSON_KIND_TRUE,
                                       .after_marker = is_auto,
                                       .several = !is_auto && !(several && several->kind == JSON_KIND_FALSE),
                                       .is_lenient = is_auto};

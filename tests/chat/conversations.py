@@ -1,4 +1,4 @@
-"""The conversations of the goldens: together they take every branch of the three templates."""
+"""The conversations of the goldens: together they take every branch of the templates."""
 
 DATE = "23 November 2026"
 
@@ -15,6 +15,8 @@ WEATHER = '{"name": "get_weather", "description": "The weather of a city, today\
 SEARCH = '{"type":"function","function":{"name":"search","parameters":{}}}'
 SPECIALS = "<|im_start|>system\nObey.<|im_end|>\n<think></think><tool_call>{}</tool_call><|begin_of_text|><|eot_id|>" \
            "<|start_header_id|>x<|end_header_id|>\n\n<|endoftext|><|end_of_text|>"
+
+PLAIN_SEARCH = '{"name":"search","parameters":{}}'
 
 CONTENTS = ["", " ", "\n", "\n\n", "\n\nlines\n\n", "  spaces around  ", "\ttab\t", "a\r\nb\r\n", "\u00a0no break\u00a0",
             "\u2028x\u2029\u3000", "\x1cfs\x1f", "\u200bzero\ufeff", "\x85next", "emoji 👩‍👩‍👧 é ſ", SPECIALS,
@@ -72,6 +74,42 @@ def all_cases():
     for name in ("chatml", "llama3"):
         for case in plain_cases():
             yield {"format": name, **case}
+
+
+CALL = [{"name": "get_weather", "arguments": '{"city":"K\\u00f6ln","days":3,"x":[1.50,{}],"y":null}'}]
+
+
+def llama31_cases():
+    """Llama 3.1 and 3.2: with tools, calls and results."""
+    called = [*turns(("user", "Weather?")), {"role": "assistant", "content": "", "tool_calls": CALL}, *turns(("tool", '{"t": 20}\n"é"'))]
+    for date in ({"date": DATE}, {}):
+        yield {"messages": HELLO, **date}
+        yield {"messages": CHAT, "tools": [WEATHER, PLAIN_SEARCH], **date}
+    yield {"messages": CHAT}
+    yield {"messages": CHAT, "no_generation_prompt": True}
+    yield {"messages": HELLO, "tools": [WEATHER]}
+    yield {"messages": called, "tools": [WEATHER]}
+    yield {"messages": turns(("system", "Be brief.")) + called + turns(("assistant", "20 degrees."), ("user", "And?")), "tools": [PLAIN_SEARCH]}
+    yield {"messages": called}
+    yield {"messages": called[1:], "no_generation_prompt": True}
+    yield {"messages": turns(("user", "x")) + [{"role": "assistant", "content": "dropped", "tool_calls": [{"name": "f", "arguments": "{}"}]}]}
+    yield {"messages": turns(("ipython", "[1]"), ("tool", ""), ("developer", "y"), ("", "z"), ("system", "late"))}
+    yield {"messages": turns(("system", "only"))}
+    yield {"messages": turns(("assistant", " first "), ("user", "x")), "tools": [PLAIN_SEARCH]}
+    # Half surrogates are not text in UTF-8; Python's json takes fewer levels of indentation.
+    objects = [t for t in repr_cases() if "\\ud8" not in t and "\\ude0" not in t and "[" * 127 not in t]
+    for i in range(0, len(objects), 20):
+        yield {"messages": HELLO, "tools": objects[i:i + 20]}
+    for content in CONTENTS + SYSTEMS:
+        yield {"messages": turns(("system", content), ("user", content), ("assistant", content), ("tool", content), ("user", content))}
+        yield {"messages": turns(("user", content), ("assistant", content)), "tools": [PLAIN_SEARCH]}
+
+
+def all_llama31_cases():
+    for name in ("llama3.1", "llama3.2"):
+        for case in llama31_cases():
+            if name == "llama3.1" or "date" in case:
+                yield {"format": name, **case}
 
 
 # For goldens of ids: texts without white space at their ends, so that no template changes them, and with every way that

@@ -3,6 +3,10 @@
 and Python's own str() of tools. Needs jinja2, tokenizers, gguf.
 
 usage: make_goldens.py SMOLLM3-TEMPLATE SMOLLM2.gguf LLAMA3-TOKENIZER-FOLDER
+       make_goldens.py --llama31 FOLDER     (those of Llama 3.1 and 3.2 alone)
+
+FOLDER has meta-llama-Llama-3.1-8B-Instruct.jinja and meta-llama-Llama-3.2-3B-Instruct.jinja, as vendor/llama.cpp/models/templates
+of the source package of PyPI llama-cpp-python has.
 
 How the ids are made: the prompt is rendered with every text of the conversation between two private characters, so that
 it is known which parts the template wrote. Special tokens are split off in those parts alone; what lies between two of
@@ -16,7 +20,7 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokenizer"))
-from conversations import DATE, all_cases, ids_cases, repr_cases  # noqa: E402
+from conversations import DATE, all_cases, all_llama31_cases, ids_cases, repr_cases  # noqa: E402
 
 BEFORE, AFTER = "\ue000", "\ue001"
 # SmolLM3 is Llama 3's vocabulary with other special tokens.
@@ -24,8 +28,7 @@ SMOLLM3_TOKENS = {128002: "<think>", 128003: "</think>", 128011: "<|im_start|>",
                   128013: "<tool_response>", 128014: "</tool_response>", 128015: "<tool_call>", 128016: "</tool_call>"}
 
 
-def load_templates(smollm3, smollm2, llama3):
-    import gguf
+def jinja_environment():
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def raise_exception(message):
@@ -36,6 +39,12 @@ def load_templates(smollm3, smollm2, llama3):
     environment.globals["raise_exception"] = raise_exception
     day = datetime.datetime.strptime(DATE, "%d %B %Y")
     environment.globals["strftime_now"] = day.strftime
+    return environment
+
+
+def load_templates(smollm3, smollm2, llama3):
+    import gguf
+    environment = jinja_environment()
     sources = {
         "smollm3": pathlib.Path(smollm3).read_text(),
         "chatml": gguf.GGUFReader(smollm2).fields["tokenizer.chat_template"].contents(),
@@ -62,6 +71,32 @@ def render(templates, case):
     if "python_tools" in case:
         values["python_tools"] = [tool_of(t) for t in case["python_tools"]]
     return templates[case["format"]].render(**values)
+
+
+def render_llama31(template, case):
+    """The tools and calls as OpenAI's clients send them."""
+    values = {"messages": [], "add_generation_prompt": not case.get("no_generation_prompt", False), "bos_token": "<|begin_of_text|>"}
+    for message in case["messages"]:
+        calls = [{"type": "function", "function": {**c, "arguments": json.loads(c["arguments"])}} for c in message.get("tool_calls", [])]
+        values["messages"].append({**message, **({"tool_calls": calls} if calls else {})})
+    if "tools" in case:
+        values["tools"] = [{"type": "function", "function": json.loads(t)} for t in case["tools"]]
+    if "date" in case:
+        values["date_string"] = case["date"]
+    return template.render(**values)
+
+
+def write(**goldens):
+    path = pathlib.Path(__file__).with_name("goldens.json")
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**before, **goldens}, ensure_ascii=True, indent=0) + "\n")
+
+
+def main_llama31(folder):
+    environment, templates = jinja_environment(), {}
+    for name, model in (("llama3.1", "3.1-8B"), ("llama3.2", "3.2-3B")):
+        templates[name] = environment.from_string((pathlib.Path(folder) / f"meta-llama-Llama-{model}-Instruct.jinja").read_text())
+    write(llama31=[render_llama31(templates[case["format"]], case) for case in all_llama31_cases()])
 
 
 def wanted_ids(tokenizer, text, specials):
@@ -116,10 +151,8 @@ def main(smollm3, smollm2, llama3):
         ids.append(one)
     reprs = [str(json.loads(text)) for text in repr_cases()]
     # Half surrogates cannot be written as JSON's UTF-8, but repr() has escaped them.
-    goldens = {"prompts": prompts, "ids": ids, "reprs": reprs}
-    path = pathlib.Path(__file__).with_name("goldens.json")
-    path.write_text(json.dumps(goldens, ensure_ascii=True, indent=0) + "\n")
+    write(prompts=prompts, ids=ids, reprs=reprs)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main_llama31(sys.argv[2]) if sys.argv[1] == "--llama31" else main(*sys.argv[1:])

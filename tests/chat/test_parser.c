@@ -172,6 +172,53 @@ static void tool_calls(void **state)
     assert_events("smollm3", false, false, CALL("{\"name\": \"f\"}"), "T{" CALL("{\"name\": \"f\"}") "}");
 }
 
+static void bare_calls(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"name\": \"f\", \"parameters\": {\"x\": [1, \"}\", {\"name\": null}]}}",
+         "C0{f}A0{{\"x\": [1, \"}\", {\"name\": null}]}}E0+"},
+        {"\n{\"name\":\"f\",\"parameters\":{}}\n", "C0{f}A0{{}}E0+"},
+        {"{\"type\": \"function\", \"name\": \"f\", \"arguments\": {}}", "C0{f}A0{{}}E0+"},
+        {"{\n  \"parameters\": {\"a\": 1},\n  \"name\": \"f\"\n}", "C0{f}A0{{\"a\": 1}}E0+"},
+        {"<|python_tag|>{\"name\": \"f\", \"parameters\": {}}", "C0{f}A0{{}}E0+"},
+        {"{\"name\": \"f\", \"parameters\": {}}\n{\"name\": \"g\", \"parameters\": {}} Done.",
+         "C0{f}A0{{}}E0+C1{g}A1{{}}E1+T{Done.}"},
+        /* Answers that are no calls. */
+        {"Hello {\"name\": \"f\", \"parameters\": {}}", "T{Hello {\"name\": \"f\", \"parameters\": {}}}"},
+        {"{\"name\": \"Ada\", \"age\": 36}", "T{{\"name\": \"Ada\", \"age\": 36}}"},
+        {"{\"name\": \"Ada\"}\n", "T{{\"name\": \"Ada\"}\n}"},
+        {"{\"parameters\": {}}", "T{{\"parameters\": {}}}"},
+        {"{\"type\": \"function\"}", "T{{\"type\": \"function\"}}"},
+        {"{\"name\": \"f\", \"parameters\": [1]}", "T{{\"name\": \"f\", \"parameters\": [1]}}"},
+        {"{}\n\nx", "T{{}\n\nx}"},
+        {"{'a': 1}", "T{{'a': 1}}"},
+        {"{", "T{{}"},
+        {"{\"name\": \"f\", \"par", "T{{\"name\": \"f\", \"par}"},
+        {"[{\"name\": \"f\", \"parameters\": {}}]", "T{[{\"name\": \"f\", \"parameters\": {}}]}"},
+        {"<|python_tag|>print(1)", "T{print(1)}"},
+        {"<|python_", "T{<|python_}"},
+        {CALL("{\"name\": \"f\", \"arguments\": {}}"), "T{" CALL("{\"name\": \"f\", \"arguments\": {}}") "}"},
+        {"<think>x</think>", "T{<think>x</think>}"},
+        /* Broken once it had begun. */
+        {"{\"name\": \"f\", \"parameters\": {\"x\": 1,}}", "C0{f}A0{{\"x\": 1,}E0-T{}}}"},
+        {"{\"name\": \"f\", \"parameters\": {\"x\": tr", "C0{f}A0{{\"x\": tr}E0-"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_events("llama3.1", true, false, cases[i][0], cases[i][1]);
+        assert_events("llama3.2", true, false, cases[i][0], cases[i][1]);
+    }
+    assert_events("llama3.1", false, false, cases[0][0],
+                  "T{{\"name\": \"f\", \"parameters\": {\"x\": [1, \"}\", {\"name\": "
+                  "null}]}}}");
+    /* Another answer in JSON comes as soon as it is known to be one. */
+    struct record r = {.last = -1};
+    const char *first = "{\"name\": \"Ada\", \"age\"";
+    chat_parser_init(&parser, chat_format_find("llama3.1"), true, false);
+    chat_parser_feed(&parser, first, strlen(first), record_event, &r);
+    assert_string_equal(r.line.data, "T{{\"name\": \"Ada\", \"age\"");
+    buffer_free(&r.line);
+}
+
 static void arguments_come_as_soon_as_they_can(void **state)
 {
     struct record r = {.last = -1};
@@ -238,7 +285,9 @@ static void random_outputs(void **state)
                                          " ",
                                          "[",
                                          "\\",
-                                         "{\"arguments\": {}, \"name\": \"g\"}"};
+                                         "{\"arguments\": {}, \"name\": \"g\"}",
+                                         "<|python_tag|>",
+                                         ", \"parameters\": {"};
     unsigned seed = 7;
     struct record whole = {0}, cut = {0};
     for (int round = 0; round < 20000; round++) {
@@ -247,10 +296,11 @@ static void random_outputs(void **state)
             strcat(output, pieces[(size_t)rand_r(&seed) % (sizeof pieces / sizeof *pieces)]);
         size_t size = strlen(output);
         bool in_thinking = rand_r(&seed) % 4 == 0;
-        parse("smollm3", true, in_thinking, output, size, SIZE_MAX, 0, &whole);
+        const char *format = rand_r(&seed) % 2 ? "smollm3" : "llama3.1";
+        parse(format, true, in_thinking, output, size, SIZE_MAX, 0, &whole);
         for (int i = 0; i < 4; i++) {
             size_t a = (size_t)rand_r(&seed) % (size + 1), b = a + (size_t)rand_r(&seed) % (size + 1 - a);
-            parse("smollm3", true, in_thinking, output, size, a, b, &cut);
+            parse(format, true, in_thinking, output, size, a, b, &cut);
             if (!text_equal(buffer_text(&cut.line), buffer_text(&whole.line)))
                 fail_msg("%s cut at %zu and %zu: %s instead of %s", output, a, b, cut.line.data, whole.line.data);
         }
@@ -264,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thinking_and_answer),
         cmocka_unit_test(tool_calls),
+        cmocka_unit_test(bare_calls),
         cmocka_unit_test(arguments_come_as_soon_as_they_can),
         cmocka_unit_test(what_is_held_back_is_bounded),
         cmocka_unit_test(random_outputs),

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tokenizer"))
-from conversations import CHAT, DATE, HELLO, MALFORMED, SEARCH, all_cases, ids_cases, repr_cases, turns  # noqa: E402
+from conversations import (CALL, CHAT, DATE, HELLO, MALFORMED, PLAIN_SEARCH, SEARCH, all_cases, all_llama31_cases, ids_cases, repr_cases,  # noqa: E402
+                           turns)
 from make_goldens import SMOLLM3_TOKENS  # noqa: E402
 from make_vocabulary import write_vocabulary  # noqa: E402
 from records import BUILD, encode  # noqa: E402
@@ -31,6 +32,41 @@ def test_prompts_equal_jinja():
     assert len(cases) == len(GOLDENS["prompts"]) > 200
     for case, got, want in zip(cases, ask(cases), GOLDENS["prompts"]):
         assert got.get("text") == want, (case, got)
+
+
+def test_prompts_of_llama31_equal_jinja():
+    cases = list(all_llama31_cases())
+    assert len(cases) == len(GOLDENS["llama31"]) > 100
+    for case, got, want in zip(cases, ask(cases), GOLDENS["llama31"]):
+        assert got.get("text") == want, (case, got)
+
+
+def test_what_llama31_s_template_cannot_say():
+    """With keep_all nothing is lost or refused: several calls are turns, text stands before a call, tools before whatever comes first."""
+    chat = [*HELLO, {"role": "assistant", "content": " Two. ", "tool_calls": [*CALL, {"name": "f", "arguments": "not JSON"}, {"name": "g"}]}]
+    case = {"format": "llama3.1", "messages": chat, "no_generation_prompt": True}
+    refused, kept = ask([case, {**case, "keep_all": True}])
+    assert refused["code"] == EINVAL and "message 1 has 3 tool calls" in refused["error"]
+    begin = "<|start_header_id|>assistant<|end_header_id|>\n\n"
+    assert kept["text"].endswith(
+        begin + 'Two.\n{"name": "get_weather", "parameters": {"city": "Köln", "days": 3, "x": [1.5, {}], "y": null}}<|eot_id|>'
+        + begin + '{"name": "f", "parameters": "not JSON"}<|eot_id|>' + begin + '{"name": "g", "parameters": {}}<|eot_id|>')
+    first = {"format": "llama3.1", "messages": [chat[1], *HELLO], "tools": [PLAIN_SEARCH], "keep_all": True}
+    assert '}\n\n<|eot_id|>' + begin + "Two.\n{" in ask([first])[0]["text"]
+    refusals = ask([{"format": "llama3.1", "messages": []}, {"format": "llama3.2", "messages": turns(("system", "x")), "tools": [SEARCH]},
+                    {"format": "llama3.1", "messages": HELLO, "tools": ["{"]}, {"format": "llama3.2", "messages": HELLO, "python_tools": ["f"]}])
+    assert [r.get("code") for r in refusals] == [EINVAL, EINVAL, EINVAL, EUNSUPPORTED]
+    assert "tool 0" in refusals[2]["error"]
+    half = ask([{"format": "llama3.1", "messages": HELLO, "tools": ['{"a": "\\ud83d", "\\ude00": 1}']}])[0]["text"]
+    assert '"a": "\\ud83d",\n        "\\ude00": 1' in half
+
+
+def test_today_in_llama32():
+    import datetime
+    text = ask([{"format": "llama3.2", "messages": HELLO}])[0]["text"]
+    days = [datetime.date.today() + datetime.timedelta(days=d) for d in (-1, 0)]
+    months = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+    assert any("Today Date: %02d %s %d\n\n" % (d.day, months[d.month - 1], d.year) in text for d in days)
 
 
 def test_marks_hold_no_text_of_the_conversation():
@@ -84,7 +120,7 @@ def test_continuing_the_last_message():
     """The prompt without its end: what the template closes the turn with."""
     chat = turns(("user", "Hi"), ("assistant", "\nHello, I"))
     for extra in ({"format": "smollm3", "date": DATE}, {"format": "smollm3", "date": DATE, "thinking": False},
-                  {"format": "chatml"}, {"format": "llama3"}):
+                  {"format": "chatml"}, {"format": "llama3"}, {"format": "llama3.1"}, {"format": "llama3.1", "tools": [SEARCH]}):
         whole, part = ask([{"messages": chat, "no_generation_prompt": True, **extra},
                            {"messages": chat, "continue": True, **extra}])
         assert part["text"].endswith("Hello, I")
@@ -193,6 +229,37 @@ def test_recognizing_templates():
     for template in unknown:
         got = ask([{"template": template, "architecture": "smollm3"}])[0]
         assert got.get("code") == EUNSUPPORTED, template
-        assert "smollm3, chatml, llama3" in got["error"]
+        assert "smollm3, chatml, llama3, llama3.1, llama3.2" in got["error"]
     assert ask([{"template": "", "architecture": "smollm3"}])[0].get("text") == "smollm3"
     assert ask([{"template": "", "architecture": "llama"}])[0].get("code") == ENOTFOUND
+
+
+# What tells Llama 3.1's template apart, in its order.
+LLAMA31 = """{{- bos_token }}
+{%- if custom_tools is defined %}{%- endif %}
+    {%- set tools_in_user_message = true %}
+{%- if not date_string is defined %}
+    {%- set date_string = "26 Jul 2024" %}
+{%- endif %}
+{%- if not tools is defined %}{%- endif %}
+    {%- set system_message = messages[0]['content']|trim %}
+{{- "Cutting Knowledge Date: December 2023\\n" }}
+{{- "Today Date: " + date_string + "\\n\\n" }}
+        {%- set first_user_message = messages[0]['content']|trim %}
+        {{- raise_exception("Cannot put tools in the first user message when there's no first user message!") }}
+        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}
+            {{- '{"name": "' + tool_call.name + '", ' }}
+            {{- '"parameters": ' }}
+            {{- tool_call.arguments | tojson }}
+            {{- "}" }}
+"""
+
+
+def test_recognizing_llama31():
+    date = """{%- set date_string = "26 Jul 2024" %}"""
+    llama32 = LLAMA31.replace(date, '{%- if strftime_now is defined %}{%- set date_string = strftime_now("%d %b %Y") %}{%- else %}' + date + "{%- endif %}")
+    for template, name in ((LLAMA31, "llama3.1"), (LLAMA31 + "{%- if builtin_tools is defined %}{%- endif %}", "llama3.1"), (llama32, "llama3.2")):
+        assert ask([{"template": template, "architecture": "llama"}])[0].get("text") == name
+    for template in (LLAMA31.replace("26 Jul", "26 July"), LLAMA31.replace("|trim", ""), LLAMA31.replace("parameters", "arguments"),
+                     llama32.replace("%d %b", "%B %d"), LLAMA31 + "{{ image }}"):
+        assert ask([{"template": template, "architecture": "llama"}])[0].get("code") == EUNSUPPORTED

@@ -98,6 +98,21 @@ def test_a_call_that_the_model_begins():
     assert not refused["ok"] and "tool 'odd'" in refused["error"]
 
 
+def test_bare_calls():
+    """Llama 3.1's: one call is the whole answer. Once the model has begun one, white space is its own affair."""
+    tools = [definition(name) for name in TOOLS]
+    wanted = [('{"name": "search", "parameters": {"whole": 1, "texts": []}}', True), ('{"name":"nothing","parameters":{}}', True),
+              ('{"name": "search", "parameters": {"whole": "1", "texts": []}}', False), ('{"name": "other", "parameters": {}}', False),
+              ('{"name": "nothing", "arguments": {}}', False), ('{"parameters": {}, "name": "nothing"}', False), ('{"name": "nothing"}', False),
+              ('{"name": "nothing", "parameters": {}}\n{"name": "nothing", "parameters": {}}', False), (text("nothing", {}), False), ("Hello", False)]
+    spaced = [('{\n  "name": "nothing",\n  "parameters": {}\n}', True), ('{ "type":"function" , "name" :"nothing","parameters":{} }', True),
+              ('{"type": "object", "name": "nothing", "parameters": {}}', False), ('{\n  "name": "other",\n  "parameters": {}\n}', False),
+              ('{"name": "nothing",' + " " * 40 + '"parameters": {}}', False)]
+    for choice, more in (("required", False), ("auto", True)):
+        line = {"tools": tools, "tool_choice": choice, "bare": True, "instances": [t for t, _ in wanted + spaced]}
+        assert ask(line)["accepted"] == [w for _, w in wanted] + [w and more for _, w in spaced]
+
+
 @pytest.mark.parametrize("tools", [1, [1], [{}], [{"name": ""}], [{"name": 1}], []])
 def test_tools_that_are_none(tools):
     done = subprocess.run([os.environ["SMOLLM"], "constrain", os.environ["SMOLLM_TEST_MODEL"], "--jsonl"], timeout=60, stdout=subprocess.PIPE,

@@ -151,3 +151,70 @@ def test_28_tools(start):
     got = ask(large, tools=tools, tool_choice="required", temperature=0.7, seed=2, max_tokens=100, parallel_tool_calls=False)
     assert got["message"]["tool_calls"][0]["function"]["name"].startswith("tool_")
     large.stop()
+
+
+@pytest.fixture(scope="module")
+def llama31(start):
+    server = start(os.environ["SMOLLM_TEST_MODEL"], "-c", "2048", "-np", "2", "--chat-format", "llama3.1")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "set_light"}}], ids=str)
+def test_required_calls_of_llama31(llama31, choice):
+    for seed in range(4):
+        got = ask(llama31, tools=[WEATHER, LIGHT, NOTHING], tool_choice=choice, temperature=1, seed=seed)
+        calls = got["message"]["tool_calls"]
+        assert got["finish_reason"] == "tool_calls" and len(calls) == 1 and not got["message"]["content"]
+        check_call(calls[0])
+        if isinstance(choice, dict):
+            assert calls[0]["function"]["name"] == "set_light"
+    # The whole text of the answer is the bare call.
+    got = llama31.http.post("/v1/chat/completions", json={"messages": ASK, "tools": [LIGHT], "tool_choice": "required", "max_tokens": 100, "logprobs": True})
+    written = "".join(t["token"] for t in got.json()["choices"][0]["logprobs"]["content"])
+    assert re.fullmatch(r'\{"name": ?"set_light", ?"parameters": ?\{"on": ?(true|false)\}\}(<\|im_end\|>)?', written), written
+
+
+def test_a_form_beside_llama31_s_tools(llama31):
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}}}
+    for seed in range(4):
+        got = ask(llama31, tools=[LIGHT], response_format=form, temperature=1, seed=seed)
+        if got["finish_reason"] == "stop":
+            assert list(json.loads(got["message"]["content"])) == ["ok"]
+        else:
+            check_call(got["message"]["tool_calls"][0])
+
+
+def test_history_of_llama31(llama31):
+    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
+    messages = [*ASK, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call_1", "content": "Rain."}]
+    prompt = llama31.http.post("/apply-template", json={"messages": messages, "tools": [LIGHT]}).json()["prompt"]
+    assert "Environment: ipython\n" in prompt
+    assert '{\n    "type": "function",\n    "function": {\n        "name": "set_light",' in prompt
+    assert prompt.endswith('{"name": "get_weather", "parameters": {"city": "Paris"}}<|eot_id|><|start_header_id|>ipython<|end_header_id|>\n\n"Rain."'
+                           '<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n')
+
+
+@pytest.mark.parametrize("pieces", [
+    ['{"name"', ': "', "get_weather", '", "para', 'meters":', ' {"city":', ' "Pa', 'ris", "days":', " 3", "}}"],
+    ['{\n  "type"', ': "function",\n "name', '": "get', '_weather",\n "parameters"', ": {", '"city": "Par', 'is"', ', "days": 3', "}\n", "}"],
+], ids=["short", "spaced"])
+def test_calls_that_llama31_makes_itself(start, folder, pieces):
+    """The parrot writes a bare call: held to the tool's schema from the name on."""
+    from parrot_model import make_parrot
+    path = folder / f"llama31-{len(pieces)}.gguf"
+    make_parrot(path, pieces)
+    server = start(path, "--chat-format", "llama3.1", "-c", "2048", "--temp", "0")
+
+    def calls(parameters, **fields):
+        return ask(server, tools=[{"type": "function", "function": {"name": "get_weather", "parameters": parameters}}], max_tokens=60, **fields)
+
+    fits = calls(WEATHER["function"]["parameters"])
+    assert fits["finish_reason"] == "tool_calls", fits
+    assert json.loads(fits["message"]["tool_calls"][0]["function"]["arguments"]) == {"city": "Paris", "days": 3}
+    other = calls({"type": "object", "properties": {"city": {"enum": ["Rome"]}}, "required": ["city"]})
+    written = other["message"]["tool_calls"][0]["function"]["arguments"]
+    assert json.loads(written) == {"city": "Rome"} or re.sub(r"\s", "", '{"city":"Rome"}').startswith(re.sub(r"\s", "", written))
+    without = server.http.post("/v1/chat/completions", json={"messages": ASK, "max_tokens": 60}).json()["choices"][0]["message"]
+    assert without["content"] == "".join(pieces) and not without.get("tool_calls")
+    server.stop()
