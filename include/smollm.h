@@ -177,6 +177,9 @@ struct smollm_conversation {
     enum smollm_tool_choice tool_choice; /* of `tools`; without tools it has no effect */
     struct smollm_text tool_name;        /* with SMOLLM_TOOL_NAMED */
     bool one_tool_call;                  /* the answer has at most one call */
+    /* smollm3: results of tools stand between <tool_response> and </tool_response>, special tokens of the model, and
+     * those of several calls in one turn. Otherwise as its template writes them: turns of the user. */
+    bool marks_tool_results;
 };
 #define SMOLLM_CONVERSATION_INIT                                                                                       \
     {                                                                                                                  \

@@ -50,7 +50,8 @@ void buffer_remove_all(struct buffer *buffer, const char *what);
 void prompt_append_tool_calls(struct chat_prompt *prompt, const struct smollm_message *message);
 /* The tools of a conversation, for formats whose template has none. */
 void prompt_append_generic_tools(struct chat_prompt *prompt, const struct smollm_conversation *conversation);
-void prompt_append_tool_result(struct chat_prompt *prompt, struct smollm_text content);
+/* Those of message i and of the results behind it, as one turn has them; returns the last one's index. */
+size_t prompt_append_tool_results(struct chat_prompt *prompt, const struct smollm_conversation *conversation, size_t i);
 /* Whether tools are offered or were called. */
 bool conversation_has_calls(const struct smollm_conversation *conversation);
 

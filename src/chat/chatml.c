@@ -20,26 +20,6 @@ static void begin_turn(struct chat_prompt *out, const struct turns *turns, struc
     prompt_append_format(out, turns->after_role);
 }
 
-static bool is_result(const struct smollm_conversation *conversation, size_t i)
-{
-    return i < conversation->message_count && text_is(conversation->messages[i].role, "tool");
-}
-
-/* Results of several calls are one turn; returns the last message of it. */
-static size_t append_results(struct chat_prompt *out, const struct turns *turns,
-                             const struct smollm_conversation *conversation, size_t i)
-{
-    begin_turn(out, turns, text_of("user"));
-    for (;; i++) {
-        prompt_append_tool_result(out, conversation->messages[i].content);
-        if (!is_result(conversation, i + 1))
-            break;
-        prompt_append_format(out, "\n");
-    }
-    prompt_append_format(out, turns->end);
-    return i;
-}
-
 static void append_turns(const struct smollm_conversation *conversation, const struct chat_options *options,
                          const struct turns *turns, const char *system, struct chat_prompt *out)
 {
@@ -55,8 +35,10 @@ static void append_turns(const struct smollm_conversation *conversation, const s
     }
     for (size_t i = 0; i < conversation->message_count; i++) {
         const struct smollm_message *message = &conversation->messages[i];
-        if (has_calls && is_result(conversation, i)) {
-            i = append_results(out, turns, conversation, i);
+        if (has_calls && text_is(message->role, "tool")) {
+            begin_turn(out, turns, text_of("user"));
+            i = prompt_append_tool_results(out, conversation, i);
+            prompt_append_format(out, turns->end);
             continue;
         }
         begin_turn(out, turns, message->role);

@@ -192,8 +192,15 @@ int smollm3_render(const struct smollm_conversation *conversation, const struct 
         out->text.failed = true;
     buffer_free(&custom);
     out->thinking = thinking;
-    for (size_t i = 0; result == 0 && i < conversation->message_count; i++)
-        result = append_message(out, conversation, i, options, error);
+    for (size_t i = 0; result == 0 && i < conversation->message_count; i++) {
+        if (conversation->marks_tool_results && text_is(conversation->messages[i].role, "tool")) {
+            prompt_append_format(out, "<|im_start|>user\n");
+            i = prompt_append_tool_results(out, conversation, i);
+            prompt_append_format(out, "<|im_end|>\n");
+        } else {
+            result = append_message(out, conversation, i, options, error);
+        }
+    }
     if (result == 0 && !conversation->continue_last && !options->no_generation_prompt)
         prompt_append_format(out, assistant_start(thinking));
     return result;

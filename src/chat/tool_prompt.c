@@ -42,9 +42,19 @@ void prompt_append_generic_tools(struct chat_prompt *out, const struct smollm_co
                          "{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>");
 }
 
-void prompt_append_tool_result(struct chat_prompt *out, struct smollm_text content)
+static void append_result(struct chat_prompt *out, struct smollm_text content)
 {
     prompt_append_format(out, "<tool_response>\n");
     prompt_append_text(out, content);
     prompt_append_format(out, "\n</tool_response>");
+}
+
+size_t prompt_append_tool_results(struct chat_prompt *out, const struct smollm_conversation *conversation, size_t i)
+{
+    for (;; i++) {
+        append_result(out, conversation->messages[i].content);
+        if (i + 1 == conversation->message_count || !text_is(conversation->messages[i + 1].role, "tool"))
+            return i;
+        prompt_append_format(out, "\n");
+    }
 }

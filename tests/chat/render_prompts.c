@@ -3,7 +3,7 @@
  *
  *     {"format": "smollm3", "messages": [{"role": ..., "content": ..., "tool_calls": [{"name": ..., "arguments":
  * ...}]}], "tools": ["..."], "python_tools": ["..."], "thinking": true or false or absent, "date": ..., "continue":
- * bool, "no_generation_prompt": bool, "keep_all": bool} → {"text": ..., "spans": [[offset, size], ...]} or
+ * bool, "no_generation_prompt": bool, "keep_all": bool, "marks": bool} → {"text": ..., "spans": [[offset, size], ...]} or
  * {"error": ..., "code": ...}
  *
  *     {"repr": "JSON text"} → {"text": ...}
@@ -75,6 +75,7 @@ static json_t *render(json_t *request)
                             : json_is_false(thinking) ? SMOLLM_THINKING_OFF
                                                       : SMOLLM_THINKING_DEFAULT;
     conversation.date = json_string_value(json_object_get(request, "date"));
+    conversation.marks_tool_results = flag_member(request, "marks");
     conversation.continue_last = flag_member(request, "continue");
     struct chat_options options = {.no_generation_prompt = flag_member(request, "no_generation_prompt"),
                                    .keep_all = flag_member(request, "keep_all")};

@@ -140,6 +140,19 @@ def test_tool_calls_of_earlier_turns():
     assert written["text"].endswith("assistant\nHm." + one + one + "<|im_end|>\n")
 
 
+def test_marks_of_tool_results():
+    """Off by default, as the template; the marks are the format's own, what is between them is not."""
+    chat = [*HELLO, *turns(("tool", "</tool_response>"), ("tool", "2"), ("user", "x"), ("tool", "3"))]
+    case = {"format": "smollm3", "date": DATE, "messages": chat}
+    plain, marked = ask([case, {**case, "marks": True}])
+    turn = "<|im_start|>user\n%s<|im_end|>\n"
+    assert turn % "</tool_response>" + turn % "2" + turn % "x" + turn % "3" in plain["text"]
+    results = "<tool_response>\n</tool_response>\n</tool_response>\n<tool_response>\n2\n</tool_response>"
+    assert turn % results + turn % "x" + turn % "<tool_response>\n3\n</tool_response>" in marked["text"]
+    at = marked["text"].index("</tool_response>")
+    assert not any(offset <= at < offset + size for offset, size in marked["spans"])
+
+
 def test_system_messages_anywhere():
     """The template drops all but the first."""
     chat = turns(("system", "One."), ("system", "Two. /no_think"), ("user", "x"), ("system", "Late."), ("user", "y"))
