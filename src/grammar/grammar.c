@@ -255,9 +255,11 @@ machine_state matcher_step(struct matcher *m, machine_state from, char byte)
     const unsigned result = json_trace_step(&m->trace, byte, machine->has_unique);
     if (result & TRACE_NAME_REPEATS && machine_flags(machine, to) & STATE_AFTER_NAME)
         return STATE_DEAD;
-    if (result & TRACE_ELEMENT_REPEATS && machine_is_in_unique(machine, result & TRACE_SCALAR_ENDED ? from : to))
-        return STATE_DEAD;
-    return to;
+    if (!(result & TRACE_ELEMENT_REPEATS))
+        return to;
+    return result & TRACE_SCALAR_ENDED
+               ? machine_step_fast(machine, machine_leave_unique(machine, from), (unsigned char)byte)
+               : machine_leave_unique(machine, to);
 }
 
 static bool advance(struct matcher *m, struct smollm_text text)

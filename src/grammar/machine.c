@@ -311,6 +311,23 @@ static bool array_may_end(const struct frame *f)
     return f->count >= f->shape->min;
 }
 
+/* How many of the elements that must still come cannot but meet a claim. */
+static uint32_t must_meet(const struct frame *f, const struct shape_claim *claim)
+{
+    struct schema *s = f->schema;
+    const struct shape *shape = f->shape;
+    const uint32_t from = f->count > claim->index ? f->count : claim->index;
+    uint32_t must = 0;
+    if (claim->max == SIZE_UNLIMITED)
+        return 0;
+    for (uint32_t k = from; k < shape->prefix_count && k < shape->min; k++)
+        must += !constraint_is_satisfiable(s, constraint_with(s, shape_element(shape, k), claim->value ^ 1));
+    const uint32_t behind = from > shape->prefix_count ? from : shape->prefix_count;
+    if (shape->min > behind && !constraint_is_satisfiable(s, constraint_with(s, shape->rest, claim->value ^ 1)))
+        must += shape->min - behind;
+    return must;
+}
+
 static bool array_is_viable(const struct frame *f)
 {
     struct schema *s = f->schema;
@@ -323,7 +340,7 @@ static bool array_is_viable(const struct frame *f)
     for (uint32_t i = 0; i < shape->claim_count; i++) {
         const struct shape_claim *claim = &shape->claims[i];
         uint32_t can = 0;
-        if (f->met[i] > claim->max)
+        if (f->met[i] + must_meet(f, claim) > claim->max)
             return false;
         if (f->met[i] >= claim->min)
             continue;
@@ -550,8 +567,25 @@ static void step_value(struct machine *m, const struct thread *t, unsigned char 
     }
 }
 
-/* The listed values of a kind that have not come yet, as a language that tells which one was read. */
-static term values_left(struct machine *m, const struct frame *f, enum shape_value_kind kind)
+static const uint32_t *bits_of(const struct machine *m, uint32_t set)
+{
+    return ((const struct name_set *)m->sets.data)[set].bits;
+}
+
+static bool values_suffice(const struct machine *m, const struct frame *f, uint32_t used, uint32_t from)
+{
+    return shape_values_suffice(f->schema, f->shape, bits_of(m, used), from);
+}
+
+/* Whether a listed value has not come yet, and those that must come can still be found without it. */
+static bool value_is_left(struct machine *m, const struct frame *f, uint32_t value)
+{
+    return !set_has(m, f->used, value) &&
+           (f->count + 1 >= f->shape->min || values_suffice(m, f, set_with(m, f->used, value), f->count + 1));
+}
+
+/* The listed values of a kind that may come, as a language that tells which one was read. */
+static term values_left(struct machine *m, const struct frame *f, enum shape_value_kind kind, term language)
 {
     const struct shape_values *v = f->shape->values;
     struct smollm_text *texts = pool_array(m->pool, v->counts[kind], sizeof *texts);
@@ -559,7 +593,7 @@ static term values_left(struct machine *m, const struct frame *f, enum shape_val
     for (int before = 0; before < (int)kind; before++)
         first += v->listed[before] ? v->counts[before] : 0;
     for (uint32_t i = 0; i < v->counts[kind]; i++)
-        if (!set_has(m, f->used, first + i)) {
+        if (value_is_left(m, f, first + i) && term_matches(m->terms, language, v->texts[kind][i])) {
             texts[count] = v->texts[kind][i];
             values[count++] = first + i;
         }
@@ -575,11 +609,14 @@ static void step_listed(struct machine *m, const struct thread *t, const struct 
 {
     const enum shape_value_kind kind = byte == '"' ? VALUE_STRING : byte >= 'a' ? VALUE_WORD : VALUE_NUMBER;
     if (byte == '{' || byte == '[' || !f->shape->values->listed[kind]) {
-        step_value(m, t, byte);
+        if (values_suffice(m, f, f->used, f->count + 1))
+            step_value(m, t, byte);
         return;
     }
+    const struct constraint_entry all = *constraint_expand(t->schema, t->a);
     const enum lexeme_mode mode = kind == VALUE_STRING ? LEXEME_STRING : LEXEME_TEXT;
-    const lexeme at = lexeme_begin(&m->lexemes, mode, values_left(m, f, kind));
+    const term language = kind == VALUE_STRING ? all.strings : kind == VALUE_WORD ? all.scalars : all.numbers;
+    const lexeme at = lexeme_begin(&m->lexemes, mode, values_left(m, f, kind, language));
     if (at == LEXEME_DEAD)
         return;
     if (kind == VALUE_STRING)
@@ -588,62 +625,91 @@ static void step_listed(struct machine *m, const struct thread *t, const struct 
         add_text(m, lexeme_step(&m->lexemes, at, byte), t->frame, kind + 1u);
 }
 
-static uint32_t values_used(const struct machine *m, uint32_t set)
-{
-    const struct name_set *s = (const struct name_set *)m->sets.data + set;
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < s->size; i++)
-        count += (uint32_t)__builtin_popcount(s->bits[i]);
-    return count;
-}
+/* How the next element can be read: its conditions, and the frame after it. */
+struct element_way {
+    constraint value;
+    struct frame frame;
+};
 
-/* An element begins: which conditions on some of the elements it meets is decided here, in each way. */
-static void begin_element(struct machine *m, const struct thread *t, uint32_t spaces, unsigned char byte)
+/* Which conditions on some of the elements the next one meets is decided when it begins, in each way. */
+static uint32_t element_ways(const struct frame *f, struct element_way ways[1 << SUBSETS_MAX])
 {
-    struct {
-        constraint value;
-        struct frame frame;
-    } ways[1 << SUBSETS_MAX];
-    const struct frame f = *frame_at(m, t->frame);
-    const struct shape *shape = f.shape;
-    uint32_t count = 1;
-    ways[0].value = shape_element(shape, f.count);
-    ways[0].frame = f;
-    ways[0].frame.count = elements_capped(shape, f.count + 1);
+    const struct shape *shape = f->shape;
+    uint32_t count = 1, kept = 0;
+    ways[0].value = shape_element(shape, f->count);
+    ways[0].frame = *f;
+    ways[0].frame.count = elements_capped(shape, f->count + 1);
     for (uint32_t i = 0; i < shape->claim_count; i++) {
         const struct shape_claim *claim = &shape->claims[i];
         const bool counts_exactly = claim->max < SIZE_UNLIMITED;
-        if (f.count < claim->index || (!counts_exactly && f.met[i] >= claim->min))
+        if (f->count < claim->index || (!counts_exactly && f->met[i] >= claim->min))
             continue;
         for (uint32_t k = count; k-- > 0 && count < 1 << SUBSETS_MAX;) {
             ways[count] = ways[k];
-            ways[count].value = constraint_with(f.schema, ways[k].value, claim->value);
+            ways[count].value = constraint_with(f->schema, ways[k].value, claim->value);
             ways[count].frame.met[i]++;
             count++;
             if (counts_exactly)
-                ways[k].value = constraint_with(f.schema, ways[k].value, claim->value ^ 1);
+                ways[k].value = constraint_with(f->schema, ways[k].value, claim->value ^ 1);
         }
     }
     for (uint32_t k = 0; k < count; k++)
-        if (constraint_is_satisfiable(f.schema, ways[k].value) && array_is_viable(&ways[k].frame)) {
-            const struct thread next = {.kind = THREAD_VALUE,
-                                        .schema = f.schema,
-                                        .a = ways[k].value,
-                                        .b = spaces,
-                                        .frame = make_frame(m, &ways[k].frame)};
-            if (shape->values)
-                step_listed(m, &next, &f, byte);
-            else
-                step_value(m, &next, byte);
-        }
+        if (constraint_is_satisfiable(f->schema, ways[k].value) && array_is_viable(&ways[k].frame))
+            ways[kept++] = ways[k];
+    return kept;
 }
 
-static bool element_may_come(const struct machine *m, const struct frame *f)
+static void begin_element(struct machine *m, const struct thread *t, uint32_t spaces, unsigned char byte)
 {
-    const struct shape_values *values = f->shape->values;
-    if (values && values->are_all && values_used(m, f->used) >= values->total)
+    const struct frame f = *frame_at(m, t->frame);
+    struct element_way ways[1 << SUBSETS_MAX];
+    const uint32_t count = element_ways(&f, ways);
+    for (uint32_t k = 0; k < count; k++) {
+        const struct thread next = {.kind = THREAD_VALUE,
+                                    .schema = f.schema,
+                                    .a = ways[k].value,
+                                    .b = spaces,
+                                    .frame = make_frame(m, &ways[k].frame)};
+        if (f.shape->values)
+            step_listed(m, &next, &f, byte);
+        else
+            step_value(m, &next, byte);
+    }
+}
+
+/* Whether a value that meets the conditions may come in an array whose elements differ. */
+static bool listed_may_come(struct machine *m, const struct frame *f, constraint c)
+{
+    const struct constraint_entry all = *constraint_expand(f->schema, c);
+    const term languages[] = {[VALUE_STRING] = all.strings, [VALUE_NUMBER] = all.numbers, [VALUE_WORD] = all.scalars};
+    const struct shape_values *v = f->shape->values;
+    uint32_t value = 0;
+    bool more = false;
+    for (int kind = 0; kind < VALUE_KINDS; kind++) {
+        more |= !v->listed[kind] && term_is_alive(m->terms, languages[kind]);
+        for (uint32_t i = 0; v->listed[kind] && i < v->counts[kind]; i++, value++)
+            if (value_is_left(m, f, value) && term_matches(m->terms, languages[kind], v->texts[kind][i]))
+                return true;
+    }
+    for (int family = 0; family < FAMILIES && !more; family++)
+        for (uint32_t i = 0; i < all.shapes[family].count && !more; i++)
+            more = shape_is_possible(f->schema, all.shapes[family].list[i], family);
+    return more && values_suffice(m, f, f->used, f->count + 1);
+}
+
+static bool element_may_come(struct machine *m, const struct frame *f)
+{
+    const struct shape *shape = f->shape;
+    struct element_way ways[1 << SUBSETS_MAX];
+    if (f->count >= shape->max || f->count >= shape_limit(f->schema, shape))
         return false;
-    return f->count < f->shape->max && f->count < shape_limit(f->schema, f->shape);
+    if (shape->claim_count == 0 && !shape->values)
+        return true;
+    const uint32_t count = element_ways(f, ways);
+    for (uint32_t k = 0; k < count; k++)
+        if (!shape->values || listed_may_come(m, f, ways[k].value))
+            return true;
+    return false;
 }
 
 static void begin_key(struct machine *m, const struct thread *t)
@@ -936,6 +1002,22 @@ bool machine_is_in_unique(const struct machine *m, machine_state number)
             return true;
     }
     return false;
+}
+
+machine_state machine_leave_unique(struct machine *m, machine_state number)
+{
+    if (!machine_is_in_unique(m, number))
+        return number;
+    const struct state *state = machine_state_at(m, number);
+    const struct thread *threads = state->threads;
+    const uint32_t count = state->count;
+    begin_step(m);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct frame *f = frame_at(m, threads[i].frame);
+        if (f->kind != FRAME_ARRAY || !f->shape->unique)
+            add_thread(m, threads[i]);
+    }
+    return make_state(m);
 }
 
 /* ---- Guessing ---- */

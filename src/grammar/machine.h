@@ -107,8 +107,10 @@ static inline machine_state machine_step_fast(struct machine *machine, machine_s
             return steps->to[i];
     return STATE_DEAD;
 }
-/* Whether the innermost open value is an array whose elements must differ. */
+/* Whether the innermost open value is, in some way, an array whose elements must differ. */
 bool machine_is_in_unique(const struct machine *machine, machine_state state);
+/* The state without the ways in which it is: an element has come twice. */
+machine_state machine_leave_unique(struct machine *machine, machine_state state);
 /* What is likely to come next: bytes that are certain, or those of the next member in the order of the schema. Appends
  * up to `max` bytes; ends where more than one thing is likely. */
 size_t machine_predict(struct machine *machine, machine_state state, bool spaces, char *out, size_t max);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX_MAX = 4096, FEW_NAMES = 32, FEW_CLASSES = 4, VALUES_MAX = 256 };
+enum { PREFIX_MAX = 4096, FEW_NAMES = 32, FEW_CLASSES = 4, VALUES_MAX = 256, VALUES_PREFIX_MAX = 64 };
 
 struct shape *shape_empty(struct schema *s)
 {
@@ -365,14 +365,15 @@ uint32_t shape_limit(struct schema *s, const struct shape *shape)
 
 static bool array_is_possible(struct schema *s, struct shape *shape)
 {
-    uint32_t max = shape->min > 0 || shape->claim_count > 0 ? shape_limit(s, shape) : shape->max;
-    if (shape->unique && shape->min > 1) {
-        shape_list_values(s, shape);
-        if (shape->values && shape->values->are_all && shape->values->total < max)
-            max = shape->values->total;
-    }
+    const uint32_t max = shape->min > 0 || shape->claim_count > 0 ? shape_limit(s, shape) : shape->max;
     if (shape->min > max)
         return false;
+    if (shape->unique && shape->min > 1) {
+        shape_list_values(s, shape);
+        const uint32_t words = shape->values ? (shape->values->total + 31) / 32 : 0;
+        if (shape->values && !shape_values_suffice(s, shape, pool_array(s->pool, words, sizeof(uint32_t)), 0))
+            return false;
+    }
     for (uint32_t i = 0; i < shape->claim_count; i++) {
         const struct shape_claim *claim = &shape->claims[i];
         if (claim->min > claim->max || claim->min > max || (claim->min > 0 && claim->index >= max))
@@ -396,24 +397,91 @@ static bool array_is_possible(struct schema *s, struct shape *shape)
     return true;
 }
 
-void shape_list_values(struct schema *s, struct shape *shape)
+/* Which of the listed values an element may have. */
+static void find_fits(struct schema *s, struct shape_values *v, uint32_t index, constraint c)
 {
-    if (!shape->unique || shape->values || shape->prefix_count > 0 || shape->claim_count > 0)
-        return;
-    const struct constraint_entry all = *constraint_expand(s, shape->rest);
+    const struct constraint_entry all = *constraint_expand(s, c);
     const term languages[] = {[VALUE_STRING] = all.strings, [VALUE_NUMBER] = all.numbers, [VALUE_WORD] = all.scalars};
-    struct shape_values *v = pool_allocate(s->pool, sizeof *v);
-    v->are_all = true;
+    uint32_t value = 0;
+    v->fits[index] = pool_array(s->pool, (v->total + 31) / 32, sizeof **v->fits);
     for (int kind = 0; kind < VALUE_KINDS; kind++) {
-        v->texts[kind] = pool_array(s->pool, VALUES_MAX, sizeof **v->texts);
-        v->listed[kind] = term_texts(s->terms, languages[kind], VALUES_MAX, v->texts[kind], &v->counts[kind]);
-        v->are_all &= v->listed[kind];
-        v->total += v->listed[kind] ? v->counts[kind] : 0;
+        v->has_more[index] |= !v->listed[kind] && term_is_alive(s->terms, languages[kind]);
+        for (uint32_t i = 0; v->listed[kind] && i < v->counts[kind] && pool_spend(s->pool, 1); i++, value++)
+            if (term_matches(s->terms, languages[kind], v->texts[kind][i]))
+                v->fits[index][value / 32] |= 1u << value % 32;
     }
     for (int family = 0; family < FAMILIES; family++)
         for (uint32_t i = 0; i < all.shapes[family].count; i++)
-            v->are_all &= !shape_is_possible(s, all.shapes[family].list[i], family);
+            v->has_more[index] |= shape_is_possible(s, all.shapes[family].list[i], family);
+}
+
+void shape_list_values(struct schema *s, struct shape *shape)
+{
+    if (!shape->unique || shape->values || shape->prefix_count > VALUES_PREFIX_MAX)
+        return;
+    const uint32_t limit = shape_limit(s, shape), last = shape->prefix_count < limit ? shape->prefix_count : limit;
+    term languages[VALUE_KINDS] = {TERM_NONE, TERM_NONE, TERM_NONE};
+    for (uint32_t i = 0; i <= last; i++) {
+        const struct constraint_entry its = *constraint_expand(s, shape_element(shape, i));
+        languages[VALUE_STRING] = term_or(s->terms, languages[VALUE_STRING], its.strings);
+        languages[VALUE_NUMBER] = term_or(s->terms, languages[VALUE_NUMBER], its.numbers);
+        languages[VALUE_WORD] = term_or(s->terms, languages[VALUE_WORD], its.scalars);
+    }
+    struct shape_values *v = pool_allocate(s->pool, sizeof *v);
+    for (int kind = 0; kind < VALUE_KINDS; kind++) {
+        v->texts[kind] = pool_array(s->pool, VALUES_MAX, sizeof **v->texts);
+        v->listed[kind] = term_texts(s->terms, languages[kind], VALUES_MAX, v->texts[kind], &v->counts[kind]);
+        v->total += v->listed[kind] ? v->counts[kind] : 0;
+    }
+    v->fits = pool_array(s->pool, shape->prefix_count + 1, sizeof *v->fits);
+    v->has_more = pool_array(s->pool, shape->prefix_count + 1, sizeof *v->has_more);
+    for (uint32_t i = 0; i <= shape->prefix_count; i++)
+        find_fits(s, v, i, shape_element(shape, i));
     shape->values = v;
+}
+
+/* Finds a value for an element, moving those of others where needed: an augmenting path of a bipartite matching. */
+static bool place_value(struct schema *s, const struct shape *shape, const uint32_t *used, uint32_t element,
+                        uint32_t *holder, uint32_t *tried)
+{
+    const struct shape_values *v = shape->values;
+    const uint32_t index = element < shape->prefix_count ? element : shape->prefix_count;
+    for (uint32_t value = 0; value < v->total && pool_spend(s->pool, 1); value++) {
+        const uint32_t bit = 1u << value % 32, word = value / 32;
+        if (!(v->fits[index][word] & ~used[word] & ~tried[word] & bit))
+            continue;
+        tried[word] |= bit;
+        if (holder[value] == 0 || place_value(s, shape, used, holder[value] - 1, holder, tried)) {
+            holder[value] = element + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool shape_values_suffice(struct schema *s, const struct shape *shape, const uint32_t *used, uint32_t from)
+{
+    const struct shape_values *v = shape->values;
+    const uint32_t words = (v->total + 31) / 32;
+    if (from >= shape->min)
+        return true;
+    if (from >= shape->prefix_count) {
+        uint32_t left = 0;
+        for (uint32_t i = 0; i < words; i++)
+            left += (uint32_t)__builtin_popcount(v->fits[shape->prefix_count][i] & ~used[i]);
+        return v->has_more[shape->prefix_count] || left >= shape->min - from;
+    }
+    uint32_t *holder = pool_array(s->pool, v->total, sizeof *holder),
+             *tried = pool_array(s->pool, words, sizeof *tried);
+    for (uint32_t i = from; i < shape->min && pool_spend(s->pool, 1); i++) {
+        if (v->has_more[i < shape->prefix_count ? i : shape->prefix_count])
+            continue;
+        if (words > 0)
+            memset(tried, 0, words * sizeof *tried);
+        if (!place_value(s, shape, used, i, holder, tried))
+            return false;
+    }
+    return true;
 }
 
 /* ---- Both ---- */

@@ -73,8 +73,10 @@ struct shape_values {
     struct smollm_text *texts[VALUE_KINDS];
     uint32_t counts[VALUE_KINDS];
     bool listed[VALUE_KINDS];
-    bool are_all; /* there are no others */
     uint32_t total;
+    /* [of an element of the prefix, and of one behind it] */
+    uint32_t **fits; /* bits: the listed values that meet its conditions */
+    bool *has_more;  /* it may have values that are not listed */
 };
 
 struct shape {
@@ -119,8 +121,10 @@ bool shape_is_possible(struct schema *s, struct shape *shape, int family);
 uint32_t shape_find_name(const struct shape *shape, struct smollm_text name);
 /* How many elements an array can have: one that no value meets ends it. */
 uint32_t shape_limit(struct schema *s, const struct shape *shape);
-/* Lists the values of an array's elements, if they must differ and the conditions on all of them are the same. */
+/* Lists the values of an array's elements, if they must differ. */
 void shape_list_values(struct schema *s, struct shape *shape);
+/* Whether the elements from `from` on that must come can have listed values, all different, that are not in `used`. */
+bool shape_values_suffice(struct schema *s, const struct shape *shape, const uint32_t *used, uint32_t from);
 /* The constraint of the element at an index. */
 constraint shape_element(const struct shape *shape, uint32_t index);
 

@@ -33,8 +33,8 @@ static void allow(struct walk *w, int32_t token)
 
 /* ---- What depends on the text before ---- */
 
-/* Whether the path can be read with the trace. */
-static bool survives(struct walk *w, const char *path, size_t size)
+/* Where the path leads when it is read with the trace. */
+static machine_state trace_path(struct walk *w, const char *path, size_t size)
 {
     const struct trace_place before = w->m->trace.place;
     machine_state state = w->m->state;
@@ -42,7 +42,7 @@ static bool survives(struct walk *w, const char *path, size_t size)
     for (size_t i = 0; i < size && state != STATE_DEAD; i++)
         state = matcher_step(w->m, state, path[i]);
     w->m->trace.place = before;
-    return state != STATE_DEAD;
+    return state;
 }
 
 static void find_names(struct walk *w)
@@ -63,7 +63,7 @@ static bool name_may_end(struct walk *w, const char *path, size_t size)
     if (w->name_count == 0)
         return true;
     if (w->names_have_escapes || (size > 0 && memchr(path, '\\', size)))
-        return survives(w, path, size + 1);
+        return trace_path(w, path, size + 1) != STATE_DEAD;
     for (uint32_t i = 0; i < w->name_count; i++) {
         const struct smollm_text name = w->names[i];
         if (name.size == w->read.size + size && memcmp(name.data, w->read.data, w->read.size) == 0 &&
@@ -73,19 +73,20 @@ static bool name_may_end(struct walk *w, const char *path, size_t size)
     return true;
 }
 
-/* Whether a step that the machine takes is allowed by the text before it. */
-static bool is_allowed(struct walk *w, machine_state from, machine_state to, const char *path, size_t size)
+/* A step that the machine takes, as far as the text before allows it. */
+static machine_state allowed_step(struct walk *w, machine_state from, machine_state to, const char *path, size_t size)
 {
     const unsigned before = machine_flags(w->machine, from), after = machine_flags(w->machine, to);
-    if (before & STATE_OPEN_NAME && after & STATE_AFTER_NAME)
+    if (before & STATE_OPEN_NAME && after & STATE_AFTER_NAME) {
         /* A name that was begun in this token is in an object that the trace does not know yet. */
-        return w->m->trace.place.in_string && w->m->trace.place.is_name && !memchr(path, '"', size - 1)
-                   ? name_may_end(w, path, size - 1)
-                   : survives(w, path, size);
+        if (w->m->trace.place.in_string && w->m->trace.place.is_name && !memchr(path, '"', size - 1))
+            return name_may_end(w, path, size - 1) ? to : STATE_DEAD;
+        return trace_path(w, path, size);
+    }
     if (w->machine->has_unique && !(after & STATE_IN_STRING) &&
         (machine_is_in_unique(w->machine, from) || machine_is_in_unique(w->machine, to)))
-        return survives(w, path, size);
-    return true;
+        return trace_path(w, path, size);
+    return to;
 }
 
 /* ---- Trees ---- */
@@ -94,10 +95,9 @@ static inline machine_state take(struct walk *w, machine_state from, const char 
 {
     const machine_state to = machine_step_fast(w->machine, from, (unsigned char)path[size - 1]);
     w->steps++;
-    if (to != STATE_DEAD && (w->machine->has_unique || machine_flags(w->machine, to) & STATE_AFTER_NAME) &&
-        !is_allowed(w, from, to, path, size))
-        return STATE_DEAD;
-    return to;
+    if (to == STATE_DEAD || !(w->machine->has_unique || machine_flags(w->machine, to) & STATE_AFTER_NAME))
+        return to;
+    return allowed_step(w, from, to, path, size);
 }
 
 /* Which endings may follow a state that every character leads back to. */

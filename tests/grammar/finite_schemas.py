@@ -67,6 +67,11 @@ SCHEMAS = [
     {**CLOSED, "properties": {"a": {"enum": [{"a": "a"}, ["a"], [], "a"]}}, "required": ["a"]},
     {"enum": [{"a": 1}, {"a": "a", "b": "b"}, ["a", None], "a"]},
     {"type": "array", "items": {"anyOf": [{**CLOSED, "properties": {"a": {"const": "a"}}}, {"const": "b"}]}, "maxItems": 1},
+    {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3, "contains": {"minProperties": 1}, "minContains": 1, "maxContains": 1},
+    {"type": "array", "items": {"enum": ["a", "b", "ab"]}, "minItems": 2, "maxItems": 3, "contains": {"const": "a"}, "maxContains": 1},
+    {"type": "array", "prefixItems": [{"enum": ["a", "b"]}, {"const": "a"}], "items": {"enum": ["a", "b", None]}, "uniqueItems": True, "minItems": 2, "maxItems": 3},
+    {"type": "array", "items": {"enum": ["a", "b", None]}, "uniqueItems": True, "contains": {"const": "b"}, "maxItems": 3},
+    {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3, "anyOf": [{"uniqueItems": True}, {"prefixItems": [{"const": "a"}]}]},
     {"$ref": "#/$defs/list", "$defs": {"list": {"type": "array", "maxItems": 1, "items": {"anyOf": [{"const": "a"}, {"type": "array", "maxItems": 0}]}}}},
 ]
 MORE = [[[]], [["a"]], [{}], [{"a": "a"}], {"a": {"a": "a"}}, {"a": ["a"]}, {"a": []}, {"a": "a", "b": "b", "c": True}, {"a": "a", "b": "b", "c": None}]

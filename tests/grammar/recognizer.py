@@ -68,7 +68,7 @@ class Recognizer:
                 continue
             forms = (b" ",) if self.texts[text][unit] == SPACE else self.texts[text][unit]
             now = part + bytes([byte])
-            if now.startswith(b"\\u"):
+            if now.startswith(b"\\u") and byte != ord("U"):
                 now = now.lower()  # digits in either case
             for form in forms:
                 if form == now:
