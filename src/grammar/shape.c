@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFIX_MAX = 4096, FEW_NAMES = 32, FEW_CLASSES = 4, VALUES_MAX = 256, VALUES_PREFIX_MAX = 64 };
+enum { PREFIX_MAX = 4096, FEW_NAMES = 32, FEW_CLASSES = 4, VALUES_MAX = 256, VALUES_PREFIX_MAX = 64, PLACED_MAX = 32 };
 
 struct shape *shape_empty(struct schema *s)
 {
@@ -446,7 +446,8 @@ static bool place_value(struct schema *s, const struct shape *shape, const uint3
 {
     const struct shape_values *v = shape->values;
     const uint32_t index = element < shape->prefix_count ? element : shape->prefix_count;
-    for (uint32_t value = 0; value < v->total && pool_spend(s->pool, 1); value++) {
+    pool_spend(s->pool, 1);
+    for (uint32_t value = 0; value < v->total; value++) {
         const uint32_t bit = 1u << value % 32, word = value / 32;
         if (!(v->fits[index][word] & ~used[word] & ~tried[word] & bit))
             continue;
@@ -463,7 +464,7 @@ bool shape_values_suffice(struct schema *s, const struct shape *shape, const uin
 {
     const struct shape_values *v = shape->values;
     const uint32_t words = (v->total + 31) / 32;
-    if (from >= shape->min)
+    if (from >= shape->min || (from < shape->prefix_count && shape->min - from > PLACED_MAX))
         return true;
     if (from >= shape->prefix_count) {
         uint32_t left = 0;

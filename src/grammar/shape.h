@@ -123,7 +123,8 @@ uint32_t shape_find_name(const struct shape *shape, struct smollm_text name);
 uint32_t shape_limit(struct schema *s, const struct shape *shape);
 /* Lists the values of an array's elements, if they must differ. */
 void shape_list_values(struct schema *s, struct shape *shape);
-/* Whether the elements from `from` on that must come can have listed values, all different, that are not in `used`. */
+/* Whether the elements from `from` on that must come can have listed values, all different, that are not in `used`;
+ * true where too many must come to find out. */
 bool shape_values_suffice(struct schema *s, const struct shape *shape, const uint32_t *used, uint32_t from);
 /* The constraint of the element at an index. */
 constraint shape_element(const struct shape *shape, uint32_t index);
