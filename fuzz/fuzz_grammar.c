@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
     if (source.kind == GRAMMAR_TOOLS) {
         source.tools = &tool;
         source.tool_count = 1;
+        source.is_bare = data[0] & 16;
         source.after_marker = data[0] & 64;
         source.is_lenient = data[0] & 128;
     }

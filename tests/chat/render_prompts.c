@@ -3,7 +3,8 @@
  *
  *     {"format": "smollm3", "messages": [{"role": ..., "content": ..., "tool_calls": [{"name": ..., "arguments":
  * ...}]}], "tools": ["..."], "python_tools": ["..."], "thinking": true or false or absent, "date": ..., "continue":
- * bool, "no_generation_prompt": bool, "keep_all": bool, "marks": bool} → {"text": ..., "spans": [[offset, size], ...]} or
+ * bool, "no_generation_prompt": bool, "keep_all": bool, "marks": bool} → {"text": ..., "spans": [[offset, size], ...]}
+ * or
  * {"error": ..., "code": ...}
  *
  *     {"repr": "JSON text"} → {"text": ...}
