@@ -288,7 +288,7 @@ CHANGES = [
     ("schemas: more elements than contains allows", "src/grammar/machine.c", "f->met[i] + must_meet(f, claim) > claim->max", "f->met[i] > claim->max + 1", MASKS),
     ("schemas: a comma before nothing", "src/grammar/machine.c", "    if (shape->claim_count == 0 && !shape->values)\n        return true;", "    if (!shape->values)\n        return true;", MASKS),
     ("schemas: a value that a later element needs", "src/grammar/machine.c", "(f->count + 1 >= f->shape->min || values_suffice", "(true || values_suffice", MASKS),
-    ("schemas: one way's repeated element ends all", "src/grammar/machine.c", "        if (f->kind != FRAME_ARRAY || !f->shape->unique)\n            add_thread(m, threads[i]);", "        if (f->kind != FRAME_ARRAY)\n            add_thread(m, threads[i]);", MASKS),
+    ("schemas: one way's repeated element ends all", "src/grammar/machine.c", "        if (f->kind != FRAME_ARRAY || !f->shape->unique)\n            add_thread(m, threads[i]);", "        if (f->kind != FRAME_ARRAY)\n            add_thread(m, threads[i]);", GRAMMAR),
     ("bare calls need no arguments", "src/chat/chat_parser.c", "p->name_size == 0 || p->bare", "p->name_size == 0", "build/tests/chat/test_parser"),
     ("bare calls are held from any key on", "src/chat/chat_parser.c", "(!p->bare || p->key == CHAT_KEY_NAME)", "!p->bare", "pytest tests/server/test_tools.py -q -x -k llama31"),
     ("results of Llama 3.1 are text", "src/chat/llama31.c", "        prompt_append_json_string(out, message->content);", "        prompt_append_text(out, message->content);", "pytest tests/chat -q -x"),

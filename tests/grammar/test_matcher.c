@@ -155,6 +155,8 @@ static const struct {
     {GRAMMAR_SCHEMA,
      "{\"properties\":{\"a\":{\"type\":\"string\"},\"ab\":{\"type\":\"integer\"}},\"required\":[\"ab\"]}"},
     {GRAMMAR_SCHEMA, "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"maxLength\":20},\"uniqueItems\":true}"},
+    {GRAMMAR_SCHEMA, "{\"type\":\"array\",\"items\":{\"type\":[\"string\",\"integer\"],\"maxLength\":20},\"anyOf\":[{"
+                     "\"uniqueItems\":true},{\"maxItems\":2}]}"},
     {GRAMMAR_SCHEMA, "{\"type\":\"string\",\"minLength\":2,\"maxLength\":12}"},
     {GRAMMAR_SCHEMA, "{\"type\":\"string\",\"pattern\":\"^[ab]+(12)?$\"}"},
     {GRAMMAR_SCHEMA, "{\"type\":\"number\",\"minimum\":-1,\"maximum\":12.5}"},
@@ -242,6 +244,22 @@ static void test_names_that_were_there(void **state)
 }
 
 /* Answers that cannot be complete are known before they begin; no bound is larger than what is possible. */
+/* An element that comes twice ends only those ways of reading the array in which all must differ. */
+static void test_elements_that_were_there(void **state)
+{
+    static const char *const yes[] = {"[\"x\",\"x\"]", "[\"x\",\"y\",\"z\"]", "[1,1]", "[{},{}]", "[[],[\"x\",\"x\"]]"},
+                             *const no[] = {"[\"x\",\"x\",\"y\"]", "[1,2,1]", "[{},\"x\",{}]", "[1,1,2]"};
+    struct grammar *grammar = compile(
+        GRAMMAR_SCHEMA, "{\"type\":\"array\",\"anyOf\":[{\"uniqueItems\":true},{\"maxItems\":2},{\"maxItems\":2}]}");
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+        if (!accepts(grammar, yes[i]))
+            fail_msg("%s is refused", yes[i]);
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        if (accepts(grammar, no[i]))
+            fail_msg("%s is accepted", no[i]);
+    grammar_release(grammar);
+}
+
 static void test_least_tokens(void **state)
 {
     static const struct {
@@ -525,6 +543,7 @@ int main(void)
                                        cmocka_unit_test(test_masks),
                                        cmocka_unit_test(test_retreat),
                                        cmocka_unit_test(test_names_that_were_there),
+                                       cmocka_unit_test(test_elements_that_were_there),
                                        cmocka_unit_test(test_least_tokens),
                                        cmocka_unit_test(test_members_as_listed),
                                        cmocka_unit_test(test_dead_ends),
