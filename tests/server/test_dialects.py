@@ -91,8 +91,9 @@ def test_full_queue(start, folder):
 
     make_parrot(folder / "patient.gguf", ["a ", "b "], loop=0, context=65536, name="patient")
     server = start(folder / "patient.gguf", "-c", "60000", "-np", "1", "--temp", "0")
-    connections = [server.connect() for _ in range(80)]
-    request = post("/completion", json.dumps({"prompt": "hi", "n_predict": 59000}))  # no streams: unread ones give way
+    connections = [server.connect() for _ in range(12)]
+    # No streams: unread ones give way. Answers of one request that find no place wait for one, so the queue stays full.
+    request = post("/v1/completions", json.dumps({"prompt": "hi", "max_tokens": 59000, "n": 8}))
     for connection in connections:
         connection.sendall(request)
     assert status_of(connections[-1].recv(4096)) == 429

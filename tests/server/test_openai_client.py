@@ -171,7 +171,7 @@ def test_context_exceeded(parrot):
     assert caught.value.code == "context_length_exceeded"
     import re
     numbers = [int(n) for n in re.findall(r"\d+", caught.value.body["message"])]
-    assert len(numbers) == 2 and numbers[0] > numbers[1] == 4096
+    assert len(numbers) == 3 and numbers[0] > numbers[1] == numbers[2] == 4096
 
 
 def test_keys(start, parrot_path, folder):

@@ -186,7 +186,11 @@ def test_native_completion(parrot):
     for prompt, count in ((["a"], 1), ([64, "bc", 65], 4), ([[64, 65]], 2), ("é", 2)):
         answer = parrot.http.post("/completion", json={"prompt": prompt, "n_predict": 1}).json()
         assert answer["tokens_evaluated"] == count
-    for prompt in (None, 5, [-1], [10 ** 9], [1.5], [[1], [2]], ["a", "b"], [[["x"]]], [{}], "", []):
+    several = parrot.http.post("/completion", json={"prompt": [[1], "bc", {"prompt_string": "d"}], "n_predict": 2}).json()
+    assert [(one["index"], one["tokens_evaluated"]) for one in several] == [(0, 1), (1, 2), (2, 1)]
+    chosen = parrot.http.post("/completion", json={"prompt": "a", "n_predict": 2, "response_fields": ["content", "generation_settings/seed"]})
+    assert set(chosen.json()) == {"content", "generation_settings/seed"}
+    for prompt in (None, 5, [-1], [10 ** 9], [1.5], [[["x"]]], [{}], "", [], {"prompt_string": "x", "multimodal_data": ["AA=="]}, [[1]] * 257):
         assert refuse(parrot, "/completion", {"prompt": prompt, "n_predict": 1})["message"]
 
 

@@ -2,6 +2,7 @@
 #include "api/core/json_writer.h"
 #include "api/core/time_text.h"
 #include "api/ollama/ollama.h"
+#include "api/openai/openai.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -199,7 +200,7 @@ static int greet(struct api *api, const struct api_call *call, const json_t *jso
 }
 
 static const struct route routes[] = {
-    {"/", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &ollama_protocol, .answer = greet,
+    {"/", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = greet,
      .content_type = "text/plain; charset=utf-8"},
     {"/api/chat", API_POST, 0, &ollama_protocol, .format = &ollama_chat_format},
     {"/api/generate", API_POST, 0, &ollama_protocol, .format = &ollama_generate_format},
