@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(uint8_t const *data, size_t size)
         return 0;
     const char *const *path = paths[data[0] % (sizeof paths / sizeof *paths)];
     struct api_call call = {.path = text_of(path[1]), .body = {(const char *)data + 1, size - 1}, .request_id = "fuzz"};
-    const struct api_match match = api_find(api, text_of(path[0]), call.path);
+    const struct api_match match = api_find(text_of(path[0]), call.path);
     call.route = match.route;
     call.parameter = match.parameter;
     REQUIRE(call.route);

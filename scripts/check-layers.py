@@ -19,6 +19,7 @@ PUBLIC = {"cli": {"cli", "base"}, "cli/serve.c": {"cli", "base", "server", "api"
 
 # Inside api/: the core knows no dialect, and dialects know each other only where one speaks with another's errors.
 DIALECTS = {"core": {"core"}, "shared": {"core", "shared"}, "llama_server": {"core", "shared", "llama_server", "openai"},
+            "decisions": {"core", "shared", "decisions", "openai", "responses"},
             "ollama": {"core", "shared", "ollama", "openai"},
             "responses": {"core", "shared", "responses", "openai"}}
 

@@ -42,6 +42,7 @@ int api_create(const struct api_options *options, struct api **result, struct sm
     api->options.sampling.logit_bias_count = 0;
     api->options.alias = NULL;
     api->started = time(NULL);
+    snprintf(api->started_header, sizeof api->started_header, "Process-Start-Time-Unix: %" PRId64 "\r\n", api->started);
     const int status = options->alias ? take_names(api, options->alias, error) : 0;
     if (status < 0) {
         api_destroy(api);
@@ -142,14 +143,13 @@ static unsigned method_of(struct smollm_text method)
 }
 
 /* Notes the rows with this path; the first one with the method is the route. */
-static void match_rows(const struct api *api, unsigned method, struct smollm_text path, struct api_match *match)
+static void match_rows(unsigned method, struct smollm_text path, struct api_match *match)
 {
     for (const struct route_list *const *list = route_table(); *list; list++) {
         for (size_t i = 0; i < (*list)->count; i++) {
             const struct route *route = &(*list)->routes[i];
             struct smollm_text parameter;
-            if (((route->flags & ROUTE_METRICS) && api && !api->options.metrics) ||
-                !path_matches(path, route->path, &parameter))
+            if (!path_matches(path, route->path, &parameter))
                 continue;
             match->methods |= (unsigned)route->method;
             match->is_public |= (route->flags & ROUTE_PUBLIC) != 0;
@@ -164,13 +164,13 @@ static void match_rows(const struct api *api, unsigned method, struct smollm_tex
 }
 
 /* The paths as they are, then without or with /v1 before them. */
-static struct api_match find(const struct api *api, unsigned method, struct smollm_text path)
+static struct api_match find(unsigned method, struct smollm_text path)
 {
     static const char version[] = "/v1";
     enum { VERSION = sizeof version - 1, PATH_MAX_WITH_VERSION = 512 };
     char longer[PATH_MAX_WITH_VERSION];
     struct api_match match = {0};
-    match_rows(api, method, path, &match);
+    match_rows(method, path, &match);
     if (match.methods != 0)
         return match;
     size_t slashes = 0;
@@ -181,27 +181,27 @@ static struct api_match find(const struct api *api, unsigned method, struct smol
         return match;
     if (text_starts_with(rest, "v1/")) {
         if (rest.size > VERSION && !text_starts_with(rest, "v1/v1"))
-            match_rows(api, method, (struct smollm_text){rest.data + VERSION - 1, rest.size - VERSION + 1}, &match);
+            match_rows(method, (struct smollm_text){rest.data + VERSION - 1, rest.size - VERSION + 1}, &match);
     } else if (path.size + VERSION <= sizeof longer) {
         memcpy(longer, version, VERSION);
         memcpy(longer + VERSION, path.data, path.size);
-        match_rows(api, method, (struct smollm_text){longer, path.size + VERSION}, &match);
+        match_rows(method, (struct smollm_text){longer, path.size + VERSION}, &match);
         if (match.parameter.data) /* it points into the copy */
             match.parameter.data = path.data + (match.parameter.data - longer) - VERSION;
     }
     return match;
 }
 
-struct api_match api_find(const struct api *api, struct smollm_text method, struct smollm_text path)
+struct api_match api_find(struct smollm_text method, struct smollm_text path)
 {
-    return find(api, method_of(method), path);
+    return find(method_of(method), path);
 }
 
 static const struct protocol *protocol_of(struct smollm_text path)
 {
     static const unsigned methods[] = {API_POST, API_GET, API_DELETE};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        const struct api_match match = find(NULL, methods[i], path);
+        const struct api_match match = find(methods[i], path);
         if (match.route)
             return match.route->protocol;
     }
@@ -250,7 +250,7 @@ static int begin_generation(struct api *api, const struct api_call *call, json_t
     generation_request_init(&request, api);
     int status = format->read(api, call, json, &request, error);
     if (status < 0) {
-        arena_free(&request.arena);
+        generation_request_free(&request);
         return status;
     }
     const bool is_stream = request.is_stream;
@@ -274,7 +274,8 @@ static int answer_at_once(struct api *api, const struct api_call *call, const js
     const struct route *route = call->route;
     const int status = route->answer(api, call, json, &answer->body, error);
     answer->head = (struct api_head){.status = status > 0 ? status : 200,
-                                     .content_type = route->content_type ? route->content_type : "application/json"};
+                                     .content_type = route->content_type ? route->content_type : "application/json",
+                                     .field = route->flags & ROUTE_TELLS_START ? api->started_header : NULL};
     answer->head_is_known = true;
     return status < 0 ? -1 : 0;
 }

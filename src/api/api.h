@@ -15,11 +15,12 @@ struct api_options {
     /* Names of the model in requests and answers, separated by commas; the first is its name, the others are further
      * ones under which it is listed. NULL: its own name. */
     const char *alias;
-    bool metrics;                    /* whether /metrics is served */
+    bool metrics;                    /* whether /metrics answers; otherwise it is 501 */
     struct smollm_sampling sampling; /* defaults of requests; logit_bias is not used */
     bool has_seed;                   /* sampling.seed is used; otherwise each request without one gets a random seed */
     int32_t max_tokens;              /* default; -1: until the context is full */
     enum smollm_pooling pooling;     /* default of embeddings */
+    double decision_temperature;     /* default of decisions; 0: 1 */
 };
 
 struct api;
@@ -60,7 +61,7 @@ struct api_match {
 
 /* The route for a method and a path as they were sent, the path without query. /v1 before a path may be left out or
  * added where that is not another route. */
-struct api_match api_find(const struct api *api, struct smollm_text method, struct smollm_text path);
+struct api_match api_find(struct smollm_text method, struct smollm_text path);
 
 /* An error of the server itself (no key, no such path, too large), in the form that clients of the path read. The
  * content type is application/json. */
@@ -92,6 +93,7 @@ struct api_head {
     int status;
     int retry_after;          /* seconds; 0: none */
     const char *content_type; /* constant */
+    const char *field;        /* a further line of the head, with its line end; NULL: none. As long as the api */
     bool is_stream;           /* of unknown length, to be sent on as it comes */
 };
 /* false until the head is known, which happens only in api_answer_pull: a stream gets its head with its first bytes, so

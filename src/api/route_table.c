@@ -1,6 +1,7 @@
 #include "api/route_table.h"
 
 #include "api/anthropic/anthropic.h"
+#include "api/decisions/decisions.h"
 #include "api/llama_server/llama_server.h"
 #include "api/ollama/ollama.h"
 #include "api/openai/openai.h"
@@ -8,8 +9,13 @@
 
 const struct route_list *const *route_table(void)
 {
-    static const struct route_list *const lists[] = {&openai_routes,    &llama_server_routes, &anthropic_routes,
-                                                     &responses_routes, &ollama_routes,       NULL};
+    static const struct route_list *const lists[] = {&openai_routes,
+                                                     &llama_server_routes,
+                                                     &anthropic_routes,
+                                                     &responses_routes,
+                                                     &ollama_routes,
+                                                     &decision_routes,
+                                                     NULL};
     return lists;
 }
 

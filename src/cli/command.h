@@ -5,7 +5,9 @@
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
 int command_bench(int argc, char **argv);
+int command_calibrate(int argc, char **argv);
 int command_chat(int argc, char **argv);
+int command_decide(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 int command_perplexity(int argc, char **argv);
 int command_constrain(int argc, char **argv);

@@ -23,6 +23,8 @@ static const struct {
     {"serve", command_serve, COMMAND_SERVE, "[MODEL]", "chat page and HTTP API"},
     {"chat", command_chat, COMMAND_CHAT, "[MODEL]", "talk to a model in the terminal"},
     {"run", command_run, COMMAND_RUN, "[MODEL] TEXT", "one prompt, one answer on stdout"},
+    {"decide", command_decide, COMMAND_DECIDE, "[MODEL] TEXT", "a question about a text, answered with probabilities"},
+    {"calibrate", command_calibrate, COMMAND_CALIBRATE, "[MODEL] FILE", "fit decisions to labeled examples"},
     {"pull", command_pull, COMMAND_PULL, "NAME|URL", "download a model"},
     {"inspect", command_inspect, COMMAND_INSPECT, "[MODEL]", "show what a model file holds and needs"},
     {"quantize", command_quantize, COMMAND_QUANTIZE, "IN OUT TYPE", "write a model with smaller weights"},

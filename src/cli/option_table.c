@@ -6,8 +6,9 @@
 #include <string.h>
 
 enum {
-    WITH_MODEL = COMMAND_SERVE | COMMAND_CHAT | COMMAND_RUN | COMMAND_BENCH | COMMAND_PERPLEXITY,
-    WITH_ENGINE = COMMAND_SERVE | COMMAND_CHAT | COMMAND_RUN,
+    WITH_ENGINE = COMMAND_SERVE | COMMAND_CHAT | COMMAND_RUN, /* answers with text */
+    WITH_DECISIONS = COMMAND_DECIDE | COMMAND_CALIBRATE,
+    WITH_MODEL = WITH_ENGINE | WITH_DECISIONS | COMMAND_BENCH | COMMAND_PERPLEXITY,
 };
 
 #define AT(member) offsetof(struct options, member)
@@ -34,6 +35,8 @@ const struct option option_table[] = {
      "name of the model in the API, and further names for it"},
     {"pooling", NULL, OPTION_STRING, COMMAND_SERVE, AT(pooling), "{last,mean}", 0, 0, "mean",
      "what embeddings are made of: the last token's hidden state, or the mean over all tokens"},
+    {"decision-temperature", NULL, OPTION_REAL, COMMAND_SERVE | COMMAND_DECIDE, AT(decision_temperature), "T", 0.01,
+     100, "1", "temperature of the probabilities of decisions (smollm calibrate fits it)"},
     {"allow-host", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_hosts), "NAME", 0, 0, NULL,
      "also answer requests for this host name; may be repeated"},
     {"allow-origin", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_origins), "ORIGIN", 0, 0, NULL,
@@ -68,7 +71,7 @@ const struct option option_table[] = {
      "speculate: predict tokens where an answer repeats earlier text, while that is faster; the text is the same"},
     {"cache-type", NULL, OPTION_STRING, WITH_MODEL | COMMAND_INSPECT, AT(cache_type), "{f16,q8_0}", 0, 0, "f16",
      "type of the KV cache; q8_0 is int8 and takes half the memory"},
-    {"chat-format", NULL, OPTION_STRING, WITH_ENGINE, AT(chat_format), "NAME", 0, 0, NULL,
+    {"chat-format", NULL, OPTION_STRING, WITH_ENGINE | WITH_DECISIONS, AT(chat_format), "NAME", 0, 0, NULL,
      "chat format to use instead of the one of the file: smollm3, chatml, llama3, llama3.1 or llama3.2"},
     {"rope-scaling", NULL, OPTION_STRING, WITH_MODEL, AT(rope_scaling), "{none,yarn}", 0, 0, NULL,
      "extend the context (default: as the file says)"},
@@ -110,10 +113,15 @@ const struct option option_table[] = {
      "answer with text of this grammar (GBNF, as llama.cpp writes it)"},
     {"regex", NULL, OPTION_STRING, COMMAND_RUN, AT(regex), "RE", 0, 0, NULL,
      "answer with text that this regular expression matches as a whole"},
-    {"choice", NULL, OPTION_STRING, COMMAND_RUN, AT(choice), "A,B", 0, 0, NULL, "answer with one of these texts"},
+    {"choice", NULL, OPTION_STRING, COMMAND_RUN | COMMAND_DECIDE, AT(choice), "A,B", 0, 0, NULL,
+     "answer with one of these texts"},
+    {"levels", NULL, OPTION_STRING, COMMAND_DECIDE, AT(levels), "LOW,HIGH", 0, 0, NULL,
+     "rate the text on these levels, the lowest first"},
+    {"question", "-q", OPTION_STRING, COMMAND_DECIDE, AT(question), "TEXT", 0, 0, NULL,
+     "what is asked about the text; without --choice and --levels the answer is yes or no"},
 
-    {"json", NULL, OPTION_FLAG, COMMAND_RUN | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_INSPECT, AT(json), NULL, 0,
-     0, NULL, "print JSON"},
+    {"json", NULL, OPTION_FLAG, COMMAND_RUN | COMMAND_BENCH | COMMAND_PERPLEXITY | COMMAND_INSPECT | WITH_DECISIONS,
+     AT(json), NULL, 0, 0, NULL, "print JSON"},
     {"tensors", NULL, OPTION_FLAG, COMMAND_INSPECT, AT(tensors), NULL, 0, 0, NULL, "list the tensors"},
     {"pieces", NULL, OPTION_FLAG, COMMAND_TOKENIZE, AT(pieces), NULL, 0, 0, NULL, "also print the text of each token"},
     {"decode", NULL, OPTION_FLAG, COMMAND_TOKENIZE, AT(decode), NULL, 0, 0, NULL, "turn ids into text"},

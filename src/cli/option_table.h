@@ -37,7 +37,7 @@ void option_range(const struct option *option, double *min, double *max);
 /* Beside the commands: an option of the environment and the config file, not of the command line. */
 enum { OPTION_SETTING_ONLY = 1 << 30 };
 
-enum { OPTIONS_MAX = 64 };
+enum { OPTIONS_MAX = 80 };
 extern const struct option option_table[];
 extern const unsigned option_count;
 

@@ -24,7 +24,9 @@ enum command_bit {
     COMMAND_QUANTIZE = 1 << 7,
     COMMAND_PULL = 1 << 8,
     COMMAND_SELFTEST = 1 << 9,
-    COMMAND_CONSTRAIN = 1 << 10
+    COMMAND_CONSTRAIN = 1 << 10,
+    COMMAND_DECIDE = 1 << 11,
+    COMMAND_CALIBRATE = 1 << 12
 };
 
 enum { OPTIONS_ARGUMENTS_MAX = 64, OPTIONS_HOSTS_MAX = 16 };
@@ -37,6 +39,7 @@ struct options {
     const char *api_key_file;
     const char *alias;
     const char *pooling;
+    float decision_temperature;
     const char *allow_hosts[OPTIONS_HOSTS_MAX];
     uint32_t allow_host_count;
     const char *allow_origins[OPTIONS_HOSTS_MAX + 1]; /* NULL-terminated */
@@ -83,6 +86,8 @@ struct options {
     const char *grammar;
     const char *regex;
     const char *choice;
+    const char *levels;
+    const char *question;
     /* output and input */
     bool json;
     bool tensors;

@@ -1,16 +1,14 @@
 /* smollm run: one prompt, one answer on stdout. */
 #include "base/error.h"
-#include "base/file.h"
 #include "cli/answer.h"
 #include "cli/command.h"
 #include "cli/form_options.h"
 #include "cli/interrupt.h"
-#include "cli/model_path.h"
 #include "cli/opening.h"
 #include "cli/print.h"
+#include "cli/prompt_input.h"
 
 #include <jansson.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,44 +25,6 @@ static const struct command_help help = {
     "status 1.",
     0,
     2};
-
-/* How long to wait for a prompt on stdin without a message. */
-enum { SILENCE_MS = 1000 };
-
-static int read_piped(struct buffer *piped, struct smollm_error *error)
-{
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    if (isatty(STDIN_FILENO))
-        return 0;
-    if (poll(&input, 1, SILENCE_MS) == 0)
-        fprintf(stderr, "smollm: reading the prompt from standard input (end with Ctrl-D)\n");
-    int status = file_read("-", piped, error);
-    if (piped->size >= 3 && memcmp(piped->data, "\xef\xbb\xbf", 3) == 0)
-        buffer_consume(piped, 3); /* a byte order mark, as on Windows */
-    return status;
-}
-
-/* The text of the command line and of the pipe, a line apart. */
-static int read_prompt(const char *text, struct buffer *prompt, struct smollm_error *error)
-{
-    struct buffer piped = {0};
-    int status = read_piped(&piped, error);
-    if (text) {
-        if (piped.size > 0 && piped.data[piped.size - 1] == '\n')
-            piped.size--;
-        if (piped.size > 0 && piped.data[piped.size - 1] == '\r')
-            piped.size--;
-        buffer_append_string(prompt, text);
-        buffer_append_string(prompt, piped.size > 0 ? "\n\n" : "");
-    }
-    buffer_append_text(prompt, buffer_text(&piped));
-    buffer_free(&piped);
-    if (status == 0 && prompt->size == 0)
-        status = error_set(error, SMOLLM_EINVAL, "no prompt: smollm run [MODEL] TEXT");
-    if (status == 0 && prompt->failed)
-        status = error_set(error, SMOLLM_ENOMEM, "out of memory for the prompt");
-    return status;
-}
 
 static const char *reason_name(enum smollm_finish_reason reason)
 {
@@ -149,15 +109,7 @@ int command_run(int argc, char **argv)
     int code;
     if (!options_read(&help, argc, argv, &options, &code))
         return code;
-    /* One argument is a model only when it names one and the text comes through the pipe. */
-    const char *model_name = options.argument_count == 2 ? options.arguments[0] : NULL;
-    const char *text = options.argument_count == 2   ? options.arguments[1]
-                       : options.argument_count == 1 ? options.arguments[0]
-                                                     : NULL;
-    if (options.argument_count == 1 && (known_model_find(text) || access(text, R_OK) == 0)) {
-        model_name = text;
-        text = NULL;
-    }
+    const struct prompt_arguments arguments = prompt_arguments_of(&options);
     struct smollm_error error = {0};
     struct buffer prompt = {0};
     struct answer answer = {0};
@@ -168,9 +120,9 @@ int command_run(int argc, char **argv)
     struct smollm_engine *engine = NULL;
     int status = form_from_options(&options, &form_memory, &form, &wanted, &error);
     if (status == 0)
-        status = read_prompt(text, &prompt, &error);
+        status = prompt_read(arguments.text, "smollm run [MODEL] TEXT", &prompt, &error);
     if (status == 0)
-        status = open_model(&options, model_name, 1, NULL, &model, &error);
+        status = open_model(&options, arguments.model, 1, NULL, &model, &error);
     if (status == 0)
         status = start_engine(&options, 1, false, model, &engine, &error);
     if (status == 0)

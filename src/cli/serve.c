@@ -153,6 +153,7 @@ int command_serve(int argc, char **argv)
                                            .sampling = sampling_of(&options),
                                            .has_seed = options.seed != -1,
                                            .max_tokens = options.predict,
+                                           .decision_temperature = (double)options.decision_temperature,
                                            .pooling = strcmp(options.pooling, "mean") == 0 ? SMOLLM_POOLING_MEAN
                                                                                            : SMOLLM_POOLING_LAST};
     int status = keys ? read_keys(&options, keys, &error) : error_set(&error, SMOLLM_ENOMEM, "out of memory");

@@ -155,6 +155,7 @@ static void pull_first(struct connection *c)
     write_head(c, (struct response_head){.status = head.status,
                                          .content_type = head.content_type,
                                          .retry_after = head.retry_after,
+                                         .field = head.field,
                                          .is_stream = head.is_stream,
                                          .length = body.size});
     size_t begin = c->output.size;

@@ -73,7 +73,7 @@ static bool check_head(struct connection *c)
     char reason[ACCESS_REASON_BYTES];
     take_request_id(c);
     c->origin = access_allowed_origin(&server->rules, head);
-    c->match = is_page ? (struct api_match){0} : api_find(server->api, head->method, head->path);
+    c->match = is_page ? (struct api_match){0} : api_find(head->method, head->path);
     c->keep_alive = head->keep_alive;
     /* If the body is not read, the connection must end. */
     if (head->has_body)

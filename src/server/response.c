@@ -77,6 +77,8 @@ void response_write_head(const struct response_head *head, struct buffer *out)
     if (head->etag)
         buffer_printf(out, "ETag: %s\r\nVary: Accept-Encoding\r\n", head->etag);
     write_origin(head, out);
+    if (head->field)
+        buffer_append_string(out, head->field);
     if (head->request_id)
         buffer_printf(out, "X-Request-Id: %s\r\n", head->request_id);
     if (head->is_stream) /* nginx would hand on pieces of 4 KiB */

@@ -18,6 +18,7 @@ struct response_head {
     struct smollm_text policy; /* Content-Security-Policy; empty: one that allows nothing */
     bool may_be_cached;        /* otherwise no-store */
     const char *encoding;      /* Content-Encoding; NULL: none */
+    const char *field;         /* a further line, with its line end; NULL: none */
     const char *request_id;    /* X-Request-Id; NULL: none */
     struct smollm_text origin; /* of a page that may read the answer (Access-Control-Allow-Origin); empty: none */
     bool is_preflight;         /* the answer to a CORS preflight request */

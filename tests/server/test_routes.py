@@ -267,7 +267,7 @@ def test_information(parrot):
     assert get("/v1/models/parrot%2D1").json()["id"] == "parrot-1"
     assert get("/v1/models/").json() == models and get("/v1").status_code == 404
     metrics = get("/metrics").text
-    values = dict(re.findall(r"^([a-z_:]+) ([0-9.]+)$", metrics, re.M))
+    values = dict(re.findall(r'^([a-z_:]+)(?:\{model_name="parrot-1"\})? ([0-9.]+)$', metrics, re.M))
     assert values["vllm:num_requests_running"] == "0" and float(values["smollm_generated_tokens_total"]) >= 0
     assert 0 <= float(values["vllm:kv_cache_usage_perc"]) <= 1
 

@@ -24,7 +24,9 @@ struct api {
     const char *names[API_NAMES_MAX]; /* of the model: the first in answers, the others are aliases */
     size_t name_count;
     char fingerprint[48];
-    int64_t started; /* seconds since 1970 */
+    int64_t started;                 /* seconds since 1970 */
+    char started_header[64];         /* a line of a response's head that tells it */
+    _Atomic uint64_t longest_tokens; /* of a prompt and its answer, so far */
     struct refusals refusals;
     struct open_generations open;
     struct kept_answers kept;

@@ -102,7 +102,8 @@ static int submit(struct generation *generation, uint32_t index, struct api_erro
 static int keep_prompt(struct generation *generation, struct choice *choice, struct api_error *error)
 {
     struct generation_request *request = &generation->request;
-    const struct generation_prompt *prompt = &request->prompts[(uint32_t)(choice - generation->choices) / (uint32_t)request->answers];
+    const struct generation_prompt *prompt =
+        &request->prompts[(uint32_t)(choice - generation->choices) / (uint32_t)request->answers];
     struct smollm_text text = prompt->text, detokenized = {0};
     struct smollm_error cause;
     if (prompt->tokens) {
@@ -165,7 +166,7 @@ int generation_open(struct api *api, const struct generation_format *format, str
     struct generation *generation = calloc(1, sizeof *generation);
     *result = generation;
     if (!generation) {
-        arena_free(&request->arena);
+        generation_request_free(request);
         return api_refuse_memory(error);
     }
     generation->api = api;
@@ -193,7 +194,7 @@ int generation_count_tokens(struct api *api, const struct generation_format *for
     int status = format->read(api, call, json, &request, error);
     if (status == 0 && smollm_render(api->model, &request.conversation, &tokens, count, &cause) < 0)
         status = api_refuse_from(error, &cause);
-    arena_free(&request.arena);
+    generation_request_free(&request);
     smollm_free(tokens);
     return status;
 }
@@ -224,7 +225,7 @@ void generation_close(struct generation *generation)
         choice_free(&generation->choices[i]);
     free(generation->choices);
     json_decref(generation->json);
-    arena_free(&generation->request.arena);
+    generation_request_free(&generation->request);
     free(generation);
 }
 
@@ -282,6 +283,13 @@ static void close_request(struct generation *generation, struct choice *choice)
     smollm_request_close(request);
 }
 
+static void note_longest(struct api *api, uint64_t tokens)
+{
+    uint64_t longest = atomic_load(&api->longest_tokens);
+    while (tokens > longest && !atomic_compare_exchange_weak(&api->longest_tokens, &longest, tokens)) {
+    }
+}
+
 static void finish_choice(struct generation *generation, struct choice *choice, const struct smollm_event *event)
 {
     choice->reason = event->finish.reason;
@@ -290,6 +298,7 @@ static void finish_choice(struct generation *generation, struct choice *choice, 
     buffer_append_text(&choice->stop, event->finish.stop);
     choice->done = true;
     generation->done_count++;
+    note_longest(generation->api, choice->prompt_tokens + (uint64_t)choice->usage.completion_tokens);
     close_request(generation, choice);
 }
 

@@ -25,6 +25,13 @@ void generation_request_init(struct generation_request *request, const struct ap
                                            .parallel_tool_calls = true};
 }
 
+void generation_request_free(struct generation_request *request)
+{
+    if (request->free_own)
+        request->free_own(request->own);
+    arena_free(&request->arena);
+}
+
 static uint64_t random_seed(void)
 {
     uint64_t seed = 0;
@@ -61,7 +68,8 @@ int generation_request_tokenize(struct generation_request *request, const struct
         int32_t *tokens;
         if (prompt->tokens)
             continue;
-        if (smollm_tokenize(api->model, prompt->text, &generation_prompt_options, &tokens, &prompt->token_count, &cause) < 0)
+        if (smollm_tokenize(api->model, prompt->text, &generation_prompt_options, &tokens, &prompt->token_count,
+                            &cause) < 0)
             return api_refuse_from(error, &cause);
         prompt->tokens = arena_array(&request->arena, prompt->token_count + 1, sizeof *tokens);
         if (prompt->tokens && prompt->token_count > 0)

@@ -58,7 +58,7 @@ struct generation_request {
     bool no_normalization;
     const int32_t *const *score_tokens; /* [prompts]: the tokens to score after each prompt; NULL: none */
     const size_t *score_token_counts;
-    int64_t prompt_logprobs; /* alternatives to each token of the prompt; -1: none */
+    int64_t prompt_logprobs;    /* alternatives to each token of the prompt; -1: none */
     bool shows_prompt_logprobs; /* in a list of their own */
     bool has_form;
     struct smollm_form form;
@@ -72,7 +72,8 @@ struct generation_request {
     bool timings_per_token;
     bool wants_logprobs; /* where a protocol has a truth value beside the number */
     bool parallel_tool_calls;
-    void *own; /* what the protocol keeps of its request for its answer; in the arena */
+    void *own;                   /* what the protocol keeps of its request for its answer; in the arena */
+    void (*free_own)(void *own); /* what it holds beside the arena; NULL: nothing */
 };
 
 /* Everything at the server's defaults. */
@@ -80,6 +81,7 @@ void generation_request_init(struct generation_request *request, const struct ap
 /* How prompts that are text become tokens; and the same done at once. */
 extern const struct smollm_tokenize_options generation_prompt_options;
 int generation_request_tokenize(struct generation_request *request, const struct api *api, struct api_error *error);
+void generation_request_free(struct generation_request *request);
 /* The sampling of answer number `index` to one prompt. */
 struct smollm_sampling generation_request_sampling(const struct generation_request *request, uint32_t index);
 

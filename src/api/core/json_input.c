@@ -143,9 +143,8 @@ bool json_input_is_string(const json_t *value)
     return json_is_string(value) && !is_marked(value);
 }
 
-char *json_input_dump(const json_t *value, size_t *size)
+static char *dump(const json_t *value, size_t flags, size_t *size)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
     *size = json_dumpb(value, NULL, 0, flags);
     char *text = *size > 0 ? malloc(*size + 1) : NULL;
     if (!text || json_dumpb(value, text, *size, flags) != *size) {
@@ -155,6 +154,16 @@ char *json_input_dump(const json_t *value, size_t *size)
     *size = json_restore_numbers(text, *size);
     text[*size] = '\0';
     return text;
+}
+
+char *json_input_dump(const json_t *value, size_t *size)
+{
+    return dump(value, JSON_COMPACT | JSON_ENCODE_ANY, size);
+}
+
+char *json_input_dump_spaced(const json_t *value, size_t *size)
+{
+    return dump(value, JSON_ENCODE_ANY, size);
 }
 
 const char *json_input_kind(const json_t *value)

@@ -20,6 +20,8 @@ int json_input_parse(struct smollm_text body, json_t **object, struct api_error 
 bool json_input_is_string(const json_t *value);
 /* A JSON value as text, its numbers as the client wrote them. NULL: out of memory. The caller frees it with free(). */
 char *json_input_dump(const json_t *value, size_t *size);
+/* The same with spaces after commas and colons, as people and most programs write it. */
+char *json_input_dump_spaced(const json_t *value, size_t *size);
 
 enum field_kind { FIELD_INTEGER, FIELD_NUMBER, FIELD_TRUTH };
 

@@ -208,3 +208,10 @@ void json_key_ready(struct json_writer *writer, const char *key, struct smollm_t
     json_key(writer, key);
     json_ready(writer, value);
 }
+
+void json_name(struct json_writer *writer, struct smollm_text name)
+{
+    json_text(writer, name);
+    buffer_append_char(writer->out, ':');
+    writer->needs_comma = false;
+}

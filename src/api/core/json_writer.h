@@ -19,6 +19,8 @@ void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 /* The name of the next value in an object; must not need escapes. */
 void json_key(struct json_writer *writer, const char *key);
+/* The same for any text. */
+void json_name(struct json_writer *writer, struct smollm_text name);
 /* Bytes that are not well-formed UTF-8 become U+FFFD. */
 void json_text(struct json_writer *writer, struct smollm_text text);
 void json_word(struct json_writer *writer, const char *text); /* a string, NULL: null */

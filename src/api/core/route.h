@@ -16,7 +16,7 @@ typedef int route_function(struct api *api, const struct api_call *call, const j
 enum route_flags {
     ROUTE_PUBLIC = 1,        /* needs no key */
     ROUTE_WHILE_LOADING = 2, /* answers before there is a model */
-    ROUTE_METRICS = 4,       /* exists only with api_options.metrics */
+    ROUTE_TELLS_START = 4,   /* its head tells when the server started */
     ROUTE_MAY_BE_EMPTY = 8,  /* an empty body counts as {} */
 };
 

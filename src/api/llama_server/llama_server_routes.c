@@ -7,7 +7,7 @@ static const struct route routes[] = {
     {"/health", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = llama_server_health},
     {"/props", API_GET, 0, &openai_protocol, .answer = llama_server_props},
     {"/slots", API_GET, 0, &openai_protocol, .answer = llama_server_slots},
-    {"/metrics", API_GET, ROUTE_METRICS, &openai_protocol, .answer = llama_server_metrics,
+    {"/metrics", API_GET, ROUTE_TELLS_START, &openai_protocol, .answer = llama_server_metrics,
      .content_type = "text/plain; version=0.0.4; charset=utf-8"},
     {"/tokenize", API_POST, 0, &openai_protocol, .answer = llama_server_tokenize},
     {"/detokenize", API_POST, 0, &openai_protocol, .answer = llama_server_detokenize},

@@ -49,7 +49,13 @@ static int read_parts(struct conversation_builder *b, const json_t *value, const
         else if (strcmp(type, "input_image") == 0)
             return api_refuse(b->error, at.text, "%s: image input is not supported; this model reads text only",
                               at.text);
-        else if (!is_text_part(type))
+        else if (strcmp(type, "input_json") == 0) { /* of decisions */
+            struct smollm_text dumped = {0};
+            if (json_dump_to_arena(json_object_get(part, "data"), b->arena, &dumped, b->error) < 0 ||
+                conversation_append(b, text, "", dumped) < 0)
+                return -1;
+            continue;
+        } else if (!is_text_part(type))
             return api_refuse(b->error, at.text, "%s is of type '%s', which is not supported here", at.text, type);
         if (!json_input_is_string(piece))
             return api_refuse(b->error, at.text, "%s has no text", at.text);
