@@ -18,7 +18,8 @@ STRANGERS = {*((room, r"smollm\.h") for room in BELOW if room not in ("chat",)),
 PUBLIC = {"cli": {"cli", "base"}, "cli/serve.c": {"cli", "base", "server", "api"}}
 
 # Inside api/: the core knows no dialect, and dialects know each other only where one speaks with another's errors.
-DIALECTS = {"core": {"core"}, "shared": {"core", "shared"}, "llama_server": {"core", "shared", "llama_server", "openai"},
+DIALECTS = {"core": {"core"}, "shared": {"core", "shared"}, "llama_server": {"core", "shared", "llama_server", "openai", "vllm"},
+            "vllm": {"core", "shared", "vllm", "openai"},
             "decisions": {"core", "shared", "decisions", "openai", "responses"},
             "ollama": {"core", "shared", "ollama", "openai"},
             "responses": {"core", "shared", "responses", "openai"}}

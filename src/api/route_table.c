@@ -6,6 +6,13 @@
 #include "api/ollama/ollama.h"
 #include "api/openai/openai.h"
 #include "api/responses/responses.h"
+#include "api/vllm/vllm.h"
+
+static const struct route own_routes[] = {
+    {"/openapi.json", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = openapi_describe,
+     .summary = "This description"},
+};
+static const struct route_list own_list = ROUTE_LIST(own_routes);
 
 const struct route_list *const *route_table(void)
 {
@@ -15,6 +22,8 @@ const struct route_list *const *route_table(void)
                                                      &responses_routes,
                                                      &ollama_routes,
                                                      &decision_routes,
+                                                     &vllm_routes,
+                                                     &own_list,
                                                      NULL};
     return lists;
 }

@@ -157,7 +157,7 @@ def test_tokenize(parrot):
     post = parrot.http.post
     ids = post("/tokenize", json={"content": "aé<think>"}).json()["tokens"]
     assert len(ids) == 4
-    assert post("/detokenize", json={"tokens": ids}).json() == {"content": "aé<think>"}
+    assert post("/detokenize", json={"tokens": ids}).json() == {"content": "aé<think>", "prompt": "aé<think>"}
     plain = post("/tokenize", json={"content": "<think>", "parse_special": False}).json()["tokens"]
     assert len(plain) == 7
     pieces = post("/tokenize", json={"content": "aé", "with_pieces": True}).json()["tokens"]
@@ -270,6 +270,47 @@ def test_information(parrot):
     values = dict(re.findall(r'^([a-z_:]+)(?:\{model_name="parrot-1"\})? ([0-9.]+)$', metrics, re.M))
     assert values["vllm:num_requests_running"] == "0" and float(values["smollm_generated_tokens_total"]) >= 0
     assert 0 <= float(values["vllm:kv_cache_usage_perc"]) <= 1
+
+
+def test_routers_and_harnesses(parrot):
+    """What vLLM's and SGLang's routers and lm-eval ask for."""
+    get, post = parrot.http.get, lambda path, **body: parrot.http.post(path, json=body).json()
+    assert get("/version").json()["version"] and get("/ping").json() == {} == parrot.http.post("/ping", headers={"Content-Type": "application/json"}).json()
+    assert get("/load").json() == {"server_load": 0}
+    for path in ("/server_info", "/get_server_info", "/model_info", "/get_model_info"):
+        assert get(path).json()["max_model_len"] == 4096 and get(path).json()["is_generation"] is True
+    info = get("/tokenizer_info").json()
+    assert info["eos_token"] == "<|im_end|>" and "chat_template" in info
+    plain = post("/tokenize", content="abc")["tokens"]
+    assert post("/tokenize", prompt="abc", add_special_tokens=False) == {"count": 3, "max_model_len": 4096, "tokens": plain}
+    assert post("/detokenize", tokens=plain) == {"content": "abc", "prompt": "abc"}
+    chat = {"messages": [{"role": "user", "content": "hi"}]}
+    tokens = post("/tokenize", **chat)["tokens"]
+    assert post("/v1/chat/completions/render", **chat)["token_ids"] == tokens and len(tokens) > 5
+    assert post("/detokenize", tokens=tokens)["prompt"] == post("/apply-template", **chat)["prompt"]
+    assert [entry["token_ids"] for entry in post("/v1/completions/render", prompt=["abc", [1, 2]])] == [plain, [1, 2]]
+    assert post("/v1/chat/completions/input_tokens", **chat)["input_tokens"] == len(tokens)
+    assert get("/lora-adapters").json() == []
+    infill = parrot.http.post("/infill", json={"input_prefix": "a", "input_suffix": "b"})
+    assert infill.status_code == 501 and "vocabulary" in infill.json()["error"]["message"]
+    for extra in ({}, {"filename": "ok"}, {"filename": 123, "text": "abc"}):
+        assert parrot.http.post("/infill", json={"input_prefix": "a", "input_suffix": "b", "input_extra": [extra]}).status_code == 400
+
+
+def test_openapi(parrot):
+    """The description names every route, and the ranges that are checked."""
+    api = parrot.http.get("/openapi.json").json()
+    assert api["openapi"].startswith("3.1") and {"/v1/messages", "/api/chat", "/v1/responses/{id}", "/metrics"} <= set(api["paths"])
+    assert set(api["paths"]["/v1/responses/{id}"]) == {"get", "delete"}
+    names = [operation["operationId"] for path in api["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names)) and all(operation["summary"] for path in api["paths"].values() for operation in path.values())
+    for path, other in (("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}), ("/completion", {"prompt": "x"}),
+                        ("/v1/messages", {"messages": [{"role": "user", "content": "x"}]}), ("/v1/responses", {"model": "m", "input": "x"})):
+        schema = api["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(schema["required"]) <= set(other)
+        for name, field in schema["properties"].items():
+            if "maximum" in field and field["maximum"] < 2 ** 60:
+                assert parrot.http.post(path, json={**other, name: field["maximum"] * 2 + 1}).status_code == 400, (path, name)
 
 
 def test_continue_final_message(parrot):

@@ -8,6 +8,7 @@
 
 extern const struct protocol anthropic_protocol;
 extern const struct route_list anthropic_routes;
+extern const struct field_list anthropic_fields;
 extern const struct generation_format anthropic_format;
 
 int anthropic_read(struct api *api, const struct api_call *call, const json_t *json, struct generation_request *request,

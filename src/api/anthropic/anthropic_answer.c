@@ -129,8 +129,7 @@ static void close_block(const struct choice *choice, size_t index, struct buffer
 static void open_block(const struct choice *choice, struct buffer *out)
 {
     const struct answer_item *item = &choice->items[choice->item_count - 1];
-    static const char *const types[] = {
-        [ITEM_THINKING] = "thinking", [ITEM_TEXT] = "text", [ITEM_CALL] = "tool_use"};
+    static const char *const types[] = {[ITEM_THINKING] = "thinking", [ITEM_TEXT] = "text", [ITEM_CALL] = "tool_use"};
     struct json_writer writer = begin_event(out, "content_block_start");
     json_key_unsigned(&writer, "index", choice->item_count - 1);
     json_key(&writer, "content_block");

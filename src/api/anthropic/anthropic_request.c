@@ -15,6 +15,13 @@ static const struct request_field fields[] = {
     REQUEST_SAMPLING(NUMBER, "min_p", min_p), REQUEST_INTEGER("seed", seed, REQUEST_SEED_MIN, REQUEST_SEED_MAX),
     REQUEST_INTEGER("priority", priority, -1000, 1000), REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000)};
 
+static const struct named_field named_fields[] = {
+    {"model", "string", false},         {"messages", "array", true},        {"system", NULL, false},
+    {"tools", "array", false},          {"tool_choice", "object", false},   {"thinking", "object", false},
+    {"stop_sequences", "array", false}, {"output_config", "object", false}, {"metadata", "object", false},
+};
+const struct field_list anthropic_fields = FIELD_LIST(fields, named_fields);
+
 /* ---- Blocks ---- */
 
 static const char *type_of(const json_t *block)

@@ -15,8 +15,10 @@ int anthropic_count_tokens(struct api *api, const struct api_call *call, const j
 }
 
 static const struct route routes[] = {
-    {"/v1/messages", API_POST, 0, &anthropic_protocol, .format = &anthropic_format},
-    {"/v1/messages/count_tokens", API_POST, 0, &anthropic_protocol, .answer = anthropic_count_tokens},
+    {"/v1/messages", API_POST, 0, &anthropic_protocol, .format = &anthropic_format,
+     .summary = "A conversation (Anthropic)", .fields = ROUTE_FIELDS(&anthropic_fields)},
+    {"/v1/messages/count_tokens", API_POST, 0, &anthropic_protocol, .answer = anthropic_count_tokens,
+     .summary = "How many tokens a conversation has (Anthropic)", .fields = ROUTE_FIELDS(&anthropic_fields)},
 };
 
 const struct route_list anthropic_routes = ROUTE_LIST(routes);

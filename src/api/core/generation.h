@@ -34,8 +34,8 @@ struct choice {
     size_t item_count, item_room;
     uint32_t call_count;
     struct buffer lists[GENERATION_LISTS]; /* JSON values with commas between; the format defines them */
-    size_t text_offset;                            /* characters before the next token */
-    uint32_t tokens;                               /* events with a token so far */
+    size_t text_offset;                    /* characters before the next token */
+    uint32_t tokens;                       /* events with a token so far */
     bool has_new_line;
     float *values; /* an embedding, or scores */
     size_t value_count;
@@ -77,9 +77,9 @@ struct generation {
     struct api *api;
     const struct generation_format *format;
     struct generation_request request; /* its arena holds what is kept; what it borrows from the JSON is gone */
-    struct choice *choices;   /* [choice_count] */
-    uint32_t choice_count;    /* all of the request */
-    uint32_t submitted_count; /* the first of them */
+    struct choice *choices;            /* [choice_count] */
+    uint32_t choice_count;             /* all of the request */
+    uint32_t submitted_count;          /* the first of them */
     uint32_t done_count;
     json_t *json; /* which the request borrows from, while choices are to be submitted */
     struct smollm_sampling sampling;
@@ -101,8 +101,7 @@ struct generation {
 /* Submits what request asks for; the generation owns the request and its arena from then on, also on failure. The
  * caller frees *generation with generation_close; it is set on failure too, unless out of memory. */
 int generation_open(struct api *api, const struct generation_format *format, struct generation_request *request,
-                    json_t *json, const struct api_call *call, struct generation **generation,
-                    struct api_error *error);
+                    json_t *json, const struct api_call *call, struct generation **generation, struct api_error *error);
 void generation_close(struct generation *generation); /* accepts NULL */
 
 /* As api_answer_pull. After API_DONE generation->error says whether it failed; a stream then ends with an error event.

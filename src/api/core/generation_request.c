@@ -81,3 +81,22 @@ int generation_request_tokenize(struct generation_request *request, const struct
     }
     return 0;
 }
+
+/* The ranges of sampling are the library's. */
+static const struct {
+    double min, max;
+} sampling_ranges[] = {{0, 0},
+#define SAMPLING_RANGE(member, min, max) {min, max},
+                       SMOLLM_SAMPLING_RANGES(SAMPLING_RANGE)
+#undef SAMPLING_RANGE
+};
+
+struct json_field request_field_ranged(const struct request_field *field)
+{
+    struct json_field ranged = field->field;
+    if (field->range != OWN_RANGE) {
+        ranged.min = sampling_ranges[field->range].min;
+        ranged.max = sampling_ranges[field->range].max;
+    }
+    return ranged;
+}

@@ -76,6 +76,34 @@ struct generation_request {
     void (*free_own)(void *own); /* what it holds beside the arena; NULL: nothing */
 };
 
+/* Where the range of a number comes from: the library's table, or the field itself. */
+enum request_range {
+    OWN_RANGE,
+#define SAMPLING_INDEX(member, min, max) SAMPLING_##member,
+    SMOLLM_SAMPLING_RANGES(SAMPLING_INDEX)
+#undef SAMPLING_INDEX
+};
+
+/* A number or a truth value that goes into a member of struct generation_request. */
+struct request_field {
+    struct json_field field;
+    enum request_range range;
+};
+/* The field with its range. */
+struct json_field request_field_ranged(const struct request_field *field);
+
+/* The fields of a route, of which its description is made: tables that read them, and names of others. */
+struct field_list {
+    const struct request_field *fields;
+    size_t field_count;
+    const struct named_field *others;
+    size_t other_count;
+};
+#define FIELD_LIST(fields, others)                                                                                     \
+    {                                                                                                                  \
+        fields, sizeof(fields) / sizeof *(fields), others, sizeof(others) / sizeof *(others)                           \
+    }
+
 /* Everything at the server's defaults. */
 void generation_request_init(struct generation_request *request, const struct api *api);
 /* How prompts that are text become tokens; and the same done at once. */

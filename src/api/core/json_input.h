@@ -23,6 +23,13 @@ char *json_input_dump(const json_t *value, size_t *size);
 /* The same with spaces after commas and colons, as people and most programs write it. */
 char *json_input_dump_spaced(const json_t *value, size_t *size);
 
+/* A field that is read by code of its own, as descriptions list it. */
+struct named_field {
+    const char *name;
+    const char *type; /* of JSON Schema: "string", "array"; NULL: several */
+    bool is_required;
+};
+
 enum field_kind { FIELD_INTEGER, FIELD_NUMBER, FIELD_TRUTH };
 
 /* A field of a request and where it goes: FIELD_INTEGER to an int64_t, FIELD_NUMBER to a double, FIELD_TRUTH to a

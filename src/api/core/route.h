@@ -3,6 +3,7 @@
 #define API_ROUTE_H
 
 #include "api/core/context.h"
+#include "api/core/generation_request.h"
 #include "api/core/json_input.h"
 #include "api/core/protocol.h"
 
@@ -30,8 +31,13 @@ struct route {
     const struct protocol *protocol; /* of its errors */
     route_function *answer;
     const struct generation_format *format;
-    const char *content_type; /* of what `answer` writes; NULL: application/json */
+    const char *summary;                    /* of its description */
+    const struct field_list *const *fields; /* of its body; NULL ends them */
+    const char *content_type;               /* of what `answer` writes; NULL: application/json */
 };
+
+/* For struct route.fields. */
+#define ROUTE_FIELDS(...) ((const struct field_list *const[]){__VA_ARGS__, NULL})
 
 struct route_list {
     const struct route *routes;

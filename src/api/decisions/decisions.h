@@ -10,6 +10,7 @@
 #include "smollm_decision.h"
 
 extern const struct route_list decision_routes;
+extern const struct field_list systemone_fields, openai_decision_fields;
 extern const struct generation_format systemone_format;
 extern const struct generation_format openai_decision_format;
 

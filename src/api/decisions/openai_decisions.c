@@ -7,6 +7,11 @@
 
 #include <stdlib.h>
 
+static const struct named_field named_fields[] = {
+    {"input", NULL, true}, {"questions", "array", true}, {"temperature", "number", false}, {"model", "string", false}};
+const struct field_list openai_decision_fields = {.others = named_fields,
+                                                  .other_count = sizeof named_fields / sizeof *named_fields};
+
 /* A string, or parts of text and JSON. */
 static int read_instructions(struct conversation_builder *b, const json_t *value, const char *place,
                              struct smollm_text *text)
@@ -228,8 +233,12 @@ const struct generation_format openai_decision_format = {.protocol = &openai_pro
                                                          .whole = whole};
 
 static const struct route routes[] = {
-    {"/v1/systemone", API_POST, 0, &openai_protocol, .format = &systemone_format},
-    {"/v1/decisions", API_POST, 0, &openai_protocol, .format = &openai_decision_format},
+    {"/v1/systemone", API_POST, 0, &openai_protocol, .format = &systemone_format,
+     .summary = "Questions about a text, answered with probabilities (TypeSafe)",
+     .fields = ROUTE_FIELDS(&systemone_fields)},
+    {"/v1/decisions", API_POST, 0, &openai_protocol, .format = &openai_decision_format,
+     .summary = "Questions about a text or a conversation, answered with probabilities (OpenAI)",
+     .fields = ROUTE_FIELDS(&openai_decision_fields)},
 };
 
 const struct route_list decision_routes = ROUTE_LIST(routes);

@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct named_field named_fields[] = {
+    {"state", NULL, true}, {"questions", "object", true}, {"temperature", "number", false}, {"model", "string", false}};
+const struct field_list systemone_fields = {.others = named_fields,
+                                            .other_count = sizeof named_fields / sizeof *named_fields};
+
 static int read_choice(struct conversation_builder *b, const json_t *criteria, const char *place,
                        struct smollm_question *question)
 {

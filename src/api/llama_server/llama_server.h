@@ -7,6 +7,7 @@
 #include "api/core/route.h"
 
 extern const struct route_list llama_server_routes;
+extern const struct field_list llama_server_completion_fields;
 extern const struct generation_format llama_server_completion_format, llama_server_infill_format;
 extern const struct generation_format llama_server_embedding_format;
 

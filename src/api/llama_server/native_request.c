@@ -12,6 +12,12 @@ static const struct request_field fields[] = {
     REQUEST_TRUTH("return_tokens", return_tokens),
 };
 
+static const struct named_field named_fields[] = {
+    {"prompt", NULL, true},
+    {"response_fields", "array", false},
+};
+const struct field_list llama_server_completion_fields = FIELD_LIST(fields, named_fields);
+
 static int read_response_fields(const json_t *json, struct generation_request *request, struct native_request *own,
                                 struct api_error *error)
 {
@@ -62,7 +68,8 @@ int llama_server_read_completion(struct api *api, const struct api_call *call, c
     (void)call;
     return read_common(api, json, request, error) < 0
                ? -1
-               : request_read_prompts(api, json, "prompt", GENERATION_CHOICES_MAX / (size_t)request->answers, request, error);
+               : request_read_prompts(api, json, "prompt", GENERATION_CHOICES_MAX / (size_t)request->answers, request,
+                                      error);
 }
 
 /* ---- /infill ---- */

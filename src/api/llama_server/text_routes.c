@@ -2,6 +2,7 @@
 #include "api/core/json_writer.h"
 #include "api/llama_server/llama_server.h"
 #include "api/shared/conversation_fields.h"
+#include "api/vllm/vllm.h"
 #include "base/utf8.h"
 
 #include <stddef.h>
@@ -29,7 +30,8 @@ static int write_piece(const struct api *api, int32_t token, struct json_writer 
 int llama_server_tokenize(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
                           struct api_error *error)
 {
-    (void)call;
+    if (!json_input_value(json, "content") && (json_input_value(json, "prompt") || json_input_value(json, "messages")))
+        return vllm_tokenize(api, call, json, out, error);
     struct wanted {
         bool add_special, parse_special, with_pieces;
     } wanted = {.parse_special = true};
@@ -102,6 +104,7 @@ int llama_server_detokenize(struct api *api, const struct api_call *call, const 
     struct json_writer writer = {out, false};
     json_begin_object(&writer);
     json_key_text(&writer, "content", text);
+    json_key_text(&writer, "prompt", text); /* vLLM's name */
     json_end_object(&writer);
     smollm_free((void *)(uintptr_t)text.data);
     return 0;

@@ -8,6 +8,7 @@
 
 extern const struct protocol ollama_protocol;
 extern const struct route_list ollama_routes;
+extern const struct field_list ollama_fields;
 extern const struct generation_format ollama_chat_format;
 extern const struct generation_format ollama_generate_format;
 extern const struct generation_format ollama_embed_format, ollama_embeddings_format;

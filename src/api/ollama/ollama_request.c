@@ -27,6 +27,14 @@ static const struct request_field fields[] = {
     REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000),
 };
 
+static const struct named_field named_fields[] = {
+    {"model", "string", true},   {"messages", "array", false}, {"prompt", "string", false},
+    {"system", "string", false}, {"tools", "array", false},    {"format", NULL, false},
+    {"think", NULL, false},      {"options", "object", false}, {"keep_alive", NULL, false},
+    {"raw", "boolean", false},   {"context", "array", false},
+};
+const struct field_list ollama_fields = FIELD_LIST(fields, named_fields);
+
 static int read_options(const json_t *json, struct generation_request *request, struct api_error *error)
 {
     const json_t *given = json_input_value(json, "options");

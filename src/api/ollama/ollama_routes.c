@@ -3,6 +3,7 @@
 #include "api/core/time_text.h"
 #include "api/ollama/ollama.h"
 #include "api/openai/openai.h"
+#include "api/shared/embedding_fields.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -201,20 +202,31 @@ static int greet(struct api *api, const struct api_call *call, const json_t *jso
 
 static const struct route routes[] = {
     {"/", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = greet,
-     .content_type = "text/plain; charset=utf-8"},
-    {"/api/chat", API_POST, 0, &ollama_protocol, .format = &ollama_chat_format},
-    {"/api/generate", API_POST, 0, &ollama_protocol, .format = &ollama_generate_format},
-    {"/api/embed", API_POST, 0, &ollama_protocol, .format = &ollama_embed_format},
-    {"/api/embeddings", API_POST, 0, &ollama_protocol, .format = &ollama_embeddings_format},
-    {"/api/version", API_GET, ROUTE_WHILE_LOADING, &ollama_protocol, .answer = ollama_version},
-    {"/api/tags", API_GET, 0, &ollama_protocol, .answer = ollama_tags},
-    {"/api/ps", API_GET, 0, &ollama_protocol, .answer = ollama_ps},
-    {"/api/show", API_POST, 0, &ollama_protocol, .answer = ollama_show},
-    {"/api/pull", API_POST, 0, &ollama_protocol, .answer = ollama_pull},
-    {"/api/create", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change},
-    {"/api/copy", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change},
-    {"/api/push", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change},
-    {"/api/delete", API_DELETE, 0, &ollama_protocol, .answer = ollama_refuse_change},
+     .content_type = "text/plain; charset=utf-8", .summary = "A greeting, or for browsers the chat page"},
+    {"/api/chat", API_POST, 0, &ollama_protocol, .format = &ollama_chat_format, .summary = "A conversation (Ollama)",
+     .fields = ROUTE_FIELDS(&ollama_fields)},
+    {"/api/generate", API_POST, 0, &ollama_protocol, .format = &ollama_generate_format, .summary = "A prompt (Ollama)",
+     .fields = ROUTE_FIELDS(&ollama_fields)},
+    {"/api/embed", API_POST, 0, &ollama_protocol, .format = &ollama_embed_format,
+     .summary = "Texts as vectors (Ollama)", .fields = ROUTE_FIELDS(&embedding_fields)},
+    {"/api/embeddings", API_POST, 0, &ollama_protocol, .format = &ollama_embeddings_format,
+     .summary = "A text as a vector (Ollama, older)", .fields = ROUTE_FIELDS(&embedding_fields)},
+    {"/api/version", API_GET, ROUTE_WHILE_LOADING, &ollama_protocol, .answer = ollama_version,
+     .summary = "The version of Ollama whose API this is"},
+    {"/api/tags", API_GET, 0, &ollama_protocol, .answer = ollama_tags,
+     .summary = "The model that is served, under each name"},
+    {"/api/ps", API_GET, 0, &ollama_protocol, .answer = ollama_ps, .summary = "The model that is loaded"},
+    {"/api/show", API_POST, 0, &ollama_protocol, .answer = ollama_show, .summary = "What the model is"},
+    {"/api/pull", API_POST, 0, &ollama_protocol, .answer = ollama_pull,
+     .summary = "Succeeds for the model that is here"},
+    {"/api/create", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change,
+     .summary = "Refused: models are files here"},
+    {"/api/copy", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change,
+     .summary = "Refused: models are files here"},
+    {"/api/push", API_POST, ROUTE_MAY_BE_EMPTY, &ollama_protocol, .answer = ollama_refuse_change,
+     .summary = "Refused: models are files here"},
+    {"/api/delete", API_DELETE, 0, &ollama_protocol, .answer = ollama_refuse_change,
+     .summary = "Refused: models are files here"},
 };
 
 const struct route_list ollama_routes = ROUTE_LIST(routes);

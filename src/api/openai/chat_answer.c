@@ -257,7 +257,8 @@ static void whole(struct generation *generation, struct buffer *out)
 #define CHAT_FORMAT(own_protocol)                                                                                      \
     {                                                                                                                  \
         .protocol = &(own_protocol), .id_prefix = "chatcmpl-", .read = openai_read_chat, .begin = begin,               \
-        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .prompt_token = prompt_token, .whole = whole                  \
+        .event = stream_event, .finish = finish, .end = end, .keep_token = keep_token, .prompt_token = prompt_token,   \
+        .whole = whole                                                                                                 \
     }
 const struct generation_format openai_chat_format = CHAT_FORMAT(openai_protocol);
 const struct generation_format openai_bare_chat_format = CHAT_FORMAT(openai_bare_protocol);

@@ -13,6 +13,12 @@ static const struct request_field fields[] = {
     REQUEST_TRUTH("parallel_tool_calls", parallel_tool_calls),
 };
 
+static const struct named_field named_fields[] = {
+    {"logprobs", "boolean", false},
+    {"stream_options", "object", false},
+};
+const struct field_list openai_chat_fields = FIELD_LIST(fields, named_fields);
+
 /* A boolean beside top_logprobs. */
 static int read_logprobs(const json_t *json, struct generation_request *request, struct api_error *error)
 {

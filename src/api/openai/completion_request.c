@@ -9,6 +9,14 @@ static const struct request_field fields[] = {
     REQUEST_TRUTH("echo", echo),
 };
 
+static const struct named_field named_fields[] = {
+    {"prompt", NULL, true},
+    {"suffix", "string", false},
+    {"best_of", "integer", false},
+    {"stream_options", "object", false},
+};
+const struct field_list openai_completion_fields = FIELD_LIST(fields, named_fields);
+
 static int refuse_fields(const json_t *json, const struct generation_request *request, struct api_error *error)
 {
     struct {

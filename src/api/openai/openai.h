@@ -12,6 +12,7 @@ extern const struct protocol openai_protocol;
  * of an overflow error, and null for the content of a stream's first chunk. */
 extern const struct protocol openai_bare_protocol;
 extern const struct route_list openai_routes;
+extern const struct field_list openai_chat_fields, openai_completion_fields;
 
 extern const struct generation_format openai_chat_format, openai_bare_chat_format;
 extern const struct generation_format openai_completion_format;

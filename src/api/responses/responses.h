@@ -11,6 +11,7 @@
 
 extern const struct protocol responses_protocol;
 extern const struct route_list responses_routes;
+extern const struct field_list responses_fields;
 extern const struct generation_format responses_format;
 
 /* A tool that came inside of a namespace: its calls name it. */

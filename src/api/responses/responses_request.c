@@ -31,6 +31,17 @@ static const struct json_field own_fields[] = {
     {"store", FIELD_TRUTH, 0, 0, offsetof(struct responses_request, keeps)},
 };
 
+static const struct named_field named_fields[] = {
+    {"model", "string", true},          {"input", NULL, true},
+    {"instructions", "string", false},  {"tools", "array", false},
+    {"tool_choice", NULL, false},       {"text", "object", false},
+    {"reasoning", "object", false},     {"previous_response_id", "string", false},
+    {"include", "array", false},        {"max_tool_calls", "integer", false},
+    {"top_logprobs", "integer", false}, {"store", "boolean", false},
+    {"metadata", "object", false},      {"stop", NULL, false},
+};
+const struct field_list responses_fields = FIELD_LIST(fields, named_fields);
+
 /* Fields that would change what is done, and are not supported. */
 static int refuse_fields(const json_t *json, const struct api_call *call, struct api_error *error)
 {

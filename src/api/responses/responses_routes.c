@@ -155,11 +155,16 @@ static int refuse_compaction(struct api *api, const struct api_call *call, const
 }
 
 static const struct route routes[] = {
-    {"/v1/responses", API_POST, 0, &responses_protocol, .format = &responses_format},
-    {"/v1/responses/input_tokens", API_POST, 0, &responses_protocol, .answer = responses_count_tokens},
-    {"/v1/responses/compact", API_POST, 0, &responses_protocol, .answer = refuse_compaction},
-    {"/v1/responses/{id}", API_GET, 0, &responses_protocol, .answer = responses_show},
-    {"/v1/responses/{id}", API_DELETE, 0, &responses_protocol, .answer = responses_delete},
+    {"/v1/responses", API_POST, 0, &responses_protocol, .format = &responses_format, .summary = "A response (OpenAI)",
+     .fields = ROUTE_FIELDS(&responses_fields)},
+    {"/v1/responses/input_tokens", API_POST, 0, &responses_protocol, .answer = responses_count_tokens,
+     .summary = "How many tokens an input has", .fields = ROUTE_FIELDS(&responses_fields)},
+    {"/v1/responses/compact", API_POST, 0, &responses_protocol, .answer = refuse_compaction,
+     .summary = "Refused: compaction is not supported"},
+    {"/v1/responses/{id}", API_GET, 0, &responses_protocol, .answer = responses_show,
+     .summary = "A response that is kept, or with /input_items its input"},
+    {"/v1/responses/{id}", API_DELETE, 0, &responses_protocol, .answer = responses_delete,
+     .summary = "Forgets a response"},
 };
 
 const struct route_list responses_routes = ROUTE_LIST(routes);

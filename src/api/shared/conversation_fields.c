@@ -1,11 +1,20 @@
 #include "api/shared/conversation_fields.h"
 
 #include "api/shared/conversation_builder.h"
+#include "api/shared/request_fields.h"
 
 #include <stddef.h>
 
 #include <stdio.h>
 #include <string.h>
+
+static const struct named_field named_fields[] = {
+    {"messages", "array", true},           {"tools", "array", false},
+    {"tool_choice", NULL, false},          {"chat_template_kwargs", "object", false},
+    {"reasoning_effort", "string", false}, {"continue_final_message", "boolean", false},
+};
+const struct field_list request_conversation_fields = {.others = named_fields,
+                                                       .other_count = sizeof named_fields / sizeof *named_fields};
 
 /* ---- Content ---- */
 
@@ -283,6 +292,12 @@ static int read_template_arguments(const struct smollm_model_info *info, const j
                           json_input_kind(thinking));
     if (thinking)
         conversation->thinking = json_is_true(thinking) ? SMOLLM_THINKING_ON : SMOLLM_THINKING_OFF;
+    const json_t *marks = json_input_value(arguments, "mark_tool_results");
+    if (marks && !json_is_boolean(marks))
+        return api_refuse(error, "chat_template_kwargs.mark_tool_results",
+                          "chat_template_kwargs.mark_tool_results is %s; it must be true or false",
+                          json_input_kind(marks));
+    conversation->marks_tool_results = json_is_true(marks);
     const json_t *xml = json_input_value(arguments, "xml_tools"), *python = json_input_value(arguments, "python_tools");
     if (xml && read_tool_list(xml, "chat_template_kwargs.xml_tools", false, arena, &conversation->tools,
                               &conversation->tool_count, error) < 0)

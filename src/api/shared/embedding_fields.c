@@ -5,6 +5,18 @@
 #include <math.h>
 #include <string.h>
 
+static const struct named_field named_fields[] = {
+    {"input", NULL, true},
+    {"model", "string", false},
+    {"pooling", "string", false},
+    {"dimensions", "integer", false},
+    {"encoding_format", "string", false},
+    {"normalize", "boolean", false},
+    {"embd_normalize", "integer", false},
+};
+const struct field_list embedding_fields = {.others = named_fields,
+                                            .other_count = sizeof named_fields / sizeof *named_fields};
+
 static int read_pooling(const json_t *json, struct generation_request *request, struct api_error *error)
 {
     struct smollm_text pooling;

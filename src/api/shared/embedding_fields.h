@@ -9,9 +9,10 @@ struct embedding_request {
     bool is_base64;
 };
 
+extern const struct field_list embedding_fields;
 /* The inputs in the field `name` (texts, token ids, or a list of these), "dimensions", "encoding_format", and beyond
- * OpenAI: "pooling" (last, mean), and "normalize" or llama-server's "embd_normalize" (2, or -1 for the vector as it is).
- * Fills request->own with a struct embedding_request. */
+ * OpenAI: "pooling" (last, mean), and "normalize" or llama-server's "embd_normalize" (2, or -1 for the vector as it
+ * is). Fills request->own with a struct embedding_request. */
 int request_read_embedding(struct api *api, const json_t *json, const char *name, struct generation_request *request,
                            struct api_error *error);
 /* The vector as an array of numbers, or as base64 of little-endian floats. */

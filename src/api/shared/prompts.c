@@ -64,7 +64,8 @@ static int read_mixture(struct prompt_reader *r, const json_t *array, struct gen
     return 0;
 }
 
-/* {"prompt_string": "...", "multimodal_data": [...]}, or {"content": [parts]}: llama-server's objects around a prompt. */
+/* {"prompt_string": "...", "multimodal_data": [...]}, or {"content": [parts]}: llama-server's objects around a prompt.
+ */
 static int read_object(struct prompt_reader *r, const json_t *object, struct generation_prompt *prompt)
 {
     const json_t *text = json_object_get(object, "prompt_string"), *parts = json_object_get(object, "content");

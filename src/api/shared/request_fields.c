@@ -9,24 +9,11 @@ enum { LOGIT_BIASES_MAX = 1024 };
 
 /* ---- Numbers ---- */
 
-/* The ranges of sampling are the library's. */
-static const struct {
-    double min, max;
-} sampling_ranges[] = {{0, 0},
-#define SAMPLING_RANGE(member, min, max) {min, max},
-                       SMOLLM_SAMPLING_RANGES(SAMPLING_RANGE)
-#undef SAMPLING_RANGE
-};
-
 int request_read_fields(const json_t *json, const struct request_field *fields, size_t count,
                         struct generation_request *request, struct api_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct json_field field = fields[i].field;
-        if (fields[i].range != OWN_RANGE) {
-            field.min = sampling_ranges[fields[i].range].min;
-            field.max = sampling_ranges[fields[i].range].max;
-        }
+        const struct json_field field = request_field_ranged(&fields[i]);
         if (json_input_fields(json, &field, 1, request, error) < 0)
             return -1;
     }
@@ -53,6 +40,25 @@ static const struct request_field common_fields[] = {
     REQUEST_INTEGER("priority", priority, -1000, 1000),
     REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000),
 };
+
+static const struct named_field common_names[] = {
+    {"model", "string", false},
+    {"stop", NULL, false},
+    {"logit_bias", NULL, false},
+    {"response_format", "object", false},
+    {"json_schema", NULL, false},
+    {"grammar", "string", false},
+    {"guided_json", NULL, false},
+    {"guided_regex", "string", false},
+    {"guided_choice", "array", false},
+    {"guided_grammar", "string", false},
+    {"structured_outputs", "object", false},
+    {"allowed_token_ids", "array", false},
+    {"stop_token_ids", "array", false},
+    {"bad_words", "array", false},
+    {"min_tokens", "integer", false},
+};
+const struct field_list request_common_fields = FIELD_LIST(common_fields, common_names);
 
 /* ---- Stop strings, biases ---- */
 

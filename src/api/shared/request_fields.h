@@ -6,20 +6,6 @@
 
 #include <stddef.h>
 
-/* Where the range of a number comes from: the library's table, or the field itself. */
-enum request_range {
-    OWN_RANGE,
-#define SAMPLING_INDEX(member, min, max) SAMPLING_##member,
-    SMOLLM_SAMPLING_RANGES(SAMPLING_INDEX)
-#undef SAMPLING_INDEX
-};
-
-/* A number or a truth value that goes into a member of struct generation_request. */
-struct request_field {
-    struct json_field field;
-    enum request_range range;
-};
-
 #define REQUEST_SAMPLING(kind, name, member)                                                                           \
     {                                                                                                                  \
         {name, FIELD_##kind, 0, 0, offsetof(struct generation_request, member)}, SAMPLING_##member                     \
@@ -38,6 +24,11 @@ struct request_field {
 
 int request_read_fields(const json_t *json, const struct request_field *fields, size_t count,
                         struct generation_request *request, struct api_error *error);
+
+/* The fields that request_read_common reads. */
+extern const struct field_list request_common_fields;
+/* Those of a conversation (conversation_fields.h). */
+extern const struct field_list request_conversation_fields;
 
 /* Model, sampling, stop strings, biases, form, vLLM's fields about tokens. */
 int request_read_common(const struct api *api, const json_t *json, struct generation_request *request,
