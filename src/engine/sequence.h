@@ -32,6 +32,7 @@ struct engine_sequence {
     uint64_t last_token_ns; /* 0: no token yet, or its reader has held it up since */
     struct drafter drafter;
     struct drafter form_drafter; /* of guesses from the form */
+    bool has_told_start;         /* its client knows that its prompt is being read */
     bool waits;                  /* in the queue for its turn, not for its reader */
     uint32_t rank;               /* of that turn (engine/queue.h) */
     uint32_t shown_ahead;        /* the last place in the queue given to `queued`, UINT32_MAX: none yet */

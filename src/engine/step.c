@@ -150,10 +150,22 @@ static uint32_t take_rows(const struct slot *slot, uint32_t count, uint32_t *spa
     return count;
 }
 
+/* The first progress of a prompt: what of it is cached, before anything is computed. */
+static void tell_start(struct engine_sequence *s)
+{
+    const struct engine_client *client = &s->request.client;
+    if (s->has_told_start)
+        return;
+    s->has_told_start = true;
+    if (client->progress)
+        client->progress(client->user, &s->account);
+}
+
 /* Plans as many of the slot's tokens as fit; 0: no pages. */
 static uint32_t plan_reader(struct engine *engine, struct slot *slot, uint32_t room, uint32_t *spare)
 {
     slot_adopt(slot, &engine->pages, &engine->cache);
+    tell_start(slot->sequence);
     const uint32_t left = slot->sequence->token_count - slot->computed,
                    count = take_rows(slot, left < room ? left : room, spare);
     if (!reserve(engine, slot, slot->computed + count))

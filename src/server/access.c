@@ -57,11 +57,23 @@ static bool is_our_host(const struct access_rules *rules, struct smollm_text hos
     return local_address && http_text_is(host, local_address);
 }
 
+/* http or https at this machine, at any port. */
+static bool is_local_origin(struct smollm_text origin)
+{
+    static const char *const local[] = {"127.0.0.1", "localhost", "[::1]"};
+    const size_t scheme = text_starts_with(origin, "http://") ? 7 : text_starts_with(origin, "https://") ? 8 : 0;
+    const struct smollm_text host = without_port((struct smollm_text){origin.data + scheme, origin.size - scheme});
+    for (size_t i = 0; scheme > 0 && i < sizeof local / sizeof *local; i++)
+        if (http_text_is(host, local[i]))
+            return true;
+    return false;
+}
+
 struct smollm_text access_allowed_origin(const struct access_rules *rules, const struct http_head *head)
 {
     struct smollm_text origin = http_head_field(head, "origin");
     for (const char *const *allowed = rules->origins; origin.data && allowed && *allowed; allowed++)
-        if (http_text_is(origin, *allowed))
+        if (http_text_is(origin, *allowed) || (strcmp(*allowed, "localhost") == 0 && is_local_origin(origin)))
             return origin;
     return (struct smollm_text){0};
 }

@@ -10,8 +10,8 @@ enum { ACCESS_REASON_BYTES = 200 };
 struct access_rules {
     const struct access_keys *keys; /* NULL, or without keys: no key is needed */
     const char *const *hosts;       /* NULL-terminated: names beside 127.0.0.1, localhost and [::1], without port */
-    /* NULL-terminated: origins ("https://chat.example.org") whose pages may use the API; NULL: only the server's own
-     * page */
+    /* NULL-terminated: origins ("https://chat.example.org") whose pages may use the API, "localhost" for those of this
+     * machine at any port; NULL: only the server's own page */
     const char *const *origins;
     const char
         *host_advice; /* ends the message that refuses a host name: what an administrator can do; NULL: nothing */

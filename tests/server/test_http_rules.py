@@ -116,6 +116,16 @@ def test_same_origin_post(parrot):
     assert parrot.http.post("/v1/chat/completions", json=body, headers=origin).status_code == 200
 
 
+def test_origins_of_this_machine(start, parrot_path):
+    server = start(parrot_path, "--allow-origin", "localhost")
+    ask = {"Access-Control-Request-Method": "POST"}
+    for origin in ("http://localhost", "http://localhost:8080", "https://127.0.0.1:3000", "http://[::1]:5"):
+        assert server.http.options("/v1/models", headers={"Origin": origin, **ask}).headers["access-control-allow-origin"] == origin
+    for origin in ("http://notlocalhost", "http://localhost.evil.com", "http://evil.com", "ftp://localhost", "null"):
+        assert "access-control-allow-origin" not in server.http.options("/v1/models", headers={"Origin": origin, **ask}).headers
+    server.stop()
+
+
 def test_pieces_and_pipelining(parrot):
     """Byte by byte, and two requests in one packet, the second chunked: answered in order."""
     with parrot.connect() as connection:

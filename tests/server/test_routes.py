@@ -162,7 +162,7 @@ def test_tokenize(parrot):
     assert len(plain) == 7
     pieces = post("/tokenize", json={"content": "aé", "with_pieces": True}).json()["tokens"]
     assert [p["piece"] for p in pieces] == ["a", [0xc3], [0xa9]]
-    assert post("/v1/detokenize", json={"tokens": []}).json() == {"content": ""}
+    assert post("/v1/detokenize", json={"tokens": []}).json() == {"content": "", "prompt": ""}
     for path, body, param in (("/tokenize", {}, "content"), ("/tokenize", {"content": 5}, "content"),
                               ("/tokenize", {"content": "a", "add_special": 1}, "add_special"),
                               ("/detokenize", {}, "tokens"), ("/detokenize", {"tokens": [-1]}, "tokens"),

@@ -215,3 +215,19 @@ void json_name(struct json_writer *writer, struct smollm_text name)
     buffer_append_char(writer->out, ':');
     writer->needs_comma = false;
 }
+
+void json_precise(struct json_writer *writer, double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.12g", value);
+    if (isfinite(value))
+        json_ready(writer, text_of(text));
+    else
+        json_nothing(writer);
+}
+
+void json_key_precise(struct json_writer *writer, const char *key, double value)
+{
+    json_key(writer, key);
+    json_precise(writer, value);
+}

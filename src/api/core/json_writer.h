@@ -28,6 +28,8 @@ void json_number(struct json_writer *writer, int64_t value);
 void json_unsigned(struct json_writer *writer, uint64_t value);
 /* The shortest text that reads as the same float; non-finite values become null. */
 void json_decimal(struct json_writer *writer, double value);
+/* The same to 12 digits, for times and sums. */
+void json_precise(struct json_writer *writer, double value);
 void json_truth(struct json_writer *writer, bool value);
 void json_nothing(struct json_writer *writer);
 /* A value that is JSON already. */
@@ -41,6 +43,7 @@ void json_key_word(struct json_writer *writer, const char *key, const char *text
 void json_key_number(struct json_writer *writer, const char *key, int64_t value);
 void json_key_unsigned(struct json_writer *writer, const char *key, uint64_t value);
 void json_key_decimal(struct json_writer *writer, const char *key, double value);
+void json_key_precise(struct json_writer *writer, const char *key, double value);
 void json_key_truth(struct json_writer *writer, const char *key, bool value);
 void json_key_nothing(struct json_writer *writer, const char *key);
 void json_key_ready(struct json_writer *writer, const char *key, struct smollm_text value);

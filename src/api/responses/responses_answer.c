@@ -219,8 +219,11 @@ static void finish(struct generation *generation, struct choice *choice, struct 
 
 static void end(struct generation *generation, struct buffer *out)
 {
+    const struct responses_request *own = generation->request.own;
     const char *status = responses_status(generation);
-    write_response_event(generation, status[0] == 'c' ? "response.completed" : "response.incomplete", status, out);
+    /* llama-server knows no incomplete responses, and its clients wait for completed ones. */
+    const bool is_complete = status[0] == 'c' || own->is_bare;
+    write_response_event(generation, is_complete ? "response.completed" : "response.incomplete", status, out);
     responses_keep(generation);
 }
 

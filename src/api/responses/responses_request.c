@@ -253,6 +253,7 @@ int responses_read(struct api *api, const struct api_call *call, const json_t *j
     if (!own)
         return api_refuse_memory(error);
     *own = (struct responses_request){.max_output_tokens = -1, .max_tool_calls = -1, .top_logprobs = -1, .keeps = true};
+    own->is_bare = !text_starts_with(call->path, "/v1/");
     request->own = own;
     request->is_chat = true;
     request->conversation = (struct smollm_conversation){.size = sizeof(struct smollm_conversation)};

@@ -68,14 +68,14 @@ void answer_write_timings(const struct choice *choice, struct json_writer *write
     json_begin_object(writer);
     json_key_unsigned(writer, "cache_n", u->cached_tokens);
     json_key_unsigned(writer, "prompt_n", read);
-    json_key_decimal(writer, "prompt_ms", u->prompt_ms);
-    json_key_decimal(writer, "prompt_per_token_ms", per(u->prompt_ms, read));
-    json_key_decimal(writer, "prompt_per_second", per(1000.0 * read, u->prompt_ms));
+    json_key_precise(writer, "prompt_ms", u->prompt_ms);
+    json_key_precise(writer, "prompt_per_token_ms", per(u->prompt_ms, read));
+    json_key_precise(writer, "prompt_per_second", per(1000.0 * read, u->prompt_ms));
     json_key_unsigned(writer, "predicted_n", u->completion_tokens);
-    json_key_decimal(writer, "predicted_ms", u->predict_ms);
-    json_key_decimal(writer, "predicted_per_token_ms", steps > 0 ? u->predict_ms / steps : 0);
-    json_key_decimal(writer, "predicted_per_second", per(1000.0 * steps, u->predict_ms));
-    json_key_decimal(writer, "queue_ms", u->queue_ms);
+    json_key_precise(writer, "predicted_ms", u->predict_ms);
+    json_key_precise(writer, "predicted_per_token_ms", steps > 0 ? u->predict_ms / steps : 0);
+    json_key_precise(writer, "predicted_per_second", per(1000.0 * steps, u->predict_ms));
+    json_key_precise(writer, "queue_ms", u->queue_ms);
     if (u->drafted_tokens > 0) {
         json_key_unsigned(writer, "draft_n", u->drafted_tokens);
         json_key_unsigned(writer, "draft_n_accepted", u->accepted_tokens);

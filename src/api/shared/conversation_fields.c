@@ -186,6 +186,8 @@ static int read_messages(const json_t *json, struct arena *arena, struct smollm_
     for (size_t i = 0; i < count; i++)
         if (read_message(json_array_get(messages, i), i, arena, &read[i], error) < 0)
             return -1;
+    if (count > 1 && text_is(read[count - 1].role, "assistant") && text_is(read[count - 2].role, "assistant"))
+        return api_refuse(error, "messages", "messages ends with two messages of the assistant");
     conversation->messages = read;
     conversation->message_count = count;
     return 0;

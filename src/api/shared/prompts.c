@@ -69,7 +69,8 @@ static int read_mixture(struct prompt_reader *r, const json_t *array, struct gen
 static int read_object(struct prompt_reader *r, const json_t *object, struct generation_prompt *prompt)
 {
     const json_t *text = json_object_get(object, "prompt_string"), *parts = json_object_get(object, "content");
-    if (json_array_size(json_object_get(object, "multimodal_data")) > 0)
+    const json_t *media = json_object_get(object, "multimodal_data");
+    if (json_array_size(media) > 0 || json_is_string(media))
         return api_refuse(r->error, r->name, "%s has multimodal_data; this model reads text only", r->name);
     if (json_input_is_string(text)) {
         prompt->text = json_input_string(text);

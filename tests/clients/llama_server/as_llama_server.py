@@ -29,7 +29,8 @@ def translate(given):
         elif name in ("--metrics", "--no-ui"):
             flags.append(name)
     if "--ctx-size" in options:
-        context = int(options["--ctx-size"]) // int(options.get("--parallel", 1))
+        shared = "--kv-unified" in given
+        context = int(options["--ctx-size"]) // (1 if shared else int(options.get("--parallel", 1)))
         options["--ctx-size"] = str(max(min(context, 8192), 2))
     return [part for pair in options.items() for part in pair] + flags
 
