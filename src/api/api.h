@@ -4,7 +4,8 @@
  * its rows of routes, its requests and its answers; shared/ has what several of them have in common.
  *
  * An answer is pulled: the server asks for the next bytes when the client can take them. Until then the events wait in
- * the library, and when its ring is full the sequence waits: a slow client delays no other. */
+ * the library, and when its ring is full the sequence waits: a slow client delays no other. A stream with a
+ * conversation id is pulled by a thread of the api instead, and outlives its client (core/kept_streams.h). */
 #ifndef API_API_H
 #define API_API_H
 
@@ -74,9 +75,12 @@ struct api_call {
     const struct route *route;
     struct smollm_text path;
     struct smollm_text parameter; /* api_match.parameter */
-    struct smollm_text body;      /* borrowed until api_answer_open has returned, as the other texts are */
-    const char *request_id;       /* shown in errors where the dialect has a place for it */
-    uint64_t key; /* identity of the request's API key (smollm_request_options.key); 0: there are no keys */
+    struct smollm_text query;     /* as it was sent, without '?' */
+    /* The client's X-Conversation-Id: a stream is kept under it, to be read again by GET /v1/stream. Empty: none. */
+    struct smollm_text conversation_id;
+    struct smollm_text body; /* borrowed until api_answer_open has returned, as the other texts are */
+    const char *request_id;  /* shown in errors where the dialect has a place for it */
+    uint64_t key;            /* identity of the request's API key (smollm_request_options.key); 0: there are no keys */
     /* Called from another thread when the answer may have more bytes after it had none; must return at once. */
     void (*notify)(void *user);
     void *notify_user;
@@ -108,7 +112,8 @@ void api_answer_begin(struct api_answer *answer);
 enum api_state {
     API_WAITING, /* nothing more now; notify is called when there is */
     API_READY,   /* there is more, ask again */
-    API_DONE     /* complete */
+    API_DONE,    /* complete */
+    API_LOST     /* what comes next is not there any more: the connection must be cut, so that the client sees it */
 };
 /* Appends the available bytes to out, and stops soon after out has `max` bytes. An answer that is not a stream is
  * complete before its head is known. out->failed is set when out of memory. */
@@ -122,17 +127,19 @@ struct api_figures {
     uint64_t completion_tokens;
     double queue_ms;
     double first_token_ms; /* from the arrival in the queue; negative: there is no token yet */
-    const char *finish;    /* constant: "stop", "length", "tool_calls", "error", "canceled" (not at its end) */
+    const char
+        *finish; /* constant: "stop", "length", "tool_calls", "error", "canceled" (not at its end), "kept" (goes on) */
 };
 /* false: nothing is generated for this answer. */
 bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures);
 
-/* Appends what keeps the connection of a stream alive, if the dialect has something that its clients ignore. */
+/* Appends what keeps the connection of a stream alive, if the dialect has something that its clients ignore; for a kept
+ * stream it comes with the next bytes instead. */
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out);
 /* Ends the generation because the server shuts down; the answer ends with this error, or is only the error if it has
  * not begun. */
 void api_answer_abort(struct api_answer *answer);
-/* Cancels if necessary and frees. Accepts NULL. */
+/* Frees, and cancels what is under way and not kept. Accepts NULL. */
 void api_answer_close(struct api_answer *answer);
 
 #endif

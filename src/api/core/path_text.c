@@ -43,3 +43,31 @@ bool path_matches(struct smollm_text path, const char *row, struct smollm_text *
     *parameter = path;
     return path.size > 0;
 }
+
+static struct smollm_text take_until(struct smollm_text *rest, char mark)
+{
+    const char *end = rest->size > 0 ? memchr(rest->data, mark, rest->size) : NULL;
+    const size_t size = end ? (size_t)(end - rest->data) : rest->size;
+    const struct smollm_text taken = {rest->data, size};
+    const size_t used = size + (end != NULL);
+    *rest = (struct smollm_text){rest->data + used, rest->size - used};
+    return taken;
+}
+
+bool query_find(struct smollm_text query, const char *name, struct buffer *value)
+{
+    while (query.size > 0) {
+        struct smollm_text rest = take_until(&query, '&');
+        if (!text_is(take_until(&rest, '='), name))
+            continue;
+        while (rest.size > 0) {
+            const struct smollm_text word = take_until(&rest, '+');
+            const bool has_space = rest.data > word.data + word.size;
+            path_decode(word, value);
+            if (has_space)
+                buffer_append_char(value, ' ');
+        }
+        return true;
+    }
+    return false;
+}
