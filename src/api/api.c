@@ -37,6 +37,7 @@ int api_create(const struct api_options *options, struct api **result, struct sm
     RETURN_ERROR_IF(!api, error, SMOLLM_ENOMEM, "out of memory");
     open_generations_init(&api->open);
     kept_answers_init(&api->kept);
+    kept_streams_init(&api->streams);
     api->options = *options;
     api->options.sampling.logit_bias = NULL;
     api->options.sampling.logit_bias_count = 0;
@@ -94,6 +95,7 @@ void api_destroy(struct api *api)
 {
     if (!api)
         return;
+    kept_streams_destroy(&api->streams); /* closes generations */
     open_generations_destroy(&api->open);
     kept_answers_destroy(&api->kept);
     free(api->name_texts);
@@ -225,7 +227,8 @@ struct api_answer {
     bool head_is_known;
     struct buffer body; /* of an answer that was complete immediately */
     bool body_is_taken;
-    struct generation *generation; /* NULL: the answer is the body alone */
+    struct generation *generation; /* or: */
+    struct kept_reader *reader;    /* of a kept stream; both NULL: the answer is the body alone */
 };
 
 static struct api_head head_of_error(const struct api_error *error)
@@ -242,30 +245,66 @@ static void set_error(struct api_answer *answer, const struct api_call *call, co
     answer->head_is_known = true;
 }
 
+/* *stream is what the answer is to be kept as; NULL: it is not kept. */
+static int create_stream(struct api *api, const struct api_call *call, bool is_stream, struct kept_stream **stream,
+                         struct api_error *error)
+{
+    const struct smollm_text id = call->conversation_id;
+    *stream = NULL;
+    if (!is_stream || id.size == 0)
+        return 0;
+    if (id.size > KEPT_STREAM_ID_MAX)
+        return api_refuse(error, "X-Conversation-Id", "X-Conversation-Id has %zu bytes; up to %d are allowed", id.size,
+                          KEPT_STREAM_ID_MAX);
+    *stream = kept_stream_create(&api->streams, call->key, id);
+    return *stream ? 0 : api_refuse_memory(error);
+}
+
+/* Opens the generation, which is the answer itself, or the source of a kept stream that the answer reads. */
+static int open_generation(struct api *api, const struct api_call *call, json_t *json,
+                           struct generation_request *request, struct kept_stream *stream, struct api_answer *answer,
+                           struct api_error *error)
+{
+    struct api_call own = *call;
+    if (stream) {
+        own.notify = kept_stream_notify;
+        own.notify_user = stream;
+    }
+    struct generation *generation;
+    int status = generation_open(api, call->route->format, request, json, &own, &generation, error);
+    if (status == 0) {
+        generation->open = &api->open;
+        open_generations_add(&api->open, generation);
+    }
+    if (status == 0 && stream)
+        status = kept_stream_start(stream, &generation_source, generation, call->notify, call->notify_user,
+                                   &answer->reader, error);
+    if (status < 0)
+        generation_close(generation);
+    else if (!stream)
+        answer->generation = generation;
+    return status;
+}
+
 static int begin_generation(struct api *api, const struct api_call *call, json_t *json, struct api_answer *answer,
                             struct api_error *error)
 {
-    const struct generation_format *format = call->route->format;
     struct generation_request request;
     generation_request_init(&request, api);
-    int status = format->read(api, call, json, &request, error);
+    int status = call->route->format->read(api, call, json, &request, error);
+    struct kept_stream *stream = NULL;
+    if (status == 0)
+        status = create_stream(api, call, request.is_stream, &stream, error);
     if (status < 0) {
         generation_request_free(&request);
         return status;
     }
-    const bool is_stream = request.is_stream;
-    status = generation_open(api, format, &request, json, call, &answer->generation, error);
-    if (status < 0) {
-        generation_close(answer->generation);
-        answer->generation = NULL;
-        return status;
-    }
-    answer->generation->open = &api->open;
-    open_generations_add(&api->open, answer->generation);
-    answer->head = (struct api_head){.status = 200,
-                                     .content_type = is_stream ? format->protocol->stream_type : "application/json",
-                                     .is_stream = is_stream};
-    return 0;
+    status = open_generation(api, call, json, &request, stream, answer, error);
+    if (status < 0 && stream)
+        kept_stream_discard(stream);
+    if (answer->generation)
+        answer->head = generation_head(answer->generation);
+    return status;
 }
 
 static int answer_at_once(struct api *api, const struct api_call *call, const json_t *json, struct api_answer *answer,
@@ -274,7 +313,9 @@ static int answer_at_once(struct api *api, const struct api_call *call, const js
     const struct route *route = call->route;
     const int status = route->answer(api, call, json, &answer->body, error);
     answer->head = (struct api_head){.status = status > 0 ? status : 200,
-                                     .content_type = route->content_type ? route->content_type : "application/json",
+                                     .content_type = status == 204         ? NULL
+                                                     : route->content_type ? route->content_type
+                                                                           : "application/json",
                                      .field = route->flags & ROUTE_TELLS_START ? api->started_header : NULL};
     answer->head_is_known = true;
     return status < 0 ? -1 : 0;
@@ -301,6 +342,7 @@ static int open_answer(struct api *api, const struct api_call *call, struct api_
     if (route->method == API_POST && json_input_parse(body, &json, error) < 0)
         return -1;
     const int status = route->format ? begin_generation(api, call, json, answer, error)
+                       : route->read ? route->read(api, call, &answer->reader, error)
                                      : answer_at_once(api, call, json, answer, error);
     json_decref(json);
     return status;
@@ -328,6 +370,11 @@ bool api_answer_head(const struct api_answer *answer, struct api_head *head)
 
 enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, size_t max)
 {
+    if (answer->reader) {
+        const enum api_state state = kept_reader_pull(answer->reader, out, max);
+        answer->head_is_known = answer->head_is_known || kept_reader_head(answer->reader, &answer->head);
+        return state;
+    }
     if (!answer->generation) {
         if (!answer->body_is_taken)
             buffer_append_text(out, buffer_text(&answer->body));
@@ -338,27 +385,29 @@ enum api_state api_answer_pull(struct api_answer *answer, struct buffer *out, si
     const size_t before = out->size;
     enum api_state state = generation_pull(answer->generation, out, max);
     if (!answer->head_is_known && (state == API_DONE || out->size > before)) {
-        const struct api_error *error = &answer->generation->error;
         answer->head_is_known = true;
-        if (error->status != 0 && !answer->generation->begun)
-            answer->head = head_of_error(error);
+        answer->head = generation_head(answer->generation);
     }
     return state;
 }
 
 bool api_answer_is_stream(const struct api_answer *answer)
 {
-    return answer->generation && answer->head.is_stream;
+    return answer->reader || (answer->generation && answer->head.is_stream);
 }
 
 void api_answer_begin(struct api_answer *answer)
 {
     if (answer->generation)
         answer->generation->must_begin = true;
+    if (answer->reader)
+        kept_reader_begin(answer->reader);
 }
 
 bool api_answer_figures(const struct api_answer *answer, struct api_figures *figures)
 {
+    if (answer->reader)
+        return kept_reader_figures(answer->reader, figures);
     if (answer->generation)
         generation_get_figures(answer->generation, figures);
     return answer->generation != NULL;
@@ -367,6 +416,8 @@ bool api_answer_figures(const struct api_answer *answer, struct api_figures *fig
 void api_answer_keep_alive(struct api_answer *answer, struct buffer *out)
 {
     void (*keep_alive)(struct buffer *) = answer->route->protocol->keep_alive;
+    if (answer->reader)
+        kept_reader_keep_alive(answer->reader);
     if (answer->generation && answer->generation->begun && answer->head.is_stream && keep_alive)
         keep_alive(out);
 }
@@ -377,6 +428,8 @@ void api_answer_abort(struct api_answer *answer)
     api_error_make(&error, 503, "shutting_down", "the server is shutting down");
     if (answer->generation)
         generation_fail(answer->generation, &error);
+    if (answer->reader)
+        kept_reader_abort(answer->reader, &error);
 }
 
 void api_answer_close(struct api_answer *answer)
@@ -384,6 +437,7 @@ void api_answer_close(struct api_answer *answer)
     if (!answer)
         return;
     generation_close(answer->generation);
+    kept_reader_close(answer->reader);
     buffer_free(&answer->body);
     free(answer);
 }

@@ -82,7 +82,7 @@ void connection_close(struct connection *c, const char *ending)
     c->state = CONNECTION_CLOSING;
     if (in_request)
         connection_log(c, ending);
-    /* Ends the generation: no client reads it. */
+    /* Ends the generation if it is not kept: no client reads it. */
     if (c->work_is_running) {
         uv_cancel((uv_req_t *)&c->work); /* if it has not begun */
     } else {

@@ -86,6 +86,7 @@ struct connection {
     bool head_is_sent;
     bool answer_is_stream;
     bool answer_is_done;
+    bool answer_is_lost; /* it cannot be completed */
     bool keep_alive;
     int status;
     uint64_t begin_ns;

@@ -136,6 +136,7 @@ static void pull_more(struct connection *c)
     append_chunk(c, begin);
     if (state == API_DONE)
         end_stream(c);
+    c->answer_is_lost = state == API_LOST;
 }
 
 /* The head and what goes with it: all of an answer, or the beginning of a stream. Nothing while there is nothing yet.
@@ -164,9 +165,10 @@ static void pull_first(struct connection *c)
         buffer_append_text(&c->output, buffer_text(&body));
     append_chunk(c, begin);
     buffer_free(&body);
-    if (head.is_stream && state == API_DONE)
+    if (head.is_stream && state == API_DONE && !is_head_request(c))
         end_stream(c);
-    c->answer_is_done |= !head.is_stream;
+    c->answer_is_done |= !head.is_stream || is_head_request(c);
+    c->answer_is_lost = state == API_LOST;
 }
 
 /* A comment line in a stream. */
@@ -225,6 +227,10 @@ void connection_proceed(struct connection *c)
         pull_first(c);
     else
         pull_more(c);
+    if (c->answer_is_lost) {
+        connection_close(c, "fell behind");
+        return;
+    }
     if (c->output.size > 0 || c->output.failed)
         connection_write(c);
     else
@@ -265,7 +271,7 @@ static void request_ended(struct connection *c)
     c->written = 0;
     c->request_id[0] = '\0';
     c->origin = (struct smollm_text){0};
-    c->head_is_sent = c->answer_is_done = c->answer_is_stream = false;
+    c->head_is_sent = c->answer_is_done = c->answer_is_lost = c->answer_is_stream = false;
     connection_enter(c, CONNECTION_IDLE, CONNECTION_IDLE_MS);
     connection_take_input(c);
 }

@@ -168,6 +168,8 @@ static void open_answer(struct connection *c)
                             .key = c->key ? c->key->id : 0,
                             .path = c->parser.head.path,
                             .parameter = c->match.parameter,
+                            .query = c->parser.head.query,
+                            .conversation_id = http_head_field(&c->parser.head, "x-conversation-id"),
                             .request_id = c->request_id,
                             .body = buffer_text(&c->body),
                             .notify = notify,

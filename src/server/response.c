@@ -20,6 +20,7 @@ const char *response_reason(int status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {410, "Gone"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
@@ -60,10 +61,10 @@ static void write_origin(const struct response_head *head, struct buffer *out)
     buffer_append_text(out, head->origin);
     buffer_append_string(out, "\r\nAccess-Control-Expose-Headers: X-Request-Id, Retry-After\r\n");
     if (head->is_preflight)
-        buffer_append_string(out,
-                             "Access-Control-Allow-Methods: GET, POST\r\n"
-                             "Access-Control-Allow-Headers: Authorization, Content-Type, X-Api-Key, X-Request-Id\r\n"
-                             "Access-Control-Max-Age: 600\r\n");
+        buffer_append_string(out, "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
+                                  "Access-Control-Allow-Headers: Authorization, Content-Type, X-Api-Key, X-Request-Id, "
+                                  "X-Conversation-Id\r\n"
+                                  "Access-Control-Max-Age: 600\r\n");
 }
 
 void response_write_head(const struct response_head *head, struct buffer *out)

@@ -117,6 +117,9 @@ static void test_routes(void **state)
                                         "/v1//chat/completions",
                                         "//v1/models/",
                                         "/v1///models//x",
+                                        "/v1/stream",
+                                        "/stream",
+                                        "/streams/lookup",
                                         "/health/"};
     static const char *const unknown[] = {"/v1",      "/v1/", "/v1/v1/models", "/Health",
                                           "/healthy", "",     "v1/models",     "/health//x"};

@@ -73,6 +73,7 @@ def test_everything_else_is_told_too(folder, large_path):
     with Loading(folder, large_path) as server:
         assert server.get("/").status_code == 200  # the page shows it
         for method, path, body in (("GET", "/v1/models", None), ("GET", "/props", None), ("GET", "/slots", None),
+                                   ("GET", "/v1/stream?conv_id=x", None),
                                    ("POST", "/v1/chat/completions", {"messages": []}), ("POST", "/tokenize", {})):
             answer = server.http.request(method, path, json=body)
             if server.http.get("/health").status_code == 200:

@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "api/core/kept_answers.h"
+#include "api/core/kept_streams.h"
 #include "api/core/open_generations.h"
 #include "api/core/refusals.h"
 
@@ -30,6 +31,7 @@ struct api {
     struct refusals refusals;
     struct open_generations open;
     struct kept_answers kept;
+    struct kept_streams streams;
 };
 
 /* The name of the model that a request asks for: one of the model's names, in any case and with or without ":latest"

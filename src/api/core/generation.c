@@ -302,6 +302,18 @@ static void finish_choice(struct generation *generation, struct choice *choice, 
     close_request(generation, choice);
 }
 
+struct api_head generation_head(const struct generation *generation)
+{
+    const struct api_error *error = &generation->error;
+    if (error->status != 0 && !generation->begun)
+        return (struct api_head){
+            .status = error->status, .retry_after = error->retry_after, .content_type = "application/json"};
+    const bool is_stream = generation->request.is_stream;
+    return (struct api_head){.status = 200,
+                             .content_type = is_stream ? generation->format->protocol->stream_type : "application/json",
+                             .is_stream = is_stream};
+}
+
 void generation_fail(struct generation *generation, const struct api_error *error)
 {
     generation->error = *error;

@@ -4,6 +4,7 @@
 
 #include "api/core/generation_request.h"
 #include "api/core/json_writer.h"
+#include "api/core/kept_streams.h"
 #include "api/core/protocol.h"
 
 #include <time.h>
@@ -107,8 +108,13 @@ void generation_close(struct generation *generation); /* accepts NULL */
 /* As api_answer_pull. After API_DONE generation->error says whether it failed; a stream then ends with an error event.
  */
 enum api_state generation_pull(struct generation *generation, struct buffer *out, size_t max);
+/* The head of the answer. It is final once bytes have been pulled: until then an error may take the place of a 200. */
+struct api_head generation_head(const struct generation *generation);
 /* Ends all choices; the next pull returns the error. */
 void generation_fail(struct generation *generation, const struct api_error *error);
+
+/* The generation as the source of a kept stream (user: the generation). */
+extern const struct stream_source generation_source;
 
 /* The tokens of the prompt that a chat request would have. */
 int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,

@@ -44,6 +44,7 @@ static bool is_read(struct smollm_text name)
 {
     static const char *const names[] = {
         "messages",
+        "conversation_ids",
         "role",
         "content",
         "tool_calls",

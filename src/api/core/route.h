@@ -14,6 +14,10 @@ struct generation_format;
 typedef int route_function(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
                            struct api_error *error);
 
+/* Finds a stream that goes on beside this request: sets *reader, or returns -1 with an error. */
+typedef int route_reader(struct api *api, const struct api_call *call, struct kept_reader **reader,
+                         struct api_error *error);
+
 enum route_flags {
     ROUTE_PUBLIC = 1,        /* needs no key */
     ROUTE_WHILE_LOADING = 2, /* answers before there is a model */
@@ -21,15 +25,16 @@ enum route_flags {
     ROUTE_MAY_BE_EMPTY = 8,  /* an empty body counts as {} */
 };
 
-/* A row has either `answer` or `format`. Routes that answer to
- * POST take a JSON object and run on a worker thread; the others run on the event loop, so they read atomics and
- * constants only. */
+/* A row has one of `answer`, `read` and `format`. Routes that answer to POST take a JSON object and run on a worker
+ * thread; the others run on the event loop, so they read atomics and constants, and take only mutexes that are held for
+ * as long as it takes to copy some bytes. */
 struct route {
     const char *path; /* "/v1/models/{model}": a name in braces, only at the end, stands for the rest of the path */
     enum api_method method;
     unsigned flags;
     const struct protocol *protocol; /* of its errors */
     route_function *answer;
+    route_reader *read;
     const struct generation_format *format;
     const char *summary;                    /* of its description */
     const struct field_list *const *fields; /* of its body; NULL ends them */

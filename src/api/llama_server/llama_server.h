@@ -30,5 +30,8 @@ route_function llama_server_metrics;
 route_function llama_server_tokenize, llama_server_detokenize, llama_server_apply_template;
 /* end_thinking_route.c: 404 when no answer with the id in the body is under way for the call's key. */
 route_function llama_server_end_thinking;
+/* stream_routes.c: streams that outlived their connections (core/kept_streams.h). */
+route_reader llama_server_read_stream;
+route_function llama_server_delete_stream, llama_server_lookup_streams;
 
 #endif

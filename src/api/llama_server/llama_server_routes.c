@@ -30,6 +30,12 @@ static const struct route routes[] = {
      .fields = ROUTE_FIELDS(&request_common_fields, &llama_server_completion_fields)},
     {"/end-thinking", API_POST, 0, &openai_protocol, .answer = llama_server_end_thinking,
      .summary = "Ends the thinking of an answer that is under way"},
+    {"/v1/stream", API_GET, 0, &openai_protocol, .read = llama_server_read_stream,
+     .summary = "A stream that was asked for with X-Conversation-Id, from byte `from` on"},
+    {"/v1/stream", API_DELETE, 0, &openai_protocol, .answer = llama_server_delete_stream,
+     .summary = "Stops a stream that was asked for with X-Conversation-Id, and forgets it"},
+    {"/v1/streams/lookup", API_POST, 0, &openai_protocol, .answer = llama_server_lookup_streams,
+     .summary = "Which conversations have a stream"},
 };
 
 const struct route_list llama_server_routes = ROUTE_LIST(routes);
