@@ -22,6 +22,7 @@ ACCOUNT = "build/tests/engine/test_account"
 STORMS = "pytest tests/server/test_storms.py -q -x"
 OUTPUTS, REQUESTS = "build/tests/engine/test_outputs", "build/tests/library/test_outputs"
 ENGINE, POOL = "build/tests/engine/test_engine", "build/tests/base/test_thread_pool"
+STREAMS = "build/tests/api/test_kept_streams"
 GRAMMAR, TERMS = "build/tests/grammar/test_matcher", "build/tests/grammar/test_terms"
 MASKS, FORMS = "pytest tests/grammar -q -x -k 'smollm2 or values'", "pytest tests/server/test_forms.py -q -x"
 KERNEL, LIBRARY, SAMPLER = "build/tests/kernel/test_kernel", "build/tests/library/test_library", "build/tests/sampling/test_sampler"
@@ -300,6 +301,16 @@ CHANGES = [
     ("forms: going back forgets the trace", "src/grammar/grammar.c", "    m->trace.place = m->history[m->length].trace;", "    ;", GRAMMAR),
     ("forms: the mask is not asked for", "src/engine/step.c", "request->form.mask ? request->form.mask(request->form.user, &allowed, &error) : 0;", "0;", FORMS),
     ("forms: thinking is held to the form", "src/library/answer_form.c", "f->closed < f->closing.count || (!f->has_begun && f->parser->state == CHAT_STATE_THINKING)", "f->closed < f->closing.count", FORMS),
+    ("kept streams: another key reads them", "src/api/core/kept_streams.c", "stream->is_removed || stream->key != key || ", "stream->is_removed || ", STREAMS),
+    ("kept streams: a full window keeps its beginning", "src/api/core/byte_window.c", "        window->begin = window->end - BYTE_WINDOW_BYTES + BYTE_WINDOW_BLOCK;\n", "", STREAMS),
+    ("kept streams: all together have no limit", "src/api/core/kept_streams.c", "kept->block_count > KEPT_STREAMS_BYTES / BYTE_WINDOW_BLOCK && (", "false && (", STREAMS),
+    ("kept streams: unread ones go on for ever", "src/api/core/kept_streams.c", "KEPT_STREAM_IDLE_SECONDS : KEPT_STREAM_UNREAD_SECONDS", "KEPT_STREAM_IDLE_SECONDS : INT32_MAX", STREAMS),
+    ("kept streams: what is read expires", "src/api/core/kept_streams.c", "    if (stream->readers || is_ending)\n", "    if (is_ending)\n", STREAMS),
+    ("kept streams: an error is read from its middle", "src/api/core/kept_streams.c", "            reader->position = 0;\n", "            ;\n", STREAMS),
+    ("kept streams: the one that was replaced goes on", "src/api/core/kept_streams.c", "        if (old)\n", "        if (old && old->is_done)\n", "pytest tests/server/test_kept_streams.py -q -x"),
+    ("kept streams: they begin anew at each reader", "src/api/llama_server/stream_routes.c", "status == 0 && text.size > 0 ? strtoull(text.data, NULL, 10) : 0;", "0;", "pytest tests/server/test_kept_streams.py -q -x"),
+    ("kept streams: they end with their client", "src/api/core/kept_streams.c", "        stream->unread_since = kept->clock();\n        pthread_cond_signal", "        stop_because(stream, 410, \"left\", \"left\");\n        pthread_cond_signal", "pytest tests/server/test_kept_streams.py -q -x"),
+    ("kept streams: nothing keeps a silent one alive", "src/api/core/generation_source.c", "    if (write)\n        write(out);", "    (void)write;", "pytest tests/server/test_kept_streams.py -q -x"),
     ("tools: a call is free", "src/library/answer_form.c", "            begin_call(f);", "            ;", "pytest tests/server/test_tools.py -q -x"),
 ]
 
