@@ -40,7 +40,8 @@ const struct option option_table[] = {
     {"allow-host", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_hosts), "NAME", 0, 0, NULL,
      "also answer requests for this host name; may be repeated"},
     {"allow-origin", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_origins), "ORIGIN", 0, 0, NULL,
-     "let pages of this origin use the API, such as https://chat.example.org, or localhost for those of this machine; may "
+     "let pages of this origin use the API, such as https://chat.example.org, or localhost for those of this machine; "
+     "may "
      "be repeated"},
     {"metrics", NULL, OPTION_FLAG, COMMAND_SERVE, AT(metrics), NULL, 0, 0, NULL,
      "serve Prometheus metrics at /metrics"},

@@ -84,8 +84,6 @@ static int submit(struct generation *generation, uint32_t index, struct api_erro
         options.token_count = prompt->token_count;
     }
     struct smollm_error cause;
-    choice->index = index;
-    choice->is_first_of_prompt = index % answers == 0;
     if (smollm_submit(generation->api->engine, &options, &choice->request, &cause) < 0) {
         api_error_from(error, &cause);
         if (cause.code == SMOLLM_EBUSY)
@@ -102,8 +100,7 @@ static int submit(struct generation *generation, uint32_t index, struct api_erro
 static int keep_prompt(struct generation *generation, struct choice *choice, struct api_error *error)
 {
     struct generation_request *request = &generation->request;
-    const struct generation_prompt *prompt =
-        &request->prompts[(uint32_t)(choice - generation->choices) / (uint32_t)request->answers];
+    const struct generation_prompt *prompt = &request->prompts[choice->index / (uint32_t)request->answers];
     struct smollm_text text = prompt->text, detokenized = {0};
     struct smollm_error cause;
     if (prompt->tokens) {
@@ -141,6 +138,10 @@ static int open_choices(struct generation *generation, json_t *json, struct api_
     if (!generation->choices)
         return api_refuse_memory(error);
     generation->choice_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        generation->choices[i].index = i;
+        generation->choices[i].is_first_of_prompt = i % (uint32_t)request->answers == 0;
+    }
     for (uint32_t i = 0; i < count; i++)
         if ((request->echo || request->keep_prompt) && keep_prompt(generation, &generation->choices[i], error) < 0)
             return -1;

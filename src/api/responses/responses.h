@@ -26,7 +26,7 @@ struct responses_request {
     struct smollm_text items;                                /* of the input, without the brackets of the array */
     int64_t max_output_tokens, max_tool_calls, top_logprobs; /* -1: none */
     bool keeps;                                              /* "store" */
-    bool is_bare;     /* llama-server's path, without /v1 */
+    bool is_bare;                                            /* llama-server's path, without /v1 */
     bool has_summary;                                        /* the reasoning is wanted as a summary too */
     struct responses_namespace *namespaces;
     size_t namespace_count;
