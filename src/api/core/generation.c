@@ -248,7 +248,7 @@ static struct answer_item *item_of(struct choice *choice, const struct smollm_ev
     const bool belongs = last && last->kind == kinds[event->type] && event->type != SMOLLM_EVENT_TOOL_CALL;
     if (belongs || (!is_call && event->text.size == 0))
         return last;
-    if (choice->item_count == choice->item_room) {
+    if (!choice->items || choice->item_count == choice->item_room) {
         const size_t room = choice->item_room * 2 + 4;
         struct answer_item *grown = realloc(choice->items, room * sizeof *grown);
         if (!grown)

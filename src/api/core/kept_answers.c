@@ -1,5 +1,6 @@
 #include "api/core/kept_answers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,16 +33,26 @@ void kept_answers_destroy(struct kept_answers *kept)
 
 static void unlink_answer(struct kept_answers *kept, struct kept_answer *answer)
 {
-    *(answer->newer ? &answer->newer->older : &kept->newest) = answer->older;
-    *(answer->older ? &answer->older->newer : &kept->oldest) = answer->newer;
+    if (answer->newer)
+        answer->newer->older = answer->older;
+    else
+        kept->newest = answer->older;
+    if (answer->older)
+        answer->older->newer = answer->newer;
+    else
+        kept->oldest = answer->newer;
     answer->newer = answer->older = NULL;
     kept->bytes -= bytes_of(answer);
+    assert(kept->newest != answer && kept->oldest != answer);
 }
 
 static void link_newest(struct kept_answers *kept, struct kept_answer *answer)
 {
     answer->older = kept->newest;
-    *(kept->newest ? &kept->newest->newer : &kept->oldest) = answer;
+    if (kept->newest)
+        kept->newest->newer = answer;
+    else
+        kept->oldest = answer;
     kept->newest = answer;
     kept->bytes += bytes_of(answer);
 }
@@ -75,9 +86,9 @@ bool kept_answers_add(struct kept_answers *kept, uint64_t key, struct smollm_tex
         memcpy(answer->bytes + id.size, text.data, text.size);
     pthread_mutex_lock(&kept->mutex);
     drop(kept, find(kept, key, id));
-    link_newest(kept, answer);
-    while (kept->bytes > KEPT_ANSWERS_BYTES)
+    while (kept->oldest && kept->bytes + bytes_of(answer) > KEPT_ANSWERS_BYTES)
         drop(kept, kept->oldest);
+    link_newest(kept, answer);
     pthread_mutex_unlock(&kept->mutex);
     return true;
 }

@@ -249,7 +249,11 @@ static int read_context(struct api *api, const json_t *context, struct generatio
     if (smollm_render(api->model, &request->conversation, &tokens, &count, &cause) < 0)
         return api_refuse_from(error, &cause);
     int32_t *all = arena_array(&request->arena, before + count + 1, sizeof *all);
-    int status = all ? 0 : api_refuse_memory(error);
+    int status = 0;
+    if (!all) {
+        smollm_free(tokens);
+        return api_refuse_memory(error);
+    }
     for (size_t i = 0; status == 0 && i < before; i++) {
         int64_t token = 0;
         status = json_input_integer(json_array_get(context, i), "context", 0, (int64_t)api->info.vocabulary_size - 1,

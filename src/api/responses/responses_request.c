@@ -166,7 +166,9 @@ static int read_previous(struct api *api, uint64_t key, struct smollm_text id, s
     enum { DEPTH_MAX = 1024 };
     json_t **chain = arena_array(builder->arena, DEPTH_MAX, sizeof *chain);
     size_t depth = 0;
-    int status = chain ? 0 : api_refuse_memory(builder->error);
+    int status = 0;
+    if (!chain)
+        return api_refuse_memory(builder->error);
     while (status == 0 && id.size > 0) {
         struct buffer text = {0};
         if (depth < DEPTH_MAX && kept_answers_get(&api->kept, key, id, &text) && !text.failed) {
