@@ -30,12 +30,14 @@ class Row:
 COMMANDS = [
     Row("--help"), Row("help"), Row("--version"), Row("version"), Row("--man-page"), Row("--completion"),
     *(Row(name, "--help") for name in ("serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench",
-                                       "selftest")),
+                                       "selftest", "decide", "calibrate")),
     Row("run", "MODEL", "x", "-t", 1), Row("run", "MODEL", "x", "--json", "-t", 1), Row("chat", "MODEL", "-t", 1, given="x\n"),
     Row("pull", "smollm3-3b"), Row("inspect", "MODEL"), Row("inspect", "MODEL", "--json", "--tensors"),
     Row("quantize", "MODEL", "OUT", "Q8_0", prints=False), Row("tokenize", "MODEL", "x"), Row("tokenize", "MODEL", given="x"),
     Row("tokenize", "MODEL", "--jsonl", given='"x"\n"y"\n'), Row("perplexity", "MODEL", "TEXT", "-t", 1),
     Row("constrain", "MODEL", "--jsonl", "--trace", given='{"choice": ["a", "b"], "instances": ["a", "c"]}\n{"regex": "("}\n'),
+    Row("decide", "MODEL", "x", "-q", "y", "-t", 1), Row("decide", "MODEL", "x", "-q", "y", "--levels", "a,b", "--json", "-t", 1),
+    Row("calibrate", "MODEL", "EXAMPLES", "-t", 1),
     Row("run", "MODEL", "x", "--choice", "Gr,no", "--no-think", "-t", 1),
     Row("perplexity", "MODEL", "TEXT", "--per-token", "--json", "-t", 1), Row("bench", "MODEL", "-p", 4, "-n", 2, "-r", 1, "-t", 1),
     Row("bench", "MODEL", "-p", 4, "-n", 2, "-r", 1, "-t", 1, "--json"), Row("selftest", "--cpu", "generic"),
@@ -50,7 +52,8 @@ def fill(smollm, parrot_path, tmp_path):
     smollm.models.mkdir(parents=True)
     (smollm.models / "SmolLM3-Q4_K_M.gguf").symlink_to(parrot_path)
     (tmp_path / "text").write_text("All parrots say things.")
-    places = {"MODEL": parrot_path, "TEXT": tmp_path / "text", "OUT": tmp_path / "out.gguf"}
+    (tmp_path / "examples").write_text('{"text": "x", "question": "y", "answer": true}\n')
+    places = {"MODEL": parrot_path, "TEXT": tmp_path / "text", "OUT": tmp_path / "out.gguf", "EXAMPLES": tmp_path / "examples"}
     return lambda row: [smollm.path, *(str(places.get(a, a)) for a in row.arguments)]
 
 
@@ -141,7 +144,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 @SIGNALS
 @pytest.mark.parametrize("arguments", [["run", "MODEL", "x"], ["run", "MODEL"], ["chat", "MODEL"], ["tokenize", "MODEL"], ["tokenize", "MODEL", "--jsonl"],
-                                       ["constrain", "MODEL", "--jsonl"],
+                                       ["constrain", "MODEL", "--jsonl"], ["decide", "MODEL", "-q", "x"], ["calibrate", "MODEL", "-"],
                                        ["perplexity", "MODEL", "-"]], ids=" ".join)
 def test_signals_while_stdin_is_awaited(smollm, fill, arguments, number):
     process = subprocess.Popen(fill(Row(*arguments)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=smollm.environment)
@@ -153,9 +156,9 @@ def test_signals_while_stdin_is_awaited(smollm, fill, arguments, number):
 
 
 @SIGNALS
-@pytest.mark.parametrize("command", ["run", "chat", "serve"])
+@pytest.mark.parametrize("command", ["run", "chat", "serve", "decide"])
 def test_signals_while_the_model_is_loaded(smollm, slow_path, command, number):
-    extra = {"run": ["x"], "serve": ["--port", "0"]}.get(command, [])
+    extra = {"run": ["x"], "serve": ["--port", "0"], "decide": ["x", "-q", "y"]}.get(command, [])
     with Terminal(smollm.path, command, slow_path, *extra, "-t", 1, env={**smollm.environment, "TERM": "xterm"}) as terminal:
         terminal.wait_for(r"loading \[")
         os.kill(terminal.process.pid, number)

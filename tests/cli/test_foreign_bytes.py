@@ -81,13 +81,13 @@ def test_serve_says_its_address(smollm, hostile_path):
     assert_clean(errors)
 
 
-@pytest.mark.parametrize("command", ["serve", "chat", "run", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "pull", HOSTILE])
+@pytest.mark.parametrize("command", ["serve", "chat", "run", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "decide", "calibrate", "pull", HOSTILE])
 def test_errors_name_files_and_arguments(smollm, tmp_path, command):
     """A file of that name which is no model, and an argument, an option and a value of that kind."""
     path = os.fsencode(tmp_path) + b"/" + HOSTILE.replace(b"/", b"") + b".gguf"
     with open(path, "wb") as file:
         file.write(b"GGUF\3\0\0\0" + HOSTILE * 20)
-    rest = {"run": ["x"], "quantize": [tmp_path / "out", "F16"], "tokenize": ["x"], "perplexity": [path], "constrain": ["--jsonl"]}.get(command, [])
+    rest = {"run": ["x"], "quantize": [tmp_path / "out", "F16"], "tokenize": ["x"], "perplexity": [path], "constrain": ["--jsonl"], "decide": ["x"], "calibrate": [path]}.get(command, [])
     for arguments in ([path, *rest], [b"--" + HOSTILE, path], [path, *rest, b"again", HOSTILE, HOSTILE, HOSTILE], [b"--threads=" + HOSTILE],
                       [HOSTILE, *rest], [b"--seed", HOSTILE], [path, b"out", HOSTILE], [b"http://" + HOSTILE]):
         result = subprocess.run([smollm.path, command, *arguments], capture_output=True, stdin=subprocess.DEVNULL, env=smollm.environment, timeout=20)

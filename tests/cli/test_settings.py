@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-COMMANDS = ["serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "selftest"]
+COMMANDS = ["serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "selftest", "decide", "calibrate"]
 
 
 @pytest.fixture

@@ -265,7 +265,7 @@ def test_ctrl_c_drops_a_line_of_any_characters(chat, smollm):
     assert history(smollm) == ["kept"]
 
 
-@pytest.mark.parametrize("command", ["serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "selftest", None])
+@pytest.mark.parametrize("command", ["serve", "chat", "run", "pull", "inspect", "quantize", "tokenize", "perplexity", "constrain", "bench", "selftest", "decide", "calibrate", None])
 def test_help_fits_a_terminal(smollm, command):
     text = smollm.run(*([command] if command else []), "--help").stdout
     assert text and max(map(len, text.splitlines())) <= 80
