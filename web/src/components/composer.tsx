@@ -70,9 +70,12 @@ export function Composer({ chat }: { chat: Chat }) {
 
     const mayNot = isBusy || isElsewhere || !draft.text.trim();
     const send = () => {
-        if (!mayNot) void chat.send(draft.text).then((sent) => {
+        // What is in the field: a letter typed just before Enter is not rendered yet.
+        const text = field.current?.value ?? draft.text;
+        if (isBusy || isElsewhere || !text.trim()) return;
+        void chat.send(text).then((sent) => {
             if (!sent) return;
-            draft.sent(draft.text);
+            draft.sent(text);
             focusComposer();
         });
     };
