@@ -92,6 +92,8 @@ def test_history(small):
     blocks = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": True,
                                            "content": [{"type": "text", "text": "Sunny"}]}, {"type": "text", "text": "And now?"}]}
     assert render(small, messages=[*ASK, call, blocks]) > render(small, messages=[*ASK, call, result])
+    failed = {"role": "user", "content": [{**result["content"][0], "is_error": True}]}
+    assert render(small, messages=[*ASK, call, failed]) > render(small, messages=[*ASK, call, result])
     assert render(small, messages=[*ASK, call, {"role": "system", "content": "Be brief."}, result]) > with_call
     system = [{"type": "text", "text": "You are kind.", "cache_control": {"type": "ephemeral"}}]
     assert render(small, messages=ASK, system=system) == render(small, messages=ASK, system="You are kind.") != plain

@@ -130,6 +130,8 @@ def test_input_items(small):
     user = {"role": "user", "content": ASK}
     assert count(small, input=[user, call]) > plain + 10
     assert count(small, input=[user, call, result]) == count(small, input=[user, call, parts]) > count(small, input=[user, call])
+    said = {"role": "assistant", "content": "Let me see."}
+    assert count(small, input=[user, said, call]) - plain < count(small, input=[user, said]) + count(small, input=[user, call]) - 2 * plain - 2
     developers = [{"role": "developer", "content": "One."}, {"role": "developer", "content": "Two."}]
     assert count(small, input=[*developers, user]) > count(small, input=[developers[0], user])
     assert count(small, input=[user, {"type": "web_search_call", "id": "w", "status": "completed"}]) == plain

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from server_process import SLOWNESS
+
 WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "Weather of a city.", "parameters": {
     "type": "object", "additionalProperties": False, "required": ["city", "days"],
     "properties": {"city": {"type": "string", "maxLength": 20}, "days": {"type": "integer", "minimum": 1, "maximum": 7},
@@ -142,6 +144,7 @@ def test_schemas_that_cannot_be_followed(small, parameters, words):
     assert ask(small, tools=[tool, LIGHT], max_tokens=5)
 
 
+@pytest.mark.skipif(SLOWNESS > 1, reason="a prompt of 5,000 tokens takes sanitizers minutes")
 def test_28_tools(start):
     """As Open WebUI sends them with every conversation."""
     tools = [{"type": "function", "function": {"name": f"tool_{i}", "parameters": {
