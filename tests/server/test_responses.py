@@ -157,14 +157,14 @@ def test_calls(small):
 
 
 def test_format(small):
-    from pydantic import BaseModel
+    from pydantic import BaseModel, Field
 
     class Person(BaseModel):
-        name: str
-        age: int
+        name: str = Field(max_length=10)
+        age: int = Field(ge=0, le=150)
 
     parsed = small.openai().responses.parse(model="m", input="Ada is 36.", text_format=Person, max_output_tokens=200).output_parsed
-    assert parsed is None or isinstance(parsed.age, int)
+    assert 0 <= parsed.age <= 150 and len(parsed.name) <= 10
     answer = small.openai().responses.create(model="m", input="x", text={"format": {"type": "json_object"}}, max_output_tokens=200)
     assert answer.status == "incomplete" or isinstance(json.loads(answer.output_text), dict)
 
