@@ -185,19 +185,28 @@ int generation_open(struct api *api, const struct generation_format *format, str
     return open_choices(generation, json, error);
 }
 
-int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,
-                            const json_t *json, size_t *count, struct api_error *error)
+int generation_write_count(struct api *api, const struct generation_format *format, const char *object,
+                           const struct api_call *call, const json_t *json, struct buffer *out, struct api_error *error)
 {
     struct generation_request request;
     struct smollm_error cause;
     int32_t *tokens = NULL;
+    size_t count = 0;
     generation_request_init(&request, api);
     int status = format->read(api, call, json, &request, error);
-    if (status == 0 && smollm_render(api->model, &request.conversation, &tokens, count, &cause) < 0)
+    if (status == 0 && smollm_render(api->model, &request.conversation, &tokens, &count, &cause) < 0)
         status = api_refuse_from(error, &cause);
     generation_request_free(&request);
     smollm_free(tokens);
-    return status;
+    if (status < 0)
+        return status;
+    struct json_writer writer = {out, false};
+    json_begin_object(&writer);
+    if (object)
+        json_key_word(&writer, "object", object);
+    json_key_unsigned(&writer, "input_tokens", count);
+    json_end_object(&writer);
+    return 0;
 }
 
 static void choice_free(struct choice *choice)

@@ -50,7 +50,8 @@ struct choice {
 
 struct generation;
 
-/* The answers of one route. In a stream each function writes whole events. */
+/* The answers of one route. In a stream each function writes whole events; a route that never streams has none of
+ * begin, event, finish and end. */
 struct generation_format {
     const struct protocol *protocol;
     const char *id_prefix;
@@ -116,9 +117,10 @@ void generation_fail(struct generation *generation, const struct api_error *erro
 /* The generation as the source of a kept stream (user: the generation). */
 extern const struct stream_source generation_source;
 
-/* The tokens of the prompt that a chat request would have. */
-int generation_count_tokens(struct api *api, const struct generation_format *format, const struct api_call *call,
-                            const json_t *json, size_t *count, struct api_error *error);
+/* Writes {"object", "input_tokens"}: how many tokens the prompt of a chat request would have. object NULL: left out. */
+int generation_write_count(struct api *api, const struct generation_format *format, const char *object,
+                           const struct api_call *call, const json_t *json, struct buffer *out,
+                           struct api_error *error);
 
 void generation_get_figures(const struct generation *generation, struct api_figures *figures);
 

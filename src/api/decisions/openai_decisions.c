@@ -3,7 +3,6 @@
 #include "api/decisions/decisions.h"
 #include "api/openai/openai.h"
 #include "api/responses/responses.h"
-#include "api/shared/embedding_fields.h"
 
 #include <stdlib.h>
 
@@ -223,14 +222,8 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-const struct generation_format openai_decision_format = {.protocol = &openai_protocol,
-                                                         .id_prefix = "dec_",
-                                                         .read = read_request,
-                                                         .begin = embedding_no_choice,
-                                                         .event = embedding_no_event,
-                                                         .finish = embedding_no_choice,
-                                                         .end = embedding_no_end,
-                                                         .whole = whole};
+const struct generation_format openai_decision_format = {
+    .protocol = &openai_protocol, .id_prefix = "dec_", .read = read_request, .whole = whole};
 
 static const struct route routes[] = {
     {"/v1/systemone", API_POST, 0, &openai_protocol, .format = &systemone_format,

@@ -1,7 +1,6 @@
 /* /v1/systemone: {"state", "questions": {id: {"type": choice | score | noul, "instructions", "criteria"}}}. */
 #include "api/decisions/decisions.h"
 #include "api/openai/openai.h"
-#include "api/shared/embedding_fields.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,11 +206,5 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-const struct generation_format systemone_format = {.protocol = &openai_protocol,
-                                                   .id_prefix = "dec_",
-                                                   .read = read_request,
-                                                   .begin = embedding_no_choice,
-                                                   .event = embedding_no_event,
-                                                   .finish = embedding_no_choice,
-                                                   .end = embedding_no_end,
-                                                   .whole = whole};
+const struct generation_format systemone_format = {
+    .protocol = &openai_protocol, .id_prefix = "dec_", .read = read_request, .whole = whole};

@@ -26,11 +26,5 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_array(&writer);
 }
 
-const struct generation_format llama_server_embedding_format = {.protocol = &openai_bare_protocol,
-                                                                .id_prefix = "embd-",
-                                                                .read = read_request,
-                                                                .begin = embedding_no_choice,
-                                                                .event = embedding_no_event,
-                                                                .finish = embedding_no_choice,
-                                                                .end = embedding_no_end,
-                                                                .whole = whole};
+const struct generation_format llama_server_embedding_format = {
+    .protocol = &openai_bare_protocol, .id_prefix = "embd-", .read = read_request, .whole = whole};

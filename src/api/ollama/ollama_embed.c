@@ -48,10 +48,7 @@ static void whole_of_one(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-#define EMBED_FORMAT(own_whole)                                                                                        \
-    {                                                                                                                  \
-        .protocol = &ollama_protocol, .id_prefix = "embed_", .read = read_request, .begin = embedding_no_choice,       \
-        .event = embedding_no_event, .finish = embedding_no_choice, .end = embedding_no_end, .whole = (own_whole)      \
-    }
-const struct generation_format ollama_embed_format = EMBED_FORMAT(whole);
-const struct generation_format ollama_embeddings_format = EMBED_FORMAT(whole_of_one);
+const struct generation_format ollama_embed_format = {
+    .protocol = &ollama_protocol, .id_prefix = "embed_", .read = read_request, .whole = whole};
+const struct generation_format ollama_embeddings_format = {
+    .protocol = &ollama_protocol, .id_prefix = "embed_", .read = read_request, .whole = whole_of_one};

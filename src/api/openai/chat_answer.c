@@ -5,33 +5,10 @@
 
 /* ---- Log-probabilities ---- */
 
-static void write_token(struct json_writer *writer, const struct smollm_token_logprob *token)
-{
-    json_key_text(writer, "token", token->bytes);
-    json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
-    json_key(writer, "bytes");
-    json_bytes(writer, token->bytes);
-}
-
-static void write_logprob(struct json_writer *writer, const struct smollm_token *token)
-{
-    json_begin_object(writer);
-    write_token(writer, &token->chosen);
-    json_key(writer, "top_logprobs");
-    json_begin_array(writer);
-    for (size_t i = 0; i < token->top_count; i++) {
-        json_begin_object(writer);
-        write_token(writer, &token->top[i]);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-    json_end_object(writer);
-}
-
 static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
 {
     struct json_writer writer = generation_list(&choice->lists[0]);
-    write_logprob(&writer, token);
+    answer_write_logprob(&writer, token);
 }
 
 static void prompt_token(struct generation *generation, struct choice *choice, const struct smollm_token *token,
@@ -70,7 +47,7 @@ static void end_choices(struct generation *generation, struct json_writer *write
         json_key(writer, "content");
         json_begin_array(writer);
         for (size_t i = 0; i < event->token_count; i++)
-            write_logprob(writer, &event->tokens[i]);
+            answer_write_logprob(writer, &event->tokens[i]);
         json_end_array(writer);
         json_end_object(writer);
     } else {

@@ -47,3 +47,9 @@ int openai_read_chat(struct api *api, const struct api_call *call, const json_t 
         request->conversation.thinking = SMOLLM_THINKING_OFF;
     return 0;
 }
+
+int openai_count_tokens(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                        struct api_error *error)
+{
+    return generation_write_count(api, &openai_chat_format, "response.input_tokens", call, json, out, error);
+}

@@ -35,11 +35,5 @@ static void whole(struct generation *generation, struct buffer *out)
     json_end_object(&writer);
 }
 
-const struct generation_format openai_embedding_format = {.protocol = &openai_protocol,
-                                                          .id_prefix = "embd-",
-                                                          .read = read_request,
-                                                          .begin = embedding_no_choice,
-                                                          .event = embedding_no_event,
-                                                          .finish = embedding_no_choice,
-                                                          .end = embedding_no_end,
-                                                          .whole = whole};
+const struct generation_format openai_embedding_format = {
+    .protocol = &openai_protocol, .id_prefix = "embd-", .read = read_request, .whole = whole};

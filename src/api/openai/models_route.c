@@ -56,20 +56,6 @@ int openai_list_models(struct api *api, const struct api_call *call, const json_
     return 0;
 }
 
-int openai_count_tokens(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
-                        struct api_error *error)
-{
-    size_t count = 0;
-    if (generation_count_tokens(api, &openai_chat_format, call, json, &count, error) < 0)
-        return -1;
-    struct json_writer writer = {out, false};
-    json_begin_object(&writer);
-    json_key_word(&writer, "object", "response.input_tokens");
-    json_key_unsigned(&writer, "input_tokens", count);
-    json_end_object(&writer);
-    return 0;
-}
-
 int openai_show_model(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
                       struct api_error *error)
 {

@@ -5,32 +5,11 @@
 
 /* ---- Log-probabilities ---- */
 
-static void write_logprob(struct json_writer *writer, const struct smollm_token *token)
-{
-    json_begin_object(writer);
-    json_key_text(writer, "token", token->chosen.bytes);
-    json_key_decimal(writer, "logprob", answer_logprob(token->chosen.logprob));
-    json_key(writer, "bytes");
-    json_bytes(writer, token->chosen.bytes);
-    json_key(writer, "top_logprobs");
-    json_begin_array(writer);
-    for (size_t i = 0; i < token->top_count; i++) {
-        json_begin_object(writer);
-        json_key_text(writer, "token", token->top[i].bytes);
-        json_key_decimal(writer, "logprob", answer_logprob(token->top[i].logprob));
-        json_key(writer, "bytes");
-        json_bytes(writer, token->top[i].bytes);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-    json_end_object(writer);
-}
-
 static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
 {
     (void)generation;
     struct json_writer writer = generation_list(&choice->lists[0]);
-    write_logprob(&writer, token);
+    answer_write_logprob(&writer, token);
 }
 
 /* ---- Events ---- */
@@ -186,7 +165,7 @@ static void write_delta(struct generation *generation, struct choice *choice, co
         json_key(&writer, "logprobs");
         json_begin_array(&writer);
         for (size_t i = 0; i < event->token_count; i++) {
-            write_logprob(&writer, &event->tokens[i]);
+            answer_write_logprob(&writer, &event->tokens[i]);
             keep_token(generation, choice, &event->tokens[i]);
         }
         json_end_array(&writer);

@@ -134,15 +134,7 @@ int responses_delete(struct api *api, const struct api_call *call, const json_t 
 int responses_count_tokens(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
                            struct api_error *error)
 {
-    size_t count = 0;
-    if (generation_count_tokens(api, &responses_format, call, json, &count, error) < 0)
-        return -1;
-    struct json_writer writer = {out, false};
-    json_begin_object(&writer);
-    json_key_word(&writer, "object", "response.input_tokens");
-    json_key_unsigned(&writer, "input_tokens", count);
-    json_end_object(&writer);
-    return 0;
+    return generation_write_count(api, &responses_format, "response.input_tokens", call, json, out, error);
 }
 
 /* Its result would be readable by OpenAI alone. */

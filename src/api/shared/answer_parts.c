@@ -8,6 +8,29 @@ double answer_logprob(float logprob)
     return isfinite(logprob) ? (double)logprob : -9999.0;
 }
 
+static void write_token(struct json_writer *writer, const struct smollm_token_logprob *token)
+{
+    json_key_text(writer, "token", token->bytes);
+    json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
+    json_key(writer, "bytes");
+    json_bytes(writer, token->bytes);
+}
+
+void answer_write_logprob(struct json_writer *writer, const struct smollm_token *token)
+{
+    json_begin_object(writer);
+    write_token(writer, &token->chosen);
+    json_key(writer, "top_logprobs");
+    json_begin_array(writer);
+    for (size_t i = 0; i < token->top_count; i++) {
+        json_begin_object(writer);
+        write_token(writer, &token->top[i]);
+        json_end_object(writer);
+    }
+    json_end_array(writer);
+    json_end_object(writer);
+}
+
 static void write_prompt_logprob(const struct smollm_token_logprob *token, size_t rank, struct json_writer *writer)
 {
     char id[16];

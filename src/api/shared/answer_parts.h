@@ -6,6 +6,8 @@
 
 /* As a JSON number: OpenAI writes -9999 for minus infinity. */
 double answer_logprob(float logprob);
+/* {"token", "logprob", "bytes", "top_logprobs": [the same of each alternative]} */
+void answer_write_logprob(struct json_writer *writer, const struct smollm_token *token);
 /* "timings": {...} as llama-server names them, up to now. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
 /* vLLM's "prompt_logprobs": null for the first token, and for each further one an object from token ids to

@@ -121,19 +121,3 @@ void embedding_write(const struct generation *generation, const struct choice *c
         json_decimal(writer, (double)values[i]);
     json_end_array(writer);
 }
-
-void embedding_no_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
-                        bool begins_item, struct buffer *out)
-{
-    (void)generation, (void)choice, (void)event, (void)begins_item, (void)out;
-}
-
-void embedding_no_choice(struct generation *generation, struct choice *choice, struct buffer *out)
-{
-    (void)generation, (void)choice, (void)out;
-}
-
-void embedding_no_end(struct generation *generation, struct buffer *out)
-{
-    (void)generation, (void)out;
-}

@@ -18,10 +18,4 @@ int request_read_embedding(struct api *api, const json_t *json, const char *name
 /* The vector as an array of numbers, or as base64 of little-endian floats. */
 void embedding_write(const struct generation *generation, const struct choice *choice, struct json_writer *writer);
 
-/* For the members of a generation_format that embeddings have no use for. */
-void embedding_no_event(struct generation *generation, struct choice *choice, const struct smollm_event *event,
-                        bool begins_item, struct buffer *out);
-void embedding_no_choice(struct generation *generation, struct choice *choice, struct buffer *out);
-void embedding_no_end(struct generation *generation, struct buffer *out);
-
 #endif
