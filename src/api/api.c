@@ -221,7 +221,6 @@ void api_write_error(struct smollm_text path, int status, const char *message, c
 /* ---- Answers ---- */
 
 struct api_answer {
-    const struct api *api;
     const struct route *route;
     struct api_head head;
     bool head_is_known;
@@ -354,7 +353,6 @@ struct api_answer *api_answer_open(struct api *api, const struct api_call *call)
     struct api_error error = {0};
     if (!answer)
         return NULL;
-    answer->api = api;
     answer->route = call->route;
     if (open_answer(api, call, answer, &error) < 0)
         set_error(answer, call, &error);

@@ -46,7 +46,7 @@ static int read_question(const struct options *options, struct smollm_option *ro
 {
     *question = (struct smollm_question){.options = deciding_truths, .option_count = 2};
     RETURN_ERROR_IF(!options->question || !*options->question, error, SMOLLM_EINVAL,
-                    "no question: smollm decide [MODEL] TEXT --question TEXT");
+                    "--question is missing: what is asked about the text");
     RETURN_ERROR_IF(options->choice && options->levels, error, SMOLLM_EINVAL,
                     "--choice and --levels contradict each other");
     question->instructions = (struct smollm_text){options->question, strlen(options->question)};
@@ -54,8 +54,12 @@ static int read_question(const struct options *options, struct smollm_option *ro
         return 0;
     question->kind = options->choice ? SMOLLM_QUESTION_CHOICE : SMOLLM_QUESTION_SCORE;
     question->options = room;
-    return split_options(options->choice ? options->choice : options->levels, options->choice ? "choice" : "levels",
-                         room, &question->option_count, error);
+    const char *name = options->choice ? "choice" : "levels";
+    const int status =
+        split_options(options->choice ? options->choice : options->levels, name, room, &question->option_count, error);
+    RETURN_ERROR_IF(status == 0 && question->option_count < 2, error, SMOLLM_EINVAL,
+                    "--%s has one text; at least 2 are needed", name);
+    return status;
 }
 
 static double expected_level(const double *probabilities, size_t count)
@@ -135,9 +139,9 @@ int command_decide(int argc, char **argv)
     struct smollm_option room[SMOLLM_OPTIONS_MAX];
     struct smollm_question question;
     struct buffer text = {0};
-    int status = read_question(&options, room, &question, &error);
-    if (status == 0)
-        status = prompt_read(arguments.text, "smollm decide [MODEL] TEXT --question TEXT", &text, &error);
+    if (read_question(&options, room, &question, &error) < 0)
+        return print_usage_error("decide", "%s", error.message);
+    int status = prompt_read(arguments.text, "smollm decide [MODEL] TEXT --question TEXT", &text, &error);
     if (status == 0)
         status = decide(&options, arguments.model, buffer_text(&text), &question, &error);
     buffer_free(&text);

@@ -150,8 +150,8 @@ def test_wrong_examples(tmp_path, parrot_path, line, word):
     assert got.returncode == 1 and word in got.stderr
 
 
-@pytest.mark.parametrize("arguments, word", [(["x"], "no question"), (["x", "-q", "y", "--choice", "a,,b"], "empty"), (["x", "-q", "y", "--choice", "a"], "2 to 255"),
+@pytest.mark.parametrize("arguments, word", [(["x"], "--question"), (["x", "-q", "y", "--choice", "a,,b"], "empty"), (["x", "-q", "y", "--choice", "a"], "at least 2"),
                                              (["x", "-q", "y", "--choice", "a,b", "--levels", "c,d"], "contradict")])
 def test_wrong_arguments(parrot_path, arguments, word):
     got = run("decide", parrot_path, *arguments, stdin=subprocess.DEVNULL)
-    assert got.returncode == 1 and word in got.stderr
+    assert got.returncode == 2 and word in got.stderr
