@@ -16,9 +16,9 @@ static const struct command_help help = {
     COMMAND_SERVE,
     "serve",
     "[MODEL]",
-    "Serve the chat page and an OpenAI-compatible API.",
-    "The page is at /, the API below /v1 (chat/completions, completions, models) and as in llama-server "
-    "(/completion, /tokenize, /props, /slots, /health). SIGTERM, SIGHUP and Ctrl-C shut the server down within ten "
+    "Serve the chat page and the APIs of OpenAI, Anthropic, Ollama and llama-server.",
+    "The page is at /, the routes are listed at /openapi.json. SIGTERM, SIGHUP and Ctrl-C shut the server down within "
+    "ten "
     "seconds; active streams finish or receive an error event.",
     0,
     1};

@@ -75,7 +75,7 @@ static int read_options(struct line *line, size_t number, struct smollm_error *e
     line->answer = count;
     for (size_t i = 0; i < count; i++) {
         line->options[i] = (struct smollm_option){.text = string_of(json_array_get(list, i))};
-        RETURN_ERROR_IF(line->options[i].text.size == 0, error, SMOLLM_EINVAL, "line %zu: option %zu is no text",
+        RETURN_ERROR_IF(line->options[i].text.size == 0, error, SMOLLM_EINVAL, "line %zu: option %zu is not a string",
                         number, i + 1);
         if (json_is_string(answer) && text_equal(line->options[i].text, string_of(answer)))
             line->answer = i;
@@ -90,7 +90,7 @@ static int read_line(const char *text, size_t number, struct line *line, struct 
     json_error_t cause;
     memset(line, 0, sizeof *line);
     line->json = json_loads(text, 0, &cause);
-    RETURN_ERROR_IF(!json_is_object(line->json), error, SMOLLM_EINVAL, "line %zu is no JSON object", number);
+    RETURN_ERROR_IF(!json_is_object(line->json), error, SMOLLM_EINVAL, "line %zu is not a JSON object", number);
     line->text = string_of(json_object_get(line->json, "text"));
     line->question.instructions = string_of(json_object_get(line->json, "question"));
     RETURN_ERROR_IF(line->text.size == 0 || line->question.instructions.size == 0, error, SMOLLM_EINVAL,

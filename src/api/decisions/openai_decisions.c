@@ -55,7 +55,7 @@ static int read_options(struct conversation_builder *b, const json_t *list, cons
             return -1;
         for (size_t j = 0; j < i; j++)
             if (truths[i] == truths[j] && text_equal(options[i].text, options[j].text))
-                return api_refuse(b->error, place, "%s[%zu] is there twice", place, i);
+                return api_refuse(b->error, place, "%s[%zu] is a duplicate", place, i);
     }
     question->options = options;
     question->option_count = count;

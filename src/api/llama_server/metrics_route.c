@@ -184,7 +184,7 @@ int llama_server_metrics(struct api *api, const struct api_call *call, const jso
     (void)call, (void)json;
     struct smollm_engine_stats stats;
     if (!api->options.metrics) {
-        api_error_make(error, 501, NULL, "this server gives no metrics: start it with --metrics");
+        api_error_make(error, 501, NULL, "metrics are disabled; start the server with --metrics");
         return -1;
     }
     smollm_engine_get_stats(api->engine, &stats);

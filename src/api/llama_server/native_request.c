@@ -34,7 +34,7 @@ static int read_response_fields(const json_t *json, struct generation_request *r
         const struct smollm_text name = json_input_string(json_array_get(list, i));
         for (size_t j = 0; j < name.size; j++)
             if (name.data[j] < 0x20 || name.data[j] == '"' || name.data[j] == '\\')
-                return api_refuse(error, "response_fields", "response_fields[%zu] is no name of a field", i);
+                return api_refuse(error, "response_fields", "response_fields[%zu] is not a valid field name", i);
         if (name.size == 0 || name.size > 100)
             return api_refuse(error, "response_fields", "response_fields[%zu] must be a string of 1 to 100 bytes", i);
         names[i] = arena_copy(&request->arena, name.data, name.size);

@@ -153,7 +153,8 @@ static int copy_messages(struct conversation_builder *builder)
 static int refuse_previous(struct api_error *error, struct smollm_text id)
 {
     api_refuse(error, "previous_response_id",
-               "previous response '%.*s' is not kept here, or no longer; send its items in input",
+               "previous response '%.*s' was not found; it may have been dropped to make room. Send its items in input "
+               "instead",
                (int)(id.size < 100 ? id.size : 100), id.data);
     error->status = 404;
     error->code = "previous_response_not_found";

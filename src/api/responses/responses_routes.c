@@ -32,7 +32,7 @@ void responses_keep(const struct generation *generation)
 
 static int refuse_unknown(struct api_error *error)
 {
-    api_error_make(error, 404, "not_found", "no response with this id is kept here, or it is kept no longer");
+    api_error_make(error, 404, "not_found", "there is no response with this id; it may have been dropped to make room");
     return -1;
 }
 
@@ -142,7 +142,7 @@ static int refuse_compaction(struct api *api, const struct api_call *call, const
                              struct api_error *error)
 {
     (void)api, (void)call, (void)json, (void)out;
-    api_error_make(error, 404, "not_found", "compaction is not supported: send the items themselves");
+    api_error_make(error, 404, "not_found", "compaction is not supported; send the items themselves");
     return -1;
 }
 

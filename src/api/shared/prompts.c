@@ -83,7 +83,7 @@ static int read_object(struct prompt_reader *r, const json_t *object, struct gen
     for (size_t i = 0; i < json_array_size(parts); i++) {
         const json_t *part = json_array_get(parts, i), *piece = json_object_get(part, "text");
         if (!text_is(json_input_string(json_object_get(part, "type")), "text") || !json_input_is_string(piece))
-            return api_refuse(r->error, r->name, "%s.content[%zu] is no text; this model reads text only", r->name, i);
+            return api_refuse(r->error, r->name, "%s.content[%zu] is not text; this model reads text only", r->name, i);
         if (conversation_append(&builder, &prompt->text, "", json_input_string(piece)) < 0)
             return -1;
     }
