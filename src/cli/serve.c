@@ -17,9 +17,8 @@ static const struct command_help help = {
     "serve",
     "[MODEL]",
     "Serve the chat page and the APIs of OpenAI, Anthropic, Ollama and llama-server.",
-    "The page is at /, the routes are listed at /openapi.json. SIGTERM, SIGHUP and Ctrl-C shut the server down within "
-    "ten "
-    "seconds; active streams finish or receive an error event.",
+    "The page is at /, the routes are listed at /openapi.json. SIGTERM, SIGHUP and Ctrl-C shut the server down "
+    "within ten seconds; active streams finish or receive an error event.",
     0,
     1};
 
