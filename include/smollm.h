@@ -478,8 +478,9 @@ struct smollm_request_options {
     /* With SMOLLM_OUTPUT_EMBEDDING the prompt is read, and an SMOLLM_EVENT_EMBEDDING with its vector, of the model's
      * `embedding_length` numbers, precedes the last event, FINISH with SMOLLM_FINISH_STOP. There is no answer.
      * max_tokens must be -1 or 0; form, stop, stop_tokens, allowed_tokens, bad_words, min_tokens, max_thinking_tokens,
-     * want_logprobs, want_prompt_logprobs and a tool_choice other than SMOLLM_TOOL_AUTO are refused (SMOLLM_EINVAL);
-     * sampling and ignore_eos have no effect. The same prompt gives the same bits, however busy the engine is. */
+     * answer_tokens, silent_tokens, want_logprobs, want_prompt_logprobs and a tool_choice other than SMOLLM_TOOL_AUTO
+     * are refused (SMOLLM_EINVAL); sampling and ignore_eos have no effect. The same prompt gives the same bits, however
+     * busy the engine is. */
     enum smollm_output output;
     /* The last token's hidden state takes all that the prefix cache has of the prompt. The mean needs the hidden states
      * of all tokens, which are not cached, so its prompt is computed from the first token on. */
@@ -500,6 +501,15 @@ struct smollm_request_options {
      * however busy the engine is. */
     const int32_t *score_tokens;
     size_t score_token_count;
+    /* The answer goes on where an earlier one was cut off: it begins with these tokens, which are read with the prompt,
+     * and events tell what follows them. With the options and the seed of the earlier request it goes on as that answer
+     * would have, bit for bit. Limits, penalties and usage count these tokens. SMOLLM_EINVAL names the first one that
+     * cannot stand where it does: an end token, one that the form does not allow, one after a stop string. */
+    const int32_t *answer_tokens;
+    size_t answer_token_count;
+    /* The same where only their number is known: the first so many tokens of the answer are drawn again, and no events
+     * tell of them. Cannot be combined with answer_tokens. */
+    uint32_t silent_tokens;
 };
 #define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
@@ -559,7 +569,7 @@ struct smollm_usage {
 struct smollm_event {
     enum smollm_event_type type;
     struct smollm_text text; /* borrowed until the next call of smollm_next_event on this request, as is all below */
-    /* With want_logprobs: the tokens of the text in this and preceding events. Of PROMPT_TOKENS: those of the prompt.
+    /* With want_logprobs: the token that is complete with this event. Of PROMPT_TOKENS: those of the prompt.
      */
     const struct smollm_token *tokens;
     size_t token_count;
@@ -585,6 +595,10 @@ struct smollm_event {
     struct smollm_error error;
     const float *values; /* of EMBEDDING and SCORES */
     size_t value_count;
+    /* Of THINKING, TEXT, TOOL_CALL and TOOL_ARGUMENTS: the number of the answer's tokens that the events up to this one
+     * tell of completely. An answer that is cut off goes on after so many silent_tokens; events since the number last
+     * grew are then told again. */
+    uint32_t complete_tokens;
 };
 
 /* Waits up to timeout_ms (-1: without limit, 0: not at all) for the next event. 0, or SMOLLM_ETIMEDOUT, or

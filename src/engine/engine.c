@@ -66,6 +66,9 @@ static int check_request(const struct engine *engine, const struct engine_reques
                     "prompt is too long: %u tokens > %u maximum. This model's maximum context length is %u tokens; "
                     "please reduce the length of the messages.",
                     request->prompt_count, engine->options.context, engine->options.context);
+    RETURN_ERROR_IF(request->answer_count > engine->options.context - request->prompt_count, error, SMOLLM_ECONTEXT,
+                    "the answer begins with %u tokens, and the context of %u has room for %u", request->answer_count,
+                    engine->options.context, engine->options.context - request->prompt_count);
     RETURN_ERROR_IF(request->alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,
                     "%d alternatives are out of range (0 to %d)", request->alternatives, ENGINE_ALTERNATIVES_MAX);
     RETURN_ERROR_IF(request->prompt_alternatives > ENGINE_ALTERNATIVES_MAX, error, SMOLLM_EINVAL,

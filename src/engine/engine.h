@@ -128,8 +128,12 @@ struct engine_request {
     struct smollm_sampling sampling; /* copied with its logit_bias */
     int alternatives;                /* -1: no log-probabilities; otherwise how many beside the chosen one */
     const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
-    const int32_t *replay;           /* for benches: tokens that count as drawn whatever the logits say; borrowed */
-    uint32_t replay_count;           /* what follows them is drawn */
+    /* Tokens that the answer begins with: it goes on where an earlier one was cut off. They are read with the prompt
+     * and count as generated; the client is told of those after them. Copied. */
+    const int32_t *answer;
+    uint32_t answer_count; /* together with the prompt at most the context */
+    const int32_t *replay; /* for benches: tokens that count as drawn whatever the logits say; borrowed */
+    uint32_t replay_count; /* what follows them is drawn */
     struct engine_form form;
     /* Embeddings and scores end when the prompt is read, without any token: max_tokens and what is about drawing has no
      * effect on them. */

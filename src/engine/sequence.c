@@ -24,6 +24,7 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
     const size_t result_bytes = sums * sizeof(double) + values * sizeof(float) + scores * sizeof *request->score_tokens;
     size_t max = context - request->prompt_count, token_bytes, bias_bytes, total;
     max = request->max_tokens < max ? request->max_tokens : max;
+    max = request->answer_count > max ? request->answer_count : max;
     max += request->prompt_count + DRAFT_MAX;
     if (!size_multiply(max, sizeof *request->prompt, &token_bytes) ||
         !size_multiply(bias_count, sizeof *request->sampling.logit_bias, &bias_bytes) ||
@@ -40,18 +41,23 @@ struct engine_sequence *sequence_create(const struct engine_request *request, ui
     sequence->tokens = (int32_t *)(void *)(behind + bias_bytes);
     sequence->outputs = count_outputs(request);
     sequence->value_count = (uint32_t)values;
-    sequence->token_count = request->prompt_count;
+    sequence->token_count = request->prompt_count + request->answer_count;
     memcpy(sequence->tokens, request->prompt, request->prompt_count * sizeof *request->prompt);
+    if (request->answer_count > 0)
+        memcpy(sequence->tokens + request->prompt_count, request->answer,
+               request->answer_count * sizeof *request->answer);
     if (bias_bytes > 0)
         memcpy(behind, request->sampling.logit_bias, bias_bytes);
     if (scores > 0)
         memcpy(score_tokens, request->score_tokens, scores * sizeof *score_tokens);
     sequence->request = *request;
     sequence->request.prompt = sequence->tokens;
+    sequence->request.answer = sequence->tokens + request->prompt_count;
     sequence->request.sampling.logit_bias = (const struct smollm_logit_bias *)(const void *)behind;
     sequence->request.score_tokens = score_tokens;
     atomic_store(&sequence->holders, 2);
     account_open(&sequence->account, request->prompt_count, clock_nanoseconds());
+    sequence->account.generated = request->answer_count;
     if (request->deadline_ms > 0)
         sequence->deadline_ns = sequence->account.submitted_ns + (uint64_t)request->deadline_ms * 1000000;
     sequence->shown_ahead = UINT32_MAX;

@@ -38,8 +38,8 @@ struct engine_sequence {
     uint32_t shown_ahead;        /* the last place in the queue given to `queued`, UINT32_MAX: none yet */
 };
 
-/* One block with copies of all that the request borrows; context bounds what it can grow to, hidden is the size of a
- * hidden state. NULL without memory. */
+/* One block with copies of all that the request borrows, but for what lives until it has finished; context bounds what
+ * it can grow to, hidden is the size of a hidden state. NULL without memory. */
 struct engine_sequence *sequence_create(const struct engine_request *request, uint32_t context, uint32_t hidden);
 void sequence_release(struct engine_sequence *sequence);
 

@@ -128,9 +128,9 @@ void slot_publish(struct slot *slot)
 {
     const struct engine_sequence *s = slot->sequence;
     const uint32_t prompt = s ? s->request.prompt_count : 0;
-    enum smollm_slot_state state = !s                        ? SMOLLM_SLOT_IDLE
-                                   : s->token_count > prompt ? SMOLLM_SLOT_DECODE
-                                                             : SMOLLM_SLOT_PREFILL;
+    enum smollm_slot_state state = !s                              ? SMOLLM_SLOT_IDLE
+                                   : s->account.prompt_done_ns > 0 ? SMOLLM_SLOT_DECODE
+                                                                   : SMOLLM_SLOT_PREFILL;
     atomic_store_explicit(&slot->state, (int)state, memory_order_relaxed);
     atomic_store_explicit(&slot->shown_id, s ? s->id : 0, memory_order_relaxed);
     atomic_store_explicit(&slot->shown_prompt, prompt, memory_order_relaxed);

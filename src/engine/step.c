@@ -330,7 +330,7 @@ static void note_computed(struct engine *engine, struct slot *slot)
     account_compute(&s->account, slot->computed);
     slot_insert_pages(slot, &engine->pages);
     slot_publish(slot);
-    if (client->progress && sequence_generated(s) == 0)
+    if (client->progress && s->account.prompt_done_ns == 0)
         client->progress(client->user, &s->account);
 }
 
@@ -393,7 +393,7 @@ bool step_run(struct engine *engine)
             give_values(engine, slot);
             continue;
         }
-        if (s->request.max_tokens == 0) {
+        if (sequence_generated(s) >= s->request.max_tokens || s->token_count == engine->options.context) {
             account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
             slot_finish(engine, slot, ENGINE_END_LENGTH, NULL);
             continue;

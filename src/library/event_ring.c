@@ -15,6 +15,7 @@ struct record_header {
     uint32_t type;
     uint32_t index;
     uint32_t text_size, id_size, name_size;
+    uint32_t complete_tokens;
     uint32_t logprob_count; /* 0: no token; otherwise 1 + alternatives */
 };
 
@@ -101,6 +102,7 @@ bool event_ring_write(struct event_ring *ring, const struct smollm_event *event,
                                    .text_size = (uint32_t)event->text.size,
                                    .id_size = (uint32_t)event->tool.id.size,
                                    .name_size = (uint32_t)event->tool.name.size,
+                                   .complete_tokens = event->complete_tokens,
                                    .logprob_count = token ? 1 + (uint32_t)token->top_count : 0};
     size_t size = sizeof header + header.text_size + header.id_size + header.name_size;
     if (token) {
@@ -144,6 +146,7 @@ bool event_ring_read(struct event_ring *ring, struct smollm_event *event)
     unsigned char *at = ring->current;
     *event = (struct smollm_event){.type = (enum smollm_event_type)header.type};
     event->tool.index = header.index;
+    event->complete_tokens = header.complete_tokens;
     event->text = (struct smollm_text){(char *)at, header.text_size};
     at += header.text_size;
     event->tool.id = (struct smollm_text){(char *)at, header.id_size};

@@ -26,6 +26,8 @@ static int check_no_answer(const struct smollm_request_options *o, struct smollm
                    {"min_tokens", o->min_tokens > 0},
                    {"max_tokens", o->max_tokens > 0},
                    {"max_thinking_tokens", o->max_thinking_tokens > 0},
+                   {"answer_tokens", o->answer_token_count > 0},
+                   {"silent_tokens", o->silent_tokens > 0},
                    {"want_logprobs", o->want_logprobs},
                    {"want_prompt_logprobs", o->want_prompt_logprobs},
                    {"tool_choice", requires_tools(o->conversation)}};
@@ -67,6 +69,10 @@ int request_check(const struct smollm_request_options *options, struct smollm_er
                         (options->prompt_logprobs < 0 || options->prompt_logprobs > ENGINE_ALTERNATIVES_MAX),
                     error, SMOLLM_EINVAL, "prompt_logprobs is %d; it must be from 0 to %d", options->prompt_logprobs,
                     ENGINE_ALTERNATIVES_MAX);
+    RETURN_ERROR_IF(options->answer_token_count > 0 && !options->answer_tokens, error, SMOLLM_EINVAL,
+                    "answer_token_count is %zu, but answer_tokens is NULL", options->answer_token_count);
+    RETURN_ERROR_IF(options->answer_token_count > 0 && options->silent_tokens > 0, error, SMOLLM_EINVAL,
+                    "both answer_tokens and silent_tokens are set; an answer goes on after one of them");
     RETURN_ERROR_IF(options->max_tokens < -1, error, SMOLLM_EINVAL,
                     "max_tokens is %d; it must be at least 0, or -1 for no limit", options->max_tokens);
     return check_output(options, error);

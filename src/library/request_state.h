@@ -33,7 +33,6 @@ struct smollm_request {
     bool is_chat;
     bool want_logprobs;
     bool want_progress;
-    const struct smollm_token *token; /* to go with the next event */
     uint32_t tool_calls;
     uint64_t call_id; /* random: the ids of its tool calls begin with it */
     uint64_t seed;
@@ -41,6 +40,10 @@ struct smollm_request {
     _Atomic bool ends_thinking; /* smollm_end_thinking was called */
     bool *ends;                 /* [vocabulary]: its end tokens, when they are not the model's; or NULL */
     struct turn *turn;          /* of a conversation, for its next one; NULL: none is prepared */
+    uint32_t silent_tokens;     /* the first tokens of the answer, of which no events tell */
+    uint32_t taken_tokens;      /* of the answer */
+    uint32_t told_tokens;       /* of these, up to the last one whose last event is written */
+    bool is_silent;             /* no event is written now */
     bool is_lost;               /* an event did not fit into the ring: the answer ends with an error */
     /* Text of one kind that has not become an event yet; written before any other event and at the end of a token. */
     enum smollm_event_type pending_type;
@@ -76,6 +79,11 @@ struct smollm_request {
 
 /* The engine's callbacks for this request. The engine's hold ends with `finished`. */
 struct engine_client answer_client(struct smollm_request *request);
+
+/* Takes the tokens that the answer begins with, without events, before the engine has the request. ends: its end
+ * tokens, or NULL. */
+int answer_resume(struct smollm_request *request, const int32_t *tokens, size_t count, const bool *ends,
+                  struct smollm_error *error);
 
 /* From the account and the counts of the answer, with times up to now. */
 struct smollm_usage request_usage(const struct smollm_request *request);

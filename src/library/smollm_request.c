@@ -161,7 +161,10 @@ static int prepare_answer(struct smollm_engine *engine, struct smollm_request *r
         wanted->form = answer_form_hook(request->form);
     if (options->conversation && engine->next_turns)
         request->turn = turn_create(engine->next_turns, options->conversation, prompt, options->key, room);
-    return 0;
+    wanted->answer = options->answer_tokens;
+    wanted->answer_count = (uint32_t)options->answer_token_count;
+    request->silent_tokens = options->silent_tokens;
+    return answer_resume(request, options->answer_tokens, options->answer_token_count, wanted->end_token, error);
 }
 
 static int start(struct smollm_engine *engine, struct smollm_request *request, const struct prompt_tokens *prompt,
@@ -174,6 +177,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
         if (status < 0)
             return status;
     }
+    RETURN_ERROR_IF(options->answer_token_count > UINT32_MAX, error, SMOLLM_ECONTEXT, "the answer has %zu tokens",
+                    options->answer_token_count);
     RETURN_ERROR_IF(prompt->ids.count > UINT32_MAX, error, SMOLLM_ECONTEXT, "the prompt has %zu tokens",
                     prompt->ids.count);
     request->is_chat = prompt->is_chat;

@@ -16,24 +16,29 @@ static void tell_reader(struct smollm_request *request)
 
 /* ---- Into the ring ---- */
 
-static void write_event(struct smollm_request *request, const struct smollm_event *event)
+/* token: the one that is complete with this event, if its log-probability is wanted; otherwise NULL. */
+static void write_event(struct smollm_request *request, const struct smollm_event *event,
+                        const struct smollm_token *token)
 {
+    if (request->is_silent)
+        return;
+    struct smollm_event complete = *event;
+    complete.complete_tokens = request->told_tokens;
     pthread_mutex_lock(&request->mutex);
-    request->is_lost |= !event_ring_write(&request->ring, event, request->token);
+    request->is_lost |= !event_ring_write(&request->ring, &complete, token);
     if (!event_ring_has_room(&request->ring))
         atomic_store(&request->has_room, false);
     tell_reader(request);
     pthread_mutex_unlock(&request->mutex);
-    request->token = NULL;
 }
 
-static void flush_text(struct smollm_request *request)
+static void flush_text(struct smollm_request *request, const struct smollm_token *token)
 {
     const struct smollm_event event = {.type = request->pending_type,
                                        .text = {request->pending, request->pending_size},
                                        .tool.index = request->pending_index};
     if (request->pending_size > 0)
-        write_event(request, &event);
+        write_event(request, &event, token);
     request->pending_size = 0;
 }
 
@@ -42,7 +47,7 @@ static void add_text(struct smollm_request *request, enum smollm_event_type type
                      size_t size)
 {
     if (request->pending_type != type || request->pending_index != index)
-        flush_text(request);
+        flush_text(request, NULL);
     request->pending_type = type;
     request->pending_index = index;
     while (size > 0) {
@@ -54,7 +59,7 @@ static void add_text(struct smollm_request *request, enum smollm_event_type type
         data += part;
         size -= part;
         if (size > 0)
-            flush_text(request);
+            flush_text(request, NULL);
     }
 }
 
@@ -69,8 +74,8 @@ static void begin_tool_call(struct smollm_request *request, const struct chat_ev
     snprintf(id, sizeof id, "call_%016llx%02x", (unsigned long long)request->call_id, chat->index);
     const struct smollm_event event = {.type = SMOLLM_EVENT_TOOL_CALL,
                                        .tool = {.index = chat->index, .id = text_of(id), .name = chat->text}};
-    flush_text(request);
-    write_event(request, &event);
+    flush_text(request, NULL);
+    write_event(request, &event, NULL);
     request->tool_calls++;
 }
 
@@ -168,8 +173,7 @@ static void on_prompt_token(void *user, const struct engine_token *read)
     struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
     const struct smollm_token token = describe_token(request, read, top);
     const struct smollm_event event = {.type = SMOLLM_EVENT_PROMPT_TOKENS};
-    request->token = &token;
-    write_event(request, &event);
+    write_event(request, &event, &token);
 }
 
 static void on_values(void *user, const float *values, uint32_t count)
@@ -182,6 +186,30 @@ static void on_values(void *user, const float *values, uint32_t count)
     pthread_mutex_unlock(&request->mutex);
 }
 
+/* Passes a token of the answer on; drawn NULL: without log-probabilities. */
+static void take_token(struct smollm_request *request, int32_t id, const struct engine_token *drawn)
+{
+    if (request->turn)
+        turn_add(request->turn, id);
+    token_decoder_push(&request->decoder, tokenizer_token_text(request->model->tokenizer, id), &request->text);
+    take_text(request);
+    request->taken_tokens++;
+    if (!drawn || !request->want_logprobs || (request->stops.matched && request->pending_size == 0)) {
+        if (request->pending_size > 0)
+            request->told_tokens = request->taken_tokens;
+        flush_text(request, NULL);
+        return;
+    }
+    request->told_tokens = request->taken_tokens;
+    struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
+    const struct smollm_token token = describe_token(request, drawn, top);
+    /* A token whose text is held back still has a log-probability to report. */
+    const struct smollm_event empty = {.type = SMOLLM_EVENT_TEXT, .text = {"", 0}};
+    if (request->pending_size == 0)
+        write_event(request, &empty, &token);
+    flush_text(request, &token);
+}
+
 static bool on_token(void *user, const struct engine_token *drawn, const struct engine_account *account)
 {
     struct smollm_request *request = user;
@@ -192,24 +220,41 @@ static bool on_token(void *user, const struct engine_token *drawn, const struct 
     pthread_mutex_unlock(&request->mutex);
     if (drawn->is_end)
         return false;
-    if (request->turn)
-        turn_add(request->turn, drawn->id);
-    struct smollm_token_logprob top[ENGINE_ALTERNATIVES_MAX];
-    struct smollm_token token;
-    if (request->want_logprobs) {
-        token = describe_token(request, drawn, top);
-        request->token = &token;
-    }
-    token_decoder_push(&request->decoder, tokenizer_token_text(request->model->tokenizer, drawn->id), &request->text);
-    take_text(request);
-    flush_text(request);
-    /* A token whose text is held back still has a log-probability to report. */
-    if (request->token && !request->stops.matched) {
-        const struct smollm_event event = {.type = SMOLLM_EVENT_TEXT, .text = {"", 0}};
-        write_event(request, &event);
-    }
-    request->token = NULL;
+    request->is_silent = account->generated <= request->silent_tokens;
+    take_token(request, drawn->id, drawn);
+    request->is_silent = false;
     return !request->stops.matched && !request->is_lost;
+}
+
+int answer_resume(struct smollm_request *request, const int32_t *tokens, size_t count, const bool *ends,
+                  struct smollm_error *error)
+{
+    const struct engine_form form = request->form ? answer_form_hook(request->form) : (struct engine_form){0};
+    const uint32_t vocabulary = request->model->weights.config.vocabulary;
+    request->is_silent = true;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t token = tokens[i];
+        const uint32_t *allowed = NULL;
+        RETURN_ERROR_IF(token < 0 || (uint32_t)token >= vocabulary, error, SMOLLM_EINVAL,
+                        "token %d of the answer is %d; it must be from 0 to %u", (int)i, token, vocabulary - 1);
+        RETURN_ERROR_IF(request->stops.matched || (ends && ends[token]), error, SMOLLM_EINVAL,
+                        "the answer to go on with ends %s token %d", request->stops.matched ? "before" : "with",
+                        (int)i);
+        const int status = form.mask ? form.mask(form.user, &allowed, error) : 0;
+        if (status < 0)
+            return status;
+        RETURN_ERROR_IF(status > 0 || (allowed && !(allowed[token / 32] >> (uint32_t)token % 32 & 1)), error,
+                        SMOLLM_EINVAL, "token %d of the answer to go on with, %d, does not fit its form", (int)i,
+                        token);
+        if (form.advance)
+            form.advance(form.user, token);
+        request->reasoning_tokens += request->is_chat && request->parser.state == CHAT_STATE_THINKING ? 1 : 0;
+        take_token(request, token, NULL);
+    }
+    request->is_silent = false;
+    RETURN_ERROR_IF(request->stops.matched, error, SMOLLM_EINVAL,
+                    "the answer to go on with ends in a stop string at token %zu", count - 1);
+    return 0;
 }
 
 static enum smollm_finish_reason reason_of(const struct smollm_request *request, enum engine_end end)
@@ -229,7 +274,7 @@ static void complete_answer(struct smollm_request *request)
     if (request->is_chat)
         chat_parser_finish(&request->parser, on_chat_event, request);
     stop_matcher_finish(&request->stops, on_answer, request);
-    flush_text(request);
+    flush_text(request, NULL);
     if (request->turn && !request->stops.matched && !request->is_lost) {
         turn_finish(request->turn);
         request->turn = NULL;
@@ -261,7 +306,6 @@ static void on_finished(void *user, enum engine_end end, const struct engine_acc
                         const struct smollm_error *error)
 {
     struct smollm_request *request = user;
-    request->token = NULL;
     if (end != ENGINE_END_ERROR && end != ENGINE_END_CANCELED)
         complete_answer(request);
     pthread_mutex_lock(&request->mutex);

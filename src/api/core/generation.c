@@ -42,6 +42,9 @@ static struct smollm_request_options options_of(const struct generation *generat
         .allowed_token_count = request->allowed_token_count,
         .stop_tokens = request->stop_tokens,
         .stop_token_count = request->stop_token_count,
+        .answer_tokens = request->answer_tokens,
+        .answer_token_count = request->answer_token_count,
+        .silent_tokens = (uint32_t)request->silent_tokens,
         .bad_words = request->bad_words,
         .bad_word_count = request->bad_word_count,
         .min_tokens = (uint32_t)request->min_tokens,
@@ -134,6 +137,8 @@ static int open_choices(struct generation *generation, json_t *json, struct api_
     const struct generation_request *request = &generation->request;
     const uint32_t prompts = request->is_chat ? 1 : (uint32_t)request->prompt_count;
     const uint32_t count = prompts * (uint32_t)request->answers;
+    if (count > 1 && (request->silent_tokens > 0 || request->answer_token_count > 0))
+        return api_refuse(error, "continue_from", "continue_from goes on with one answer, and %u are asked for", count);
     generation->choices = calloc(count, sizeof *generation->choices);
     if (!generation->choices)
         return api_refuse_memory(error);
@@ -356,6 +361,8 @@ static void take_part(struct generation *generation, struct choice *choice, cons
 {
     bool begins;
     struct answer_item *item = item_of(choice, event, &begins);
+    if (event->complete_tokens > 0)
+        choice->complete_tokens = event->complete_tokens;
     if (begins && item->kind == ITEM_CALL) {
         buffer_append_text(&item->id, event->tool.id);
         buffer_append_text(&item->name, event->tool.name);

@@ -37,6 +37,7 @@ struct choice {
     struct buffer lists[GENERATION_LISTS]; /* JSON values with commas between; the format defines them */
     size_t text_offset;                    /* characters before the next token */
     uint32_t tokens;                       /* events with a token so far */
+    uint32_t complete_tokens;              /* as struct smollm_event has it, of the last event */
     bool has_new_line;
     float *values; /* an embedding, or scores */
     size_t value_count;

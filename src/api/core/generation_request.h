@@ -50,6 +50,10 @@ struct generation_request {
     int64_t deadline_ms;     /* 0: none */
     const int32_t *allowed_tokens, *stop_tokens;
     size_t allowed_token_count, stop_token_count;
+    /* Where the answer goes on, as struct smollm_request_options has it. */
+    const int32_t *answer_tokens;
+    size_t answer_token_count;
+    int64_t silent_tokens;
     const struct smollm_text *bad_words;
     size_t bad_word_count;
     /* What is asked for instead of an answer, as struct smollm_request_options has it. */
@@ -64,6 +68,7 @@ struct generation_request {
     struct smollm_form form;
     bool is_stream;
     bool include_usage;
+    bool continuous_usage; /* with each chunk of a stream */
     bool return_progress;
     bool ignore_eos;
     bool echo;        /* the prompt stands before its answer */

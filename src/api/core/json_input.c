@@ -85,6 +85,7 @@ static bool is_read(struct smollm_text name)
         "ignore_eos",
         "return_progress",
         "return_tokens",
+        "continue_from",
         "parallel_tool_calls",
         "chat_template_kwargs",
         "reasoning_effort",

@@ -142,6 +142,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
     write_list(&writer, "tokens", &choice->lists[IDS]);
     json_key_truth(&writer, "stop", false);
     json_key_number(&writer, "id_slot", -1);
+    json_key_unsigned(&writer, "tokens_predicted", choice->complete_tokens);
     json_key_unsigned(&writer, "tokens_evaluated", choice->prompt_tokens);
     if (generation->request.logprobs >= 0 && event->token_count > 0)
         write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);

@@ -37,12 +37,12 @@ static struct json_writer begin_chunk(struct generation *generation, const struc
     return writer;
 }
 
-static void end_choices(struct generation *generation, struct json_writer *writer, const struct smollm_event *event,
-                        const char *reason)
+static void end_choices(struct generation *generation, const struct choice *choice, struct json_writer *writer,
+                        const struct smollm_event *event, const char *reason)
 {
     json_end_object(writer);
     json_key(writer, "logprobs");
-    if (event && event->token_count > 0) {
+    if (event && event->token_count > 0 && generation->request.logprobs >= 0) {
         json_begin_object(writer);
         json_key(writer, "content");
         json_begin_array(writer);
@@ -56,13 +56,13 @@ static void end_choices(struct generation *generation, struct json_writer *write
     json_key_word(writer, "finish_reason", reason);
     json_end_object(writer);
     json_end_array(writer);
-    if (generation->request.include_usage)
-        json_key_nothing(writer, "usage");
+    openai_write_chunk_usage(generation, choice, writer);
 }
 
-static void end_chunk(struct generation *generation, struct json_writer *writer, const struct smollm_event *event)
+static void end_chunk(struct generation *generation, const struct choice *choice, struct json_writer *writer,
+                      const struct smollm_event *event)
 {
-    end_choices(generation, writer, event, NULL);
+    end_choices(generation, choice, writer, event, NULL);
     if (event && generation->request.timings_per_token)
         answer_write_timings(&generation->choices[0], writer);
     json_end_object(writer);
@@ -74,7 +74,7 @@ static void begin(struct generation *generation, struct choice *choice, struct b
     struct json_writer writer = begin_chunk(generation, choice, out);
     json_key_word(&writer, "role", "assistant");
     json_key_word(&writer, "content", generation->format == &openai_bare_chat_format ? NULL : "");
-    end_chunk(generation, &writer, NULL);
+    end_chunk(generation, choice, &writer, NULL);
 }
 
 static void write_tool_delta(struct json_writer *writer, const struct smollm_event *event)
@@ -102,7 +102,7 @@ static void write_progress(struct generation *generation, struct choice *choice,
                            struct buffer *out)
 {
     struct json_writer writer = begin_chunk(generation, choice, out);
-    end_choices(generation, &writer, NULL, NULL);
+    end_choices(generation, choice, &writer, NULL, NULL);
     answer_write_progress(event, &writer);
     if (generation->request.timings_per_token)
         answer_write_timings(choice, &writer);
@@ -125,13 +125,13 @@ static void stream_event(struct generation *generation, struct choice *choice, c
         json_key_text(&writer, "reasoning_content", event->text);
     else
         write_tool_delta(&writer, event);
-    end_chunk(generation, &writer, event);
+    end_chunk(generation, choice, &writer, event);
 }
 
 static void finish(struct generation *generation, struct choice *choice, struct buffer *out)
 {
     struct json_writer writer = begin_chunk(generation, choice, out);
-    end_choices(generation, &writer, NULL, openai_finish_reason(choice));
+    end_choices(generation, choice, &writer, NULL, openai_finish_reason(choice));
     answer_write_timings(choice, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);

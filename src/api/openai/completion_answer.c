@@ -148,8 +148,7 @@ static void write_piece(struct generation *generation, struct choice *choice, st
     json_key_word(writer, "finish_reason", reason);
     json_end_object(writer);
     json_end_array(writer);
-    if (generation->request.include_usage)
-        json_key_nothing(writer, "usage");
+    openai_write_chunk_usage(generation, choice, writer);
 }
 
 static void begin(struct generation *generation, struct choice *choice, struct buffer *out)

@@ -22,6 +22,10 @@ extern const struct generation_format openai_embedding_format;
 void openai_write_envelope(const struct generation *generation, const char *object, struct json_writer *writer);
 /* "usage": {...} over all choices. */
 void openai_write_usage(const struct generation *generation, struct json_writer *writer);
+/* A chunk's "usage", if the request asks for usage: null, or the choice's so far with stream_options'
+ * continuous_usage_stats. */
+void openai_write_chunk_usage(const struct generation *generation, const struct choice *choice,
+                              struct json_writer *writer);
 /* "stop", "length", "tool_calls" */
 const char *openai_finish_reason(const struct choice *choice);
 

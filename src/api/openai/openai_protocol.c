@@ -111,6 +111,25 @@ void openai_write_usage(const struct generation *generation, struct json_writer 
     json_end_object(writer);
 }
 
+void openai_write_chunk_usage(const struct generation *generation, const struct choice *choice,
+                              struct json_writer *writer)
+{
+    const struct generation_request *request = &generation->request;
+    if (!request->include_usage && !request->continuous_usage)
+        return;
+    json_key(writer, "usage");
+    if (!request->continuous_usage) {
+        json_nothing(writer);
+        return;
+    }
+    const uint32_t completion = choice->done ? choice->usage.completion_tokens : choice->complete_tokens;
+    json_begin_object(writer);
+    json_key_unsigned(writer, "prompt_tokens", choice->prompt_tokens);
+    json_key_unsigned(writer, "completion_tokens", completion);
+    json_key_unsigned(writer, "total_tokens", (uint64_t)choice->prompt_tokens + completion);
+    json_end_object(writer);
+}
+
 const char *openai_finish_reason(const struct choice *choice)
 {
     static const char *const names[] = {"stop", "length", "tool_calls", "stop"};

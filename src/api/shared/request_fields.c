@@ -57,6 +57,7 @@ static const struct named_field common_names[] = {
     {"stop_token_ids", "array", false},
     {"bad_words", "array", false},
     {"min_tokens", "integer", false},
+    {"continue_from", NULL, false},
 };
 const struct field_list request_common_fields = FIELD_LIST(common_fields, common_names);
 
@@ -200,18 +201,22 @@ void request_take_model(const struct api *api, struct smollm_text name, struct g
 
 int request_read_stream_options(const json_t *json, struct generation_request *request, struct api_error *error)
 {
-    static const struct json_field field = {"include_usage", FIELD_TRUTH, 0, 0,
-                                            offsetof(struct generation_request, include_usage)};
+    static const struct json_field fields[] = {
+        {"include_usage", FIELD_TRUTH, 0, 0, offsetof(struct generation_request, include_usage)},
+        {"continuous_usage_stats", FIELD_TRUTH, 0, 0, offsetof(struct generation_request, continuous_usage)},
+    };
     const json_t *options = json_input_value(json, "stream_options");
     if (!options)
         return 0;
     if (!json_is_object(options))
         return api_refuse(error, "stream_options", "stream_options is %s; it must be an object",
                           json_input_kind(options));
-    if (json_input_fields(options, &field, 1, request, error) == 0)
-        return 0;
-    snprintf(error->param, sizeof error->param, "stream_options.include_usage");
-    return -1;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (json_input_fields(options, &fields[i], 1, request, error) < 0) {
+            snprintf(error->param, sizeof error->param, "stream_options.%s", fields[i].name);
+            return -1;
+        }
+    return 0;
 }
 
 int request_read_common(const struct api *api, const json_t *json, struct generation_request *request,

@@ -1,4 +1,5 @@
-/* vLLM's fields about the tokens of an answer: allowed_token_ids, stop_token_ids, bad_words, min_tokens. */
+/* Fields about the tokens of an answer: vLLM's allowed_token_ids, stop_token_ids, bad_words, min_tokens; continue_from.
+ */
 #include "api/shared/request_fields.h"
 
 #include <stddef.h>
@@ -50,6 +51,27 @@ static int read_bad_words(const json_t *json, struct generation_request *request
     return 0;
 }
 
+/* A number of tokens, or their ids. */
+static int read_continue_from(const json_t *json, uint32_t vocabulary, struct generation_request *request,
+                              struct api_error *error)
+{
+    const char *const name = "continue_from";
+    const json_t *value = json_input_value(json, name);
+    if (!value)
+        return 0;
+    if (request->seed == -1 && request->temperature > 0)
+        return api_refuse(error, name,
+                          "continue_from needs the seed of the answer that it continues: set seed, or a temperature of "
+                          "0");
+    if (json_is_array(value))
+        return read_tokens(json, name, vocabulary, &request->arena, &request->answer_tokens,
+                           &request->answer_token_count, error);
+    if (!json_is_number(value))
+        return api_refuse(error, name, "continue_from is %s; it must be a number of tokens or an array of token ids",
+                          json_input_kind(value));
+    return json_input_integer(value, name, 0, REQUEST_TOKENS_MAX, &request->silent_tokens, error);
+}
+
 int request_read_token_fields(const json_t *json, uint32_t vocabulary, struct generation_request *request,
                               struct api_error *error)
 {
@@ -59,7 +81,8 @@ int request_read_token_fields(const json_t *json, uint32_t vocabulary, struct ge
         read_tokens(json, "allowed_token_ids", vocabulary, &request->arena, &request->allowed_tokens,
                     &request->allowed_token_count, error) < 0 ||
         read_tokens(json, "stop_token_ids", vocabulary, &request->arena, &request->stop_tokens,
-                    &request->stop_token_count, error) < 0)
+                    &request->stop_token_count, error) < 0 ||
+        read_continue_from(json, vocabulary, request, error) < 0)
         return -1;
     return read_bad_words(json, request, error);
 }
