@@ -215,6 +215,8 @@ struct smollm_engine_options {
     uint64_t kv_bytes;
     /* Do not read the beginning of a conversation's next turn while the engine is idle. */
     bool no_read_ahead;
+    /* Events of the prefix cache that are kept for smollm_next_cache_event, 2 to 1048576; 0: none. */
+    uint32_t cache_events;
 };
 #define SMOLLM_ENGINE_OPTIONS_INIT                                                                                     \
     {                                                                                                                  \
@@ -289,6 +291,30 @@ SMOLLM_API void smollm_engine_get_stats_sized(const struct smollm_engine *engine
 static inline void smollm_engine_get_stats(const struct smollm_engine *engine, struct smollm_engine_stats *stats)
 {
     smollm_engine_get_stats_sized(engine, stats, sizeof *stats);
+}
+
+/* What the prefix cache gains and loses, for a scheduler that sends requests to where their prompts are cached. */
+enum smollm_cache_event_type {
+    SMOLLM_CACHE_CLEARED, /* nothing that was told before counts: the first event, and after a reader was too slow */
+    SMOLLM_CACHE_STORED,  /* a page of tokens can be reused by prompts that begin with its ancestors' and its own */
+    SMOLLM_CACHE_REMOVED
+};
+struct smollm_cache_event {
+    enum smollm_cache_event_type type;
+    uint64_t key;       /* of the requests that can reuse the page */
+    uint64_t page;      /* a hash of the key and of all tokens up to the page's last one: the same on every machine */
+    uint64_t parent;    /* of STORED: the page with the tokens before */
+    bool has_parent;    /* false: the page begins a prompt */
+    int32_t tokens[32]; /* of STORED */
+};
+/* Waits up to timeout_ms (-1: without limit) for the next event: 0, SMOLLM_ETIMEDOUT, or SMOLLM_EINVAL when the engine
+ * keeps none. By one thread at a time, and not while the engine is closed. */
+SMOLLM_API int smollm_next_cache_event_sized(struct smollm_engine *engine, int timeout_ms,
+                                             struct smollm_cache_event *event, size_t size);
+static inline int smollm_next_cache_event(struct smollm_engine *engine, int timeout_ms,
+                                          struct smollm_cache_event *event)
+{
+    return smollm_next_cache_event_sized(engine, timeout_ms, event, sizeof *event);
 }
 
 /* What is measured of each request, pass or guess. Times are measured in the engine, without the network. */

@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev ninja-build meson pkg-config libuv1-dev libjansson-dev libcurl4-openssl-dev libssl-dev libedit-dev
        python3 python3-venv ca-certificates unzip)
-test=(libcmocka-dev libsimde-dev nodejs npm chromium curl git nginx haproxy qemu-user gcc-aarch64-linux-gnu
+test=(libcmocka-dev libsimde-dev nodejs npm chromium curl git nginx haproxy libzmq5 qemu-user gcc-aarch64-linux-gnu
       libc6-dev-arm64-cross)
 check=(clang clang-format libclang-rt-dev nodejs npm git binutils)
 bare=(mmdebstrap git)

@@ -32,6 +32,9 @@ static void add_hint(int status, bool is_server, struct smollm_error *error)
         error_append(error, " (--ctx-size sets the context; --rope-scaling yarn extends it for a model made for that)");
 }
 
+/* 3 MB: of a pass over a long prompt, and of some hundred pages that make room for it, there are fewer. */
+enum { CACHE_EVENTS = 16384 };
+
 static struct smollm_engine_options engine_options_of(const struct options *options, uint32_t parallel, bool has_turns)
 {
     return (struct smollm_engine_options){.size = sizeof(struct smollm_engine_options),
@@ -43,6 +46,7 @@ static struct smollm_engine_options engine_options_of(const struct options *opti
                                           .precise = options->precise,
                                           .no_speculation = strcmp(options->spec, "off") == 0,
                                           .no_read_ahead = !has_turns,
+                                          .cache_events = options->kv_events ? CACHE_EVENTS : 0,
                                           .kv_bytes = (uint64_t)options->kv_memory};
 }
 

@@ -45,6 +45,13 @@ const struct option option_table[] = {
      "be repeated"},
     {"metrics", NULL, OPTION_FLAG, COMMAND_SERVE, AT(metrics), NULL, 0, 0, NULL,
      "serve Prometheus metrics at /metrics"},
+    {"kv-events", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events), "ENDPOINT", 0, 0, NULL,
+     "publish over ZeroMQ what the KV cache holds, for schedulers, such as at tcp://127.0.0.1:5557. Whoever can connect "
+     "can read conversations from it, as tokens"},
+    {"kv-events-replay", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events_replay), "ENDPOINT", 0, 0, NULL,
+     "send events that a subscriber missed again when it asks at this endpoint"},
+    {"kv-events-topic", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events_topic), "TOPIC", 0, 0, NULL,
+     "first frame of each message, such as kv@POD@MODEL for llm-d (default: empty)"},
     {"no-ui", NULL, OPTION_FLAG, COMMAND_SERVE, AT(no_ui), NULL, 0, 0, NULL, "do not serve the chat page"},
     {"timeout", NULL, OPTION_COUNT, COMMAND_SERVE, AT(timeout), "SECONDS", 1, 86400, "600",
      "end a stream whose client has read nothing for this long"},

@@ -46,6 +46,9 @@ struct options {
     uint32_t allow_origin_count;
     uint32_t drain_timeout;
     bool metrics;
+    const char *kv_events;
+    const char *kv_events_replay;
+    const char *kv_events_topic;
     bool no_ui;
     uint32_t timeout; /* seconds without progress of a reader */
     const char *log_format;

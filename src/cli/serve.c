@@ -5,6 +5,7 @@
 #include "cli/opening.h"
 #include "cli/print.h"
 #include "cli/supervisor.h"
+#include "server/kv_publisher.h"
 #include "server/server.h"
 
 #include <pthread.h>
@@ -70,6 +71,16 @@ static int print_address(const struct api *api, const struct server *server, str
     return 0;
 }
 
+static int open_publisher(const struct options *options, struct kv_publisher **publisher, struct smollm_error *error)
+{
+    const struct kv_publisher_options wanted = {.endpoint = options->kv_events,
+                                                .replay_endpoint = options->kv_events_replay,
+                                                .topic = options->kv_events_topic};
+    RETURN_ERROR_IF(!options->kv_events && (options->kv_events_replay || options->kv_events_topic), error,
+                    SMOLLM_EINVAL, "--kv-events-replay and --kv-events-topic need --kv-events");
+    return options->kv_events ? kv_publisher_open(&wanted, publisher, error) : 0;
+}
+
 /* The model is opened on its own thread, while the server answers that it is loading. */
 struct loader {
     const struct options *options;
@@ -77,6 +88,7 @@ struct loader {
     struct api *api;
     struct smollm_model *model;
     struct smollm_engine *engine;
+    struct kv_publisher *publisher; /* NULL: none is wanted */
     _Atomic bool is_canceled;
     int status;
     struct smollm_error error;
@@ -99,6 +111,8 @@ static int load(struct loader *loader)
                             &watch, &loader->model, error);
     if (status == 0)
         status = start_engine(options, options->parallel, true, loader->model, &loader->engine, error);
+    if (status == 0 && loader->publisher)
+        status = kv_publisher_start(loader->publisher, loader->engine, error);
     if (status == 0)
         status = api_attach(loader->api, loader->model, loader->engine, error);
     if (status < 0)
@@ -157,6 +171,8 @@ int command_serve(int argc, char **argv)
                                                                                            : SMOLLM_POOLING_LAST};
     int status = keys ? read_keys(&options, keys, &error) : error_set(&error, SMOLLM_ENOMEM, "out of memory");
     if (status == 0)
+        status = open_publisher(&options, &loader.publisher, &error);
+    if (status == 0)
         status = api_create(&api_wanted, &loader.api, &error);
     if (status == 0) {
         struct server_options wanted = server_options_of(&options, keys);
@@ -170,6 +186,7 @@ int command_serve(int argc, char **argv)
         status = run_server(&loader, &error);
     server_close(loader.server);
     api_destroy(loader.api);
+    kv_publisher_close(loader.publisher);
     smollm_engine_close(loader.engine);
     smollm_model_close(loader.model);
     access_keys_free(keys);

@@ -158,6 +158,16 @@ void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *token
         sequence_release(dropped);
 }
 
+bool engine_keeps_cache_events(const struct engine *engine)
+{
+    return engine->cache_events.ring != NULL;
+}
+
+bool engine_read_cache_event(struct engine *engine, int timeout_ms, struct cache_event *event)
+{
+    return cache_events_read(&engine->cache_events, timeout_ms, event);
+}
+
 void engine_drain(struct engine *engine)
 {
     pthread_mutex_lock(&engine->mutex);
@@ -243,7 +253,8 @@ struct memory_need engine_need(const struct model_config *config, const struct e
     const uint64_t logits = sizeof(float) * vocabulary * (rows + 2 * ((uint64_t)options->parallel + 1) + 6);
     const uint64_t hidden = sizeof(float) * config->hidden * (uint64_t)options->batch;
     const uint64_t lists = pages * (sizeof(struct cached_page) + 3 * sizeof(uint32_t)) +
-                           ((uint64_t)options->parallel + 1) * pages_of_one(options) * sizeof(uint32_t);
+                           ((uint64_t)options->parallel + 1) * pages_of_one(options) * sizeof(uint32_t) +
+                           (uint64_t)options->cache_events * sizeof(struct cache_event);
     return (struct memory_need){
         .kv_cache = pages * page_bytes(config, options),
         .work = logits + hidden + lists +
@@ -274,6 +285,10 @@ static int allocate(struct engine *engine, struct smollm_error *error)
         status = kv_cache_create(&engine->cache, c, o->cache_type, (uint32_t)pages, error);
     if (status == 0)
         status = page_cache_create(&engine->pages, (uint32_t)pages, error);
+    if (status == 0 && o->cache_events > 0)
+        status = cache_events_create(&engine->cache_events, o->cache_events, error);
+    if (status == 0 && o->cache_events > 0)
+        engine->pages.events = &engine->cache_events;
     if (status == 0)
         status = forward_create(&engine->forward, engine->weights, &engine->cache, engine->pool, o->tier, o->planes,
                                 max, error);
@@ -307,9 +322,12 @@ int engine_options_check(const struct engine_options *options, const struct mode
         const char *name;
         uint32_t value, min, max;
     } ranges[] = {
-        {"context", options->context, 2, config->context},    {"parallel", options->parallel, 1, ENGINE_PARALLEL_MAX},
-        {"queue", options->queue, 1, ENGINE_QUEUE_MAX},       {"batch", options->batch, 1, ENGINE_BATCH_MAX},
+        {"context", options->context, 2, config->context},
+        {"parallel", options->parallel, 1, ENGINE_PARALLEL_MAX},
+        {"queue", options->queue, 1, ENGINE_QUEUE_MAX},
+        {"batch", options->batch, 1, ENGINE_BATCH_MAX},
         {"threads", options->threads, 1, ENGINE_THREADS_MAX},
+        {"cache_events", options->cache_events > 0 ? options->cache_events : 2, 2, ENGINE_CACHE_EVENTS_MAX},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         RETURN_ERROR_IF(ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max, error, SMOLLM_EINVAL,
@@ -376,6 +394,7 @@ void engine_destroy(struct engine *engine)
     sampler_scratch_destroy(&engine->scratch);
     forward_destroy(&engine->forward);
     page_cache_destroy(&engine->pages);
+    cache_events_destroy(&engine->cache_events);
     kv_cache_destroy(&engine->cache);
     thread_pool_destroy(engine->pool);
     engine_let_go(engine);

@@ -14,6 +14,7 @@
 
 #include "base/system_limits.h"
 #include "engine/account.h"
+#include "engine/cache_events.h"
 #include "kernel/attention.h"
 #include "kernel/cpu.h"
 #include "model/weights.h"
@@ -22,7 +23,13 @@
 struct engine;
 struct engine_sequence;
 
-enum { ENGINE_PARALLEL_MAX = 1024, ENGINE_QUEUE_MAX = 65536, ENGINE_BATCH_MAX = 8192, ENGINE_THREADS_MAX = 1024 };
+enum {
+    ENGINE_PARALLEL_MAX = 1024,
+    ENGINE_QUEUE_MAX = 65536,
+    ENGINE_BATCH_MAX = 8192,
+    ENGINE_THREADS_MAX = 1024,
+    ENGINE_CACHE_EVENTS_MAX = 1 << 20
+};
 
 struct engine_options {
     uint32_t context;  /* positions of one sequence */
@@ -32,11 +39,12 @@ struct engine_options {
     uint32_t batch; /* tokens of prompts in one pass */
     enum cpu_tier tier;
     enum kv_type cache_type;
-    uint32_t planes;   /* of int8 activations */
-    bool speculates;   /* guesses tokens where a sequence repeats itself */
-    bool reads_ahead;  /* engine_read_ahead is used */
-    uint64_t kv_bytes; /* budget of all pages; 0: enough for `parallel` sequences of `context` positions */
-    unsigned stress;   /* for tests: a set of enum engine_stress */
+    uint32_t planes;       /* of int8 activations */
+    bool speculates;       /* guesses tokens where a sequence repeats itself */
+    bool reads_ahead;      /* engine_read_ahead is used */
+    uint32_t cache_events; /* of the prefix cache, kept for engine_read_cache_event; 0: none */
+    uint64_t kv_bytes;     /* budget of all pages; 0: enough for `parallel` sequences of `context` positions */
+    unsigned stress;       /* for tests: a set of enum engine_stress */
 };
 
 enum engine_stress {
@@ -176,6 +184,11 @@ void engine_release(struct engine_sequence *sequence);
 /* Reads the prompt when the engine is idle, so that a request of this key with the same beginning finds it cached. Best
  * effort: dropped when there is no room for it, or newer ones come. */
 void engine_read_ahead(struct engine *engine, uint64_t key, const int32_t *tokens, uint32_t count);
+
+/* Whether events of the prefix cache are kept (engine/cache_events.h). */
+bool engine_keeps_cache_events(const struct engine *engine);
+/* Waits for the next one; false: none came. By one thread at a time, before engine_destroy. */
+bool engine_read_cache_event(struct engine *engine, int timeout_ms, struct cache_event *event);
 
 void engine_drain(struct engine *engine);
 

@@ -28,6 +28,7 @@ struct engine {
     struct kv_cache cache;
     struct forward forward;
     struct page_cache pages;
+    struct cache_events cache_events;
     struct pacer pacer;
     struct engine_meter meter;
     struct history history;

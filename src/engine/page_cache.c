@@ -98,6 +98,40 @@ static void use_remove(struct page_cache *cache, uint32_t page)
     cache->unheld--;
 }
 
+/* ---- What a reader is told ---- */
+
+static bool is_told(const struct page_cache *cache, uint32_t page)
+{
+    return cache->pages[page].era == cache->events->era;
+}
+
+/* Of a full page whose parent is told. */
+static void tell_stored(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    if (!cache->events || p->token_count < KV_PAGE_POSITIONS || is_told(cache, page) ||
+        (p->parent != NO_PAGE && !is_told(cache, p->parent)))
+        return;
+    const uint64_t parent = p->parent != NO_PAGE ? cache->pages[p->parent].hash : 0;
+    struct cache_event event = {.type = CACHE_STORED,
+                                .key = p->key,
+                                .page = p->hash = cache_page_hash(parent, p->key, p->tokens),
+                                .parent = parent,
+                                .has_parent = p->parent != NO_PAGE};
+    memcpy(event.tokens, p->tokens, sizeof event.tokens);
+    if (cache_events_write(cache->events, &event))
+        p->era = cache->events->era;
+}
+
+static void tell_removed(struct page_cache *cache, uint32_t page)
+{
+    struct cached_page *p = &cache->pages[page];
+    const struct cache_event event = {.type = CACHE_REMOVED, .key = p->key, .page = p->hash};
+    if (cache->events && is_told(cache, page))
+        cache_events_write(cache->events, &event);
+    p->era = 0;
+}
+
 /* ---- Tree ---- */
 
 /* The list of roots of a key's trees. The table is at most half full and its hash has a secret seed, so the time of a
@@ -129,6 +163,7 @@ static void forget(struct page_cache *cache, uint32_t page)
         cache->pages[p->next_sibling].previous_sibling = p->previous_sibling;
     p->is_cached = false;
     cache->evicted++;
+    tell_removed(cache, page);
 }
 
 /* Evicts the least recently used page without children and returns it; NO_PAGE when there is none. */
@@ -169,6 +204,7 @@ void page_cache_hold(struct page_cache *cache, uint32_t page)
     assert(p->holders > 0 || p->is_cached);
     if (p->holders++ == 0)
         use_remove(cache, page);
+    tell_stored(cache, page);
 }
 
 void page_cache_release(struct page_cache *cache, uint32_t page)
@@ -221,6 +257,7 @@ uint32_t page_cache_insert(struct page_cache *cache, uint64_t key, uint32_t pare
     set_first_child(cache, key, parent, page);
     p->token_count = count;
     memcpy(p->tokens, tokens, count * sizeof *tokens);
+    tell_stored(cache, page);
     return page;
 }
 

@@ -11,6 +11,7 @@
 #define ENGINE_PAGE_CACHE_H
 
 #include "base/error.h"
+#include "engine/cache_events.h"
 #include "model/kv_cache.h"
 
 #include <stdbool.h>
@@ -26,6 +27,8 @@ struct cached_page {
     uint32_t first_child, previous_sibling, next_sibling;
     uint32_t older, newer; /* cached pages without holders, by their last use */
     uint32_t free_at;      /* index of a free page in `free` */
+    uint64_t hash;         /* of a full page, where a reader is told of pages */
+    uint32_t era;          /* in which the reader was told of it; 0: never */
     uint32_t token_count;
     int32_t tokens[KV_PAGE_POSITIONS];
 };
@@ -40,8 +43,9 @@ struct page_cache {
     uint32_t root_mask;
     uint64_t seed;
     uint32_t oldest, newest;
-    uint32_t unheld;  /* cached pages without holders */
-    uint64_t evicted; /* cached pages whose memory was needed, since the start */
+    uint32_t unheld;             /* cached pages without holders */
+    uint64_t evicted;            /* cached pages whose memory was needed, since the start */
+    struct cache_events *events; /* told of full pages; borrowed. NULL: nobody reads them */
 };
 
 int page_cache_create(struct page_cache *cache, uint32_t total, struct smollm_error *error);

@@ -9,6 +9,7 @@
 #include "model/forward.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Positions of a conversation where none are asked for: as many as the model and the memory allow, up to 8192. */
 static uint32_t standard_context(const struct model_config *config, const struct engine_options *wanted)
@@ -36,6 +37,7 @@ int engine_options_resolve(const struct smollm_engine_options *given, const stru
                                       .batch = options->batch ? options->batch : 256,
                                       .speculates = !options->no_speculation,
                                       .reads_ahead = !options->no_read_ahead,
+                                      .cache_events = options->cache_events,
                                       .kv_bytes = options->kv_bytes};
     status = kv_type_parse(options->cache_type, &wanted->cache_type, error);
     if (status == 0)
@@ -120,4 +122,26 @@ size_t smollm_engine_get_slots_sized(const struct smollm_engine *engine, struct 
         sized_write((char *)slots + i * size, size, &slot, sizeof slot);
     }
     return info.parallel;
+}
+
+int smollm_next_cache_event_sized(struct smollm_engine *engine, int timeout_ms, struct smollm_cache_event *event,
+                                  size_t size)
+{
+    static const enum smollm_cache_event_type types[] = {[CACHE_CLEARED] = SMOLLM_CACHE_CLEARED,
+                                                         [CACHE_STORED] = SMOLLM_CACHE_STORED,
+                                                         [CACHE_REMOVED] = SMOLLM_CACHE_REMOVED};
+    _Static_assert(sizeof event->tokens == sizeof(int32_t) * KV_PAGE_POSITIONS, "a page of tokens");
+    struct cache_event read;
+    if (!engine_keeps_cache_events(engine->engine))
+        return SMOLLM_EINVAL;
+    if (!engine_read_cache_event(engine->engine, timeout_ms, &read))
+        return SMOLLM_ETIMEDOUT;
+    struct smollm_cache_event next = {.type = types[read.type],
+                                      .key = read.key,
+                                      .page = read.page,
+                                      .parent = read.parent,
+                                      .has_parent = read.has_parent};
+    memcpy(next.tokens, read.tokens, sizeof next.tokens);
+    sized_write(event, size, &next, sizeof next);
+    return 0;
 }
