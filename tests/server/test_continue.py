@@ -24,7 +24,7 @@ def request(i):
     usage = {"stream_options": {"continuous_usage_stats": True}}
     conversation = {"messages": [{"role": "user", "content": question}]}
     return [("/v1/chat/completions", {**conversation, **options, **usage, "max_tokens": 40}),
-            ("/v1/completions", {"prompt": question, **options, **usage, "max_tokens": 60, "presence_penalty": 0.7}),
+            ("/v1/completions", {"prompt": question, **options, "continuous_usage_stats": True, "max_tokens": 60, "presence_penalty": 0.7}),
             ("/completion", {"prompt": question, **options, "n_predict": 40, "repeat_penalty": 1.2}),
             ("/v1/chat/completions", {**conversation, **options, **usage, "max_tokens": 80,
                                       "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}})][i % 4]

@@ -86,6 +86,7 @@ static bool is_read(struct smollm_text name)
         "return_progress",
         "return_tokens",
         "continue_from",
+        "continuous_usage_stats",
         "parallel_tool_calls",
         "chat_template_kwargs",
         "reasoning_effort",

@@ -36,6 +36,7 @@ static const struct request_field common_fields[] = {
     REQUEST_TRUTH("ignore_eos", ignore_eos),
     REQUEST_TRUTH("return_progress", return_progress),
     REQUEST_TRUTH("timings_per_token", timings_per_token),
+    REQUEST_TRUTH("continuous_usage_stats", continuous_usage), /* for routers that drop it from stream_options */
     REQUEST_INTEGER("prompt_logprobs", prompt_logprobs, 0, LOGPROBS_MAX),
     REQUEST_INTEGER("priority", priority, -1000, 1000),
     REQUEST_INTEGER("deadline_ms", deadline_ms, 0, 86400000),
