@@ -4,6 +4,7 @@
 usage: storms.py [--quick] [--only NAME]... [--seed 1]
 
     leavers     clients disconnect at random points, from connecting to the middle of a stream: nothing is left behind
+    vanishing   the same in every protocol, a thousand clients each (five minutes more)
     slow        readers of one byte a second beside fast ones: a step of the engine takes no longer
     overload    ten times what can be answered: throughput stays the same, and the rest is refused at once
     shutdown    SIGTERM in the middle of streams: each of them finishes or receives an error event
@@ -299,6 +300,64 @@ def leavers(place):
     expect(SLOWNESS > 1 or held[1] - held[0] < (32 << 20), "the second half of the clients left memory behind")
 
 
+# ---- Leavers of every protocol ----
+
+def protocols(text):
+    """Path and body of a long stream in each protocol."""
+    messages, many = [{"role": "user", "content": text}], 5000
+    return {"chat": ("/v1/chat/completions", {"messages": messages, "max_tokens": many, "stream": True}),
+            "completions": ("/v1/completions", {"prompt": text, "max_tokens": many, "stream": True}),
+            "native": ("/completion", {"prompt": text, "n_predict": many, "stream": True}),
+            "responses": ("/v1/responses", {"model": "m", "input": text, "max_output_tokens": many, "stream": True}),
+            "anthropic": ("/v1/messages", {"model": "m", "messages": messages, "max_tokens": many, "stream": True}),
+            "ollama-chat": ("/api/chat", {"model": "m", "messages": messages, "options": {"num_predict": many}}),
+            "ollama-generate": ("/api/generate", {"model": "m", "prompt": text, "options": {"num_predict": many}}),
+            "whole": ("/v1/messages", {"model": "m", "messages": messages, "max_tokens": many}),
+            "embeddings": ("/v1/embeddings", {"input": [text] * 20}),
+            "decisions": ("/v1/systemone", {"state": text, "questions": {"q": {"type": "noul", "instructions": "Is it true?"}}})}
+
+
+async def vanish(server, random_, request, tally):
+    """A client that goes while it sends, while it waits, or somewhere in its answer."""
+    way = random_.choice(["sending", "waiting", "reading", "reading"])
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        writer.write(request[:random_.randrange(len(request)) if way == "sending" else len(request)])
+        if way == "waiting":
+            await asyncio.sleep(random_.random() * 0.05)
+        wanted = random_.randrange(1, 20000) if way == "reading" else 0
+        while wanted > 0 and (data := await reader.read(wanted)):
+            wanted -= len(data)
+        tally[way] += 1
+    except ConnectionError:
+        tally["refused"] += 1
+    finally:
+        if random_.random() < 0.5:
+            writer.transport.abort()
+        else:
+            writer.close()
+
+
+def vanishing(place):
+    count = place.size(1000, 40)
+    with running(Watched(place, context=8192, parallel=8, threads=2)) as server:
+        descriptors, growth = server.warm_up(), {}
+        for name, (path, body) in protocols(sentence(random.Random(0), 20)).items():
+            random_, tally, held = random.Random(f"{place.seed}-{name}"), collections.Counter(), []
+            request = post(path, json.dumps(body), "Connection: close")
+            for _ in range(2):
+                asyncio.run(until(in_crowd([vanish(server, random.Random(random_.random()), request, tally) for _ in range(count // 2)]),
+                                  300, f"the crowd of {name}"))
+                server.check_empty(descriptors)
+                held.append(server.memory())
+            growth[name] = held[1] - held[0]
+            expect(min(tally[way] for way in ("sending", "waiting", "reading")) > 0, f"{name}: no client got far: {dict(tally)}")
+        server.check_memory()
+    say(f"{count} clients of each of {len(growth)} kinds of request left; the second half of them changed memory by "
+        + ", ".join(f"{name} {bytes_ / 2**20:+.1f}" for name, bytes_ in growth.items()) + " MiB")
+    expect(SLOWNESS > 1 or max(growth.values()) < (8 << 20), "vanished clients left memory behind")
+
+
 # ---- Slow readers ----
 
 class SlowReaders:
@@ -577,7 +636,7 @@ def fairness(place):
                  "(2 allowed)")
 
 
-STORMS = {storm.__name__: storm for storm in (leavers, slow, overload, shutdown, fairness)}
+STORMS = {storm.__name__: storm for storm in (leavers, vanishing, slow, overload, shutdown, fairness)}
 
 
 @contextlib.contextmanager
@@ -624,7 +683,7 @@ def main():
         folder = pathlib.Path(name)
         talker = make_talker(folder)
         for title in options.only or STORMS:
-            model = (talker if options.quick or title == "shutdown" else make_babbler(folder) if title == "slow" else
+            model = (talker if options.quick or title in ("shutdown", "vanishing") else make_babbler(folder) if title == "slow" else
                      real_model())
             print(title, flush=True)
             begin = time.monotonic()
