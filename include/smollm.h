@@ -536,6 +536,10 @@ struct smollm_request_options {
     /* The same where only their number is known: the first so many tokens of the answer are drawn again, and no events
      * tell of them. Cannot be combined with answer_tokens. */
     uint32_t silent_tokens;
+    /* Log-probabilities of the answer's tokens are those that the tokens were drawn with: after the form, biases,
+     * penalties, temperature and filters. Alternatives are tokens that could have been drawn, so there may be fewer
+     * than `logprobs` (at temperature 0 only the chosen one, with 0). Used only with want_logprobs. */
+    bool sampled_logprobs;
 };
 #define SMOLLM_REQUEST_OPTIONS_INIT                                                                                    \
     {                                                                                                                  \
@@ -571,7 +575,7 @@ enum smollm_finish_reason {
 
 struct smollm_token_logprob {
     int32_t token;
-    float logprob;            /* natural logarithm, before temperature and filters */
+    float logprob;            /* natural logarithm; before temperature and filters without sampled_logprobs */
     struct smollm_text bytes; /* may be incomplete UTF-8 */
 };
 struct smollm_token {

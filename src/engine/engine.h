@@ -135,6 +135,7 @@ struct engine_request {
     uint32_t max_tokens;             /* 0: the prompt is read and nothing is drawn; ENGINE_UNLIMITED */
     struct smollm_sampling sampling; /* copied with its logit_bias */
     int alternatives;                /* -1: no log-probabilities; otherwise how many beside the chosen one */
+    bool sampled_logprobs;           /* of what the tokens are drawn from, after all filters */
     const bool *end_token;           /* [vocabulary], borrowed until finished; NULL: none */
     /* Tokens that the answer begins with: it goes on where an earlier one was cut off. They are read with the prompt
      * and count as generated; the client is told of those after them. Copied. */

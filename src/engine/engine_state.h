@@ -97,6 +97,8 @@ struct logits engine_logits(const struct engine *engine, size_t row);
 /* Log-probabilities of token->id and of the best alternatives. */
 void engine_fill_logprobs(const struct engine *engine, const struct logits *logits, int alternatives,
                           struct engine_token *token);
+/* The same of what the token has just been drawn from. */
+void engine_fill_sampled(struct engine *engine, int alternatives, struct engine_token *token);
 /* Passes on what the pass gave for positions of the prompt, before they count as computed. When the reader can take no
  * more, the rest of them counts as not planned and is computed again. False: the sequence has ended. */
 bool give_outputs(struct engine *engine, struct slot *slot);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "engine/embedding.h"
 #include "engine/engine_state.h"
+#include "kernel/arithmetic.h"
 
 enum row_output sequence_output_at(const struct engine_sequence *s, uint32_t position)
 {
@@ -40,6 +41,16 @@ void engine_fill_logprobs(const struct engine *engine, const struct logits *logi
     logits_top(logits, ids, (uint32_t)alternatives);
     for (int i = 0; i < alternatives && ids[i] >= 0; i++)
         token->top[token->top_count++] = logprob_of(logits, ids[i], log_sum);
+}
+
+void engine_fill_sampled(struct engine *engine, int alternatives, struct engine_token *token)
+{
+    int32_t ids[ENGINE_ALTERNATIVES_MAX];
+    double probabilities[ENGINE_ALTERNATIVES_MAX], drawn;
+    token->top_count = (int)sampler_probabilities(&engine->scratch, (uint32_t)alternatives, ids, probabilities, &drawn);
+    token->chosen = (struct engine_logprob){token->id, (float)double_log(drawn)};
+    for (int i = 0; i < token->top_count; i++)
+        token->top[i] = (struct engine_logprob){ids[i], (float)double_log(probabilities[i])};
 }
 
 static int not_finite(uint32_t position, struct smollm_error *error)

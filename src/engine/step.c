@@ -274,7 +274,9 @@ static bool draw_token(struct engine *engine, struct slot *slot, const struct lo
         account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
         engine_meter_first_token(&engine->meter, s->account.submitted_ns, s->account.cached);
     }
-    if (request->alternatives >= 0)
+    if (request->alternatives >= 0 && request->sampled_logprobs)
+        engine_fill_sampled(engine, request->alternatives, &token);
+    else if (request->alternatives >= 0)
         engine_fill_logprobs(engine, logits, request->alternatives, &token);
     s->tokens[s->token_count++] = token.id;
     account_draw(&s->account, &engine->totals);

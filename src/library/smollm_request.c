@@ -195,6 +195,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
         .max_tokens = options->max_tokens < 0 ? ENGINE_UNLIMITED : (uint32_t)options->max_tokens,
         .sampling = sampling,
         .alternatives = options->want_logprobs ? options->logprobs : -1,
+        .sampled_logprobs = options->sampled_logprobs,
         .end_token = options->ignore_eos ? NULL : engine->model->end_token,
         .purpose = purpose_of(options),
         .is_normalized = !options->no_normalization,

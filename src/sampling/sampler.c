@@ -286,14 +286,37 @@ static double sum_of(const struct candidate *candidates, uint32_t count)
     return sum;
 }
 
+/* Weights down to which candidates are sorted, one level after another until there are enough. */
+static const float levels[] = {0x1p-7f, 0x1p-14f, 0x1p-28f, 0.0f};
+enum { LEVELS = sizeof levels / sizeof *levels };
+
+/* Draws one of the first candidates and notes what it was drawn from; false: it lies behind them. */
+static bool draw_one(struct sampler_scratch *s, uint32_t kept, double mass, bool has_all_kept, double uniform,
+                     int32_t *token)
+{
+    double target = uniform * mass, sum = 0.0;
+    uint32_t at = 0;
+    while (at < kept && (sum += (double)s->candidates[at].weight) <= target)
+        at++;
+    if (at == kept && !has_all_kept)
+        return false;
+    const struct candidate drawn = s->candidates[at < kept ? at : kept - 1];
+    s->kept = kept;
+    s->has_all_kept = has_all_kept;
+    s->mass = mass;
+    s->drawn = drawn.weight;
+    *token = drawn.id;
+    return true;
+}
+
 /* The weights relative to the most likely token are in scratch, `total` is their sum. Only as many candidates are
  * sorted as can matter: levels of weight are added until they hold what the filters or the draw can reach. */
 static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double total)
 {
-    static const float levels[] = {0x1p-7f, 0x1p-14f, 0x1p-28f, 0.0f};
     const struct smollm_sampling *o = &sampler->options;
     double uniform = random_uniform(o->seed, sampler->draws++);
-    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
+    int32_t token = -1;
+    for (size_t level = 0; level < LEVELS; level++) {
         bool all = levels[level] == 0.0f;
         /* Nothing below min-p can be drawn; but top-p after top-k takes its share of the k, unlikely ones too. */
         float floor = o->top_k > 0 && o->top_p < 1.0f ? 0.0f : o->min_p;
@@ -326,16 +349,27 @@ static int32_t draw(struct sampler *sampler, struct sampler_scratch *s, double t
                 kept--;
             mass = sum_of(s->candidates, kept);
         }
-        double target = uniform * mass, sum = 0.0;
-        for (uint32_t i = 0; i < kept; i++) {
-            sum += (double)s->candidates[i].weight;
-            if (sum > target)
-                return s->candidates[i].id;
-        }
-        if (complete)
-            return s->candidates[kept - 1].id;
+        /* What top-p leaves is known at any level. */
+        if (draw_one(s, kept, mass, complete || o->top_p < 1.0f, uniform, &token))
+            break;
     }
-    return s->candidates[0].id;
+    return token;
+}
+
+uint32_t sampler_probabilities(struct sampler_scratch *s, uint32_t count, int32_t *ids, double *probabilities,
+                               double *drawn)
+{
+    for (size_t level = 0; !s->has_all_kept && s->kept < count; level++) {
+        s->kept = gather(s, levels[level]);
+        s->has_all_kept = levels[level] == 0.0f;
+    }
+    const uint32_t filled = s->kept < count ? s->kept : count;
+    for (uint32_t i = 0; i < filled; i++) {
+        ids[i] = s->candidates[i].id;
+        probabilities[i] = (double)s->candidates[i].weight / s->mass;
+    }
+    *drawn = (double)s->drawn / s->mass;
+    return filled;
 }
 
 /* Whether logits are not taken as they are. */
@@ -443,6 +477,9 @@ int sampler_next(struct sampler *sampler, struct sampler_scratch *s, const struc
         struct exponentials_args args = {.x = s->weights, .out = s->weights, .sum = &total, .size = s->weight_count};
         s->kernels->exponentials(&args);
         best = draw(sampler, s, total);
+    } else {
+        s->candidates[0] = (struct candidate){1.0f, best};
+        draw_one(s, 1, 1.0, true, 0.0, token);
     }
     sampler->generated[best]++;
     *token = best;

@@ -38,6 +38,11 @@ struct sampler_scratch {
     float *peaks;
     struct candidate *candidates;
     struct candidate *sorted; /* changes places with candidates */
+    /* What the last token was drawn from: the first candidates. */
+    uint32_t kept;
+    bool has_all_kept; /* otherwise it was drawn from all weights, of which these are the greatest */
+    double mass;       /* sum of the weights that it was drawn from */
+    float drawn;       /* its weight */
 };
 int sampler_scratch_create(struct sampler_scratch *scratch, uint32_t vocabulary, const struct kernel_table *kernels,
                            struct smollm_error *error);
@@ -66,6 +71,13 @@ void sampler_resume(struct sampler *sampler, const int32_t *generated, uint32_t 
  * 32-bit words, or NULL: all. SMOLLM_ENUMERIC when a logit is NaN or none is finite. Allocates nothing. */
 int sampler_next(struct sampler *sampler, struct sampler_scratch *scratch, const struct logits *logits,
                  const uint32_t *allowed, const int32_t *history, uint32_t history_count, int32_t *token);
+
+/* After sampler_next with the same scratch: the tokens that could be drawn, most likely first, up to `count` of them in
+ * ids, and in probabilities that of each; *drawn: the probability of the token that was drawn. They are after masks,
+ * biases, penalties, temperature and filters, and add up to 1 over all tokens that could be drawn. Returns the number
+ * of ids. Allocates nothing. */
+uint32_t sampler_probabilities(struct sampler_scratch *scratch, uint32_t count, int32_t *ids, double *probabilities,
+                               double *drawn);
 
 /* The token that greedy decoding takes: the largest logit, the lowest id among equals; -1 when a logit is NaN or none
  * is above minus infinity. */

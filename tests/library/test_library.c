@@ -7,6 +7,7 @@
 #include "counted_memory.h"
 #include "tiny_model.h"
 
+#include <math.h>
 #include <semaphore.h>
 #include <sys/mman.h>
 
@@ -19,6 +20,8 @@ struct answer {
     float logprobs[600];
     int32_t tokens[600];
     size_t token_count;
+    size_t alternatives[600];     /* of each token */
+    double alternatives_sum[600]; /* of their probabilities */
     struct smollm_event last;
     int events;
 };
@@ -31,6 +34,10 @@ static void take(struct answer *answer, const struct smollm_event *event)
     if (event->type == SMOLLM_EVENT_THINKING)
         buffer_append_text(&answer->thinking, event->text);
     for (size_t i = 0; i < event->token_count; i++) {
+        const struct smollm_token *token = &event->tokens[i];
+        answer->alternatives[answer->token_count] = token->top_count;
+        for (size_t k = 0; k < token->top_count; k++)
+            answer->alternatives_sum[answer->token_count] += exp((double)token->top[k].logprob);
         answer->tokens[answer->token_count] = event->tokens[i].chosen.token;
         answer->logprobs[answer->token_count++] = event->tokens[i].chosen.logprob;
     }
@@ -671,6 +678,47 @@ static void a_full_context_ends_with_length(void **state)
     answer_free(&answer);
 }
 
+/* Nothing else is drawn when the probabilities that it is drawn with are wanted. */
+static void sampled_logprobs_are_those_of_the_draw(void **state)
+{
+    struct smollm_engine *engine = start(1, 1, 64);
+    for (int way = 0; way < 3; way++) {
+        static struct answer plain, sampled;
+        for (int is_sampled = 0; is_sampled < 2; is_sampled++) {
+            struct answer *answer = is_sampled ? &sampled : &plain;
+            struct smollm_sampling sampling = SMOLLM_SAMPLING_INIT;
+            sampling.temperature = way == 0 ? 0.0f : 0.8f;
+            sampling.top_p = 1.0f;
+            sampling.top_k = way == 1 ? 3 : 0;
+            sampling.seed = 4;
+            struct smollm_request_options options = {.size = sizeof(struct smollm_request_options),
+                                                     .prompt = text_of("abcabcabcabc"),
+                                                     .sampling = &sampling,
+                                                     .max_tokens = 60,
+                                                     .ignore_eos = true,
+                                                     .want_logprobs = true,
+                                                     .logprobs = 5,
+                                                     .sampled_logprobs = is_sampled};
+            struct smollm_request *request;
+            assert_int_equal(smollm_submit(engine, &options, &request, NULL), 0);
+            memset(answer, 0, sizeof *answer);
+            read_all(request, answer);
+            smollm_request_close(request);
+            answer_free(answer);
+        }
+        assert_int_equal(sampled.token_count, 60);
+        assert_memory_equal(plain.tokens, sampled.tokens, 60 * sizeof *plain.tokens);
+        for (size_t i = 0; i < 60; i++) {
+            assert_int_equal(plain.alternatives[i], 5);
+            assert_int_equal(sampled.alternatives[i], way == 0 ? 1 : way == 1 ? 3 : 5);
+            assert_true(sampled.logprobs[i] <= 0.0f && (way > 0 || sampled.logprobs[i] == 0.0f));
+            assert_true(way == 2 || fabs(sampled.alternatives_sum[i] - 1.0) < 1e-6);
+            assert_true(way < 2 || sampled.alternatives_sum[i] < 0.9999);
+        }
+    }
+    smollm_engine_close(engine);
+}
+
 /* A reader that does not read parks its own sequence, and nothing is lost. */
 static void slow_readers_lose_nothing(void **state)
 {
@@ -913,6 +961,7 @@ static void the_engine_allocates_nothing(void **state)
                                                      .stop_count = i == 6,
                                                      .want_logprobs = true,
                                                      .logprobs = 20};
+            options.sampled_logprobs = i % 2;
             static const int32_t labels[] = {1, 2, 3};
             if (i == 3 || i == 4) {
                 options.want_logprobs = false;
@@ -1139,6 +1188,7 @@ int main(void)
         cmocka_unit_test(content_has_a_hash),
         cmocka_unit_test(a_vocabulary_alone_has_no_engine),
         cmocka_unit_test(events_add_up),
+        cmocka_unit_test(sampled_logprobs_are_those_of_the_draw),
         cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(what_is_known_is_not_computed_again),
         cmocka_unit_test(answers_are_known_too),

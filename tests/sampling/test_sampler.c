@@ -32,16 +32,16 @@ static int compare(const void *a, const void *b)
     return x->weight != y->weight ? (x->weight < y->weight ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
 }
 
-/* The documented order without cleverness. */
-static int naive(const float *logits, const struct smollm_sampling *o, double u)
+/* The documented order without cleverness: sorts all tokens into pairs and returns how many could be drawn; *mass: the
+ * sum of their weights. */
+static int naive_filter(const float *logits, const struct smollm_sampling *o, struct pair *pairs, double *mass)
 {
-    static struct pair pairs[VOCABULARY];
     float most = -INFINITY;
     for (int i = 0; i < VOCABULARY; i++)
         most = fmaxf(most, logits[i]);
     for (int i = 0; i < VOCABULARY; i++)
         pairs[i] = (struct pair){(double)float_exp((logits[i] - most) / o->temperature), i};
-    qsort(pairs, VOCABULARY, sizeof *pairs, compare);
+    qsort(pairs, VOCABULARY, sizeof(struct pair), compare);
     int count = o->top_k > 0 && o->top_k < VOCABULARY ? o->top_k : VOCABULARY;
     double all = 0, sum = 0;
     for (int i = 0; i < count; i++)
@@ -52,9 +52,17 @@ static int naive(const float *logits, const struct smollm_sampling *o, double u)
             sum += pairs[kept].weight;
     while (kept > 1 && pairs[kept - 1].weight < (double)o->min_p)
         kept--;
-    double mass = 0, reached = 0;
+    *mass = 0;
     for (int i = 0; i < kept; i++)
-        mass += pairs[i].weight;
+        *mass += pairs[i].weight;
+    return kept;
+}
+
+static int naive(const float *logits, const struct smollm_sampling *o, double u)
+{
+    static struct pair pairs[VOCABULARY];
+    double mass, reached = 0;
+    const int kept = naive_filter(logits, o, pairs, &mass);
     for (int i = 0; i < kept; i++)
         if ((reached += pairs[i].weight) > u * mass)
             return pairs[i].id;
@@ -96,6 +104,45 @@ static void equals_the_naive_version(void **state)
         differing += have != want;
     }
     assert_int_equal(differing, 0);
+}
+
+/* Of any number of tokens, and whatever was sorted for the draw. */
+static void probabilities_are_those_of_the_draw(void **state)
+{
+    static struct pair pairs[VOCABULARY];
+    float logits[VOCABULARY];
+    int32_t ids[VOCABULARY];
+    double probabilities[VOCABULARY], drawn, mass;
+    for (int round = 0; round < 3000; round++) {
+        const float spread = round % 3 == 0 ? 1.0f : round % 3 == 1 ? 30.0f : 0.01f;
+        for (int i = 0; i < VOCABULARY; i++)
+            logits[i] = (uniform() * 2 - 1) * spread;
+        struct smollm_sampling o = smollm_sampling_default();
+        o.temperature = round % 10 == 9 ? 0.0f : 0.2f + uniform() * 1.5f;
+        o.top_k = round % 4 == 0 ? 1 + (int)(uniform() * 100) : 0;
+        o.top_p = round % 5 < 2 ? 1.0f : 0.05f + uniform() * 0.95f;
+        o.min_p = round % 7 == 0 ? uniform() * 0.5f : 0.0f;
+        o.seed = (uint64_t)round;
+        const int32_t token = draw(logits, &o);
+        const uint32_t wanted = round % 6 == 0 ? 0 : round % 6 == 1 ? VOCABULARY : (uint32_t)(uniform() * 30);
+        if (o.temperature == 0.0f) {
+            o.temperature = 1.0f;
+            o.top_k = 1;
+        }
+        int kept = naive_filter(logits, &o, pairs, &mass);
+        while (pairs[kept - 1].weight == 0)
+            kept--; /* cannot be drawn */
+        const uint32_t count = sampler_probabilities(&scratch, wanted, ids, probabilities, &drawn);
+        assert_int_equal(count, (uint32_t)kept < wanted ? (uint32_t)kept : wanted);
+        for (uint32_t i = 0; i < count; i++) {
+            assert_int_equal(ids[i], pairs[i].id);
+            assert_true(fabs(probabilities[i] * mass - pairs[i].weight) <= 1e-9 * pairs[i].weight);
+        }
+        int at = 0;
+        while (pairs[at].id != token)
+            at++;
+        assert_true(at < kept && fabs(drawn * mass - pairs[at].weight) <= 1e-9 * pairs[at].weight);
+    }
 }
 
 /* Masks of a few tokens, of nearly all, and anything between: as if the others had no logit. */
@@ -329,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greatest_is_the_first_of_its_kind),
         cmocka_unit_test(equals_the_naive_version),
+        cmocka_unit_test(probabilities_are_those_of_the_draw),
         cmocka_unit_test(masks_equal_the_naive_version),
         cmocka_unit_test(zero_temperature_is_greedy),
         cmocka_unit_test(penalties_push_tokens_down),

@@ -1,5 +1,6 @@
 """The routes beside OpenAI's, and JSON that is not what it should be."""
 import json
+import math
 import os
 import re
 import socket
@@ -192,6 +193,34 @@ def test_native_completion(parrot):
     assert set(chosen.json()) == {"content", "generation_settings/seed"}
     for prompt in (None, 5, [-1], [10 ** 9], [1.5], [[["x"]]], [{}], "", [], {"prompt_string": "x", "multimodal_data": ["AA=="]}, [[1]] * 257):
         assert refuse(parrot, "/completion", {"prompt": prompt, "n_predict": 1})["message"]
+
+
+@pytest.mark.parametrize("path", ["/completion", "/chat/completions", "/v1/chat/completions"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_probabilities_after_sampling(small, path, stream):
+    is_chat = path.endswith("chat/completions")
+
+    def tokens(**more):
+        body = {"temperature": 0.8, "top_k": 4, "top_p": 1, "seed": 5, "max_tokens": 6, "ignore_eos": True, "stream": stream,
+                **({"messages": ASK, "logprobs": True, "top_logprobs": 10} if is_chat else {"prompt": "Today", "n_probs": 10}), **more}
+        answer = small.http.post(path, json=body)
+        parts = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.json()]
+        if is_chat:
+            return [token for part in parts for choice in part["choices"] for token in (choice.get("logprobs") or {}).get("content") or []]
+        return [token for part in parts for token in part.get("completion_probabilities", [])]
+
+    sampled, plain = tokens(post_sampling_probs=True), tokens()
+    assert len(sampled) == len(plain) == 6 and [one["token"] for one in sampled] == [one["token"] for one in plain]
+    for one, other in zip(sampled, plain):
+        assert set(one) == {"id", "token", "bytes", "prob", "top_probs"} and "logprob" in other and len(other["top_logprobs"]) == 10
+        assert len(one["top_probs"]) == 4 and all(set(top) == {"id", "token", "bytes", "prob"} for top in one["top_probs"])
+        assert abs(sum(top["prob"] for top in one["top_probs"]) - 1) < 1e-5
+        assert one["prob"] == next(top["prob"] for top in one["top_probs"] if top["id"] == one["id"])
+        odds = [round(math.exp((top["logprob"] - other["top_logprobs"][0]["logprob"]) / 0.8), 3) for top in other["top_logprobs"][:4]]
+        assert [round(top["prob"] / one["top_probs"][0]["prob"], 3) == pytest.approx(ratio, abs=0.002)
+                for top, ratio in zip(one["top_probs"], odds)] == [True] * 4
+    greedy = tokens(post_sampling_probs=True, temperature=0)
+    assert [(one["prob"], len(one["top_probs"])) for one in greedy] == [(1, 1)] * 6
 
 
 def test_native_stream(parrot):

@@ -32,6 +32,7 @@ static struct smollm_request_options options_of(const struct generation *generat
         .stop_count = request->stop_count,
         .logprobs = request->logprobs > 0 ? (int)request->logprobs : 0,
         .want_logprobs = request->logprobs >= 0 || request->return_tokens,
+        .sampled_logprobs = request->sampled_logprobs,
         .want_progress = request->return_progress && request->is_stream,
         .key = generation->key,
         .priority = (int32_t)request->priority,

@@ -74,6 +74,7 @@ struct generation_request {
     bool echo;        /* the prompt stands before its answer */
     bool keep_prompt; /* its text is kept for the answer */
     bool return_tokens;
+    bool sampled_logprobs; /* as struct smollm_request_options has it */
     bool timings_per_token;
     bool wants_logprobs; /* where a protocol has a truth value beside the number */
     bool parallel_tool_calls;

@@ -11,31 +11,12 @@
 
 enum list { IDS, PROBABILITIES };
 
-static void write_token(struct json_writer *writer, const struct smollm_token_logprob *token)
-{
-    json_key_number(writer, "id", token->token);
-    json_key_text(writer, "token", token->bytes);
-    json_key(writer, "bytes");
-    json_bytes(writer, token->bytes);
-    json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
-}
-
 static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
 {
     struct json_writer writer = generation_list(&choice->lists[IDS]);
     json_number(&writer, token->chosen.token);
     writer = generation_list(&choice->lists[PROBABILITIES]);
-    json_begin_object(&writer);
-    write_token(&writer, &token->chosen);
-    json_key(&writer, "top_logprobs");
-    json_begin_array(&writer);
-    for (size_t i = 0; i < token->top_count; i++) {
-        json_begin_object(&writer);
-        write_token(&writer, &token->top[i]);
-        json_end_object(&writer);
-    }
-    json_end_array(&writer);
-    json_end_object(&writer);
+    answer_write_native_token(&writer, token, generation->request.sampled_logprobs);
 }
 
 static void write_list(struct json_writer *writer, const char *key, const struct buffer *list)
@@ -89,6 +70,7 @@ static void write_settings(const struct generation *generation, const struct cho
     json_key_decimal(writer, "presence_penalty", (double)s->presence_penalty);
     json_key_decimal(writer, "frequency_penalty", (double)s->frequency_penalty);
     json_key_number(writer, "n_probs", request->logprobs > 0 ? request->logprobs : 0);
+    json_key_truth(writer, "post_sampling_probs", request->sampled_logprobs);
     json_key_truth(writer, "ignore_eos", request->ignore_eos);
     write_biases(generation, writer);
     json_key_truth(writer, "stream", request->is_stream);

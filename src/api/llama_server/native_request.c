@@ -10,6 +10,7 @@ static const struct request_field fields[] = {
     REQUEST_INTEGER("n_probs", logprobs, 0, LOGPROBS_MAX),
     REQUEST_INTEGER("n_cmpl", answers, 1, GENERATION_ANSWERS_MAX),
     REQUEST_TRUTH("return_tokens", return_tokens),
+    REQUEST_TRUTH("post_sampling_probs", sampled_logprobs),
 };
 
 static const struct named_field named_fields[] = {

@@ -5,10 +5,20 @@
 
 /* ---- Log-probabilities ---- */
 
+/* With "post_sampling_probs" as llama-server writes them. */
+static void write_token(const struct generation *generation, const struct smollm_token *token,
+                        struct json_writer *writer)
+{
+    if (generation->request.sampled_logprobs)
+        answer_write_native_token(writer, token, true);
+    else
+        answer_write_logprob(writer, token);
+}
+
 static void keep_token(struct generation *generation, struct choice *choice, const struct smollm_token *token)
 {
     struct json_writer writer = generation_list(&choice->lists[0]);
-    answer_write_logprob(&writer, token);
+    write_token(generation, token, &writer);
 }
 
 static void prompt_token(struct generation *generation, struct choice *choice, const struct smollm_token *token,
@@ -47,7 +57,7 @@ static void end_choices(struct generation *generation, const struct choice *choi
         json_key(writer, "content");
         json_begin_array(writer);
         for (size_t i = 0; i < event->token_count; i++)
-            answer_write_logprob(writer, &event->tokens[i]);
+            write_token(generation, &event->tokens[i], writer);
         json_end_array(writer);
         json_end_object(writer);
     } else {

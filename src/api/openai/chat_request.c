@@ -11,6 +11,7 @@ static const struct request_field fields[] = {
     REQUEST_INTEGER("thinking_budget", thinking_budget, -1, REQUEST_TOKENS_MAX),
     REQUEST_INTEGER("reasoning_budget", thinking_budget, -1, REQUEST_TOKENS_MAX),
     REQUEST_TRUTH("parallel_tool_calls", parallel_tool_calls),
+    REQUEST_TRUTH("post_sampling_probs", sampled_logprobs),
 };
 
 static const struct named_field named_fields[] = {

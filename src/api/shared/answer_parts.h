@@ -8,6 +8,9 @@
 double answer_logprob(float logprob);
 /* {"token", "logprob", "bytes", "top_logprobs": [the same of each alternative]} */
 void answer_write_logprob(struct json_writer *writer, const struct smollm_token *token);
+/* The same as llama-server has it, with "id"; sampled: with probabilities, "prob" and "top_probs", in place of their
+ * logarithms. */
+void answer_write_native_token(struct json_writer *writer, const struct smollm_token *token, bool sampled);
 /* "timings": {...} as llama-server names them, up to now. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
 /* vLLM's "prompt_logprobs": null for the first token, and for each further one an object from token ids to
