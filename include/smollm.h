@@ -449,7 +449,8 @@ enum smollm_output {
  * matrix that makes logits of them. A position knows the tokens before it, not those behind it. */
 enum smollm_pooling {
     SMOLLM_POOLING_LAST, /* that of the last token */
-    SMOLLM_POOLING_MEAN  /* the mean over all tokens of the prompt */
+    SMOLLM_POOLING_MEAN, /* the mean over all tokens of the prompt */
+    SMOLLM_POOLING_NONE  /* a vector for each token */
 };
 
 struct smollm_request_options {
@@ -508,10 +509,12 @@ struct smollm_request_options {
      * are refused (SMOLLM_EINVAL); sampling and ignore_eos have no effect. The same prompt gives the same bits, however
      * busy the engine is. */
     enum smollm_output output;
-    /* The last token's hidden state takes all that the prefix cache has of the prompt. The mean needs the hidden states
-     * of all tokens, which are not cached, so its prompt is computed from the first token on. */
+    /* The last token's hidden state takes all that the prefix cache has of the prompt. The others need the hidden
+     * states of all tokens, which are not cached, so their prompt is computed from the first token on. With
+     * SMOLLM_POOLING_NONE each token of the prompt has an SMOLLM_EVENT_EMBEDDING, in order; the prompt waits while its
+     * reader takes none. */
     enum smollm_pooling pooling;
-    bool no_normalization; /* the vector as it is; otherwise it is scaled to length 1 */
+    bool no_normalization; /* vectors as they are; otherwise each is scaled to length 1 */
     /* Log-probabilities of the prompt: each of its tokens after the first arrives in an SMOLLM_EVENT_PROMPT_TOKENS, in
      * order, before the first token of the answer. With max_tokens 0 there is nothing else. They have the bits that the
      * same tokens would have in an answer. Logits are not cached, so the prompt is computed from the first token on.
@@ -562,7 +565,7 @@ enum smollm_event_type {
     SMOLLM_EVENT_ERROR,          /* error: the last event */
     /* Only of requests that ask for them: */
     SMOLLM_EVENT_PROMPT_TOKENS, /* tokens: the next ones of the prompt, the first one left out */
-    SMOLLM_EVENT_EMBEDDING,     /* values: the vector */
+    SMOLLM_EVENT_EMBEDDING,     /* values: the vector, or that of the prompt's next token */
     SMOLLM_EVENT_SCORES         /* values: log-probabilities of score_tokens, in their order */
 };
 

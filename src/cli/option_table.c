@@ -33,8 +33,9 @@ const struct option option_table[] = {
      "clients must send one of the keys in FILE, one per line: KEY or NAME:KEY"},
     {"alias", NULL, OPTION_STRING, COMMAND_SERVE, AT(alias), "NAME[,NAME...]", 0, 0, NULL,
      "name of the model in the API, and further names for it"},
-    {"pooling", NULL, OPTION_STRING, COMMAND_SERVE, AT(pooling), "{last,mean}", 0, 0, "mean",
-     "what embeddings are made of: the last token's hidden state, or the mean over all tokens"},
+    {"pooling", NULL, OPTION_STRING, COMMAND_SERVE, AT(pooling), "{last,mean,none}", 0, 0, "mean",
+     "what embeddings are made of: the last token's hidden state, or the mean over all tokens; none: a vector for "
+     "each"},
     {"decision-temperature", NULL, OPTION_REAL, COMMAND_SERVE | COMMAND_DECIDE, AT(decision_temperature), "T", 0.01,
      100, "1", "temperature of the probabilities of decisions (smollm calibrate fits it)"},
     {"allow-host", NULL, OPTION_STRINGS, COMMAND_SERVE, AT(allow_hosts), "NAME", 0, 0, NULL,

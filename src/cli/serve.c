@@ -152,6 +152,13 @@ static int run_server(struct loader *loader, struct smollm_error *error)
     return loader->status;
 }
 
+static enum smollm_pooling pooling_of(const char *name)
+{
+    return strcmp(name, "mean") == 0   ? SMOLLM_POOLING_MEAN
+           : strcmp(name, "none") == 0 ? SMOLLM_POOLING_NONE
+                                       : SMOLLM_POOLING_LAST;
+}
+
 int command_serve(int argc, char **argv)
 {
     struct options options;
@@ -167,8 +174,7 @@ int command_serve(int argc, char **argv)
                                            .has_seed = options.seed != -1,
                                            .max_tokens = options.predict,
                                            .decision_temperature = (double)options.decision_temperature,
-                                           .pooling = strcmp(options.pooling, "mean") == 0 ? SMOLLM_POOLING_MEAN
-                                                                                           : SMOLLM_POOLING_LAST};
+                                           .pooling = pooling_of(options.pooling)};
     int status = keys ? read_keys(&options, keys, &error) : error_set(&error, SMOLLM_ENOMEM, "out of memory");
     if (status == 0)
         status = open_publisher(&options, &loader.publisher, &error);

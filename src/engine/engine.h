@@ -81,11 +81,12 @@ enum engine_purpose {
     ENGINE_ANSWER,         /* tokens */
     ENGINE_EMBEDDING_LAST, /* the final hidden state of its last token */
     ENGINE_EMBEDDING_MEAN, /* the mean of the final hidden states of all its tokens */
-    ENGINE_SCORES          /* log-probabilities of certain tokens after its last one */
+    ENGINE_SCORES,         /* log-probabilities of certain tokens after its last one */
+    ENGINE_EMBEDDING_EACH  /* the final hidden state of each token */
 };
 static inline bool engine_purpose_is_embedding(enum engine_purpose purpose)
 {
-    return purpose == ENGINE_EMBEDDING_LAST || purpose == ENGINE_EMBEDDING_MEAN;
+    return purpose == ENGINE_EMBEDDING_LAST || purpose == ENGINE_EMBEDDING_MEAN || purpose == ENGINE_EMBEDDING_EACH;
 }
 enum { ENGINE_SCORES_MAX = 4096 };
 
@@ -94,15 +95,16 @@ struct engine_client {
     /* The place in the queue has changed: `ahead` sequences will be admitted before; seconds: an estimate of the wait,
      * negative before there is one. May be NULL. */
     void (*queued)(void *user, uint32_t ahead, double seconds);
-    /* Whether another token, of the answer or of the prompt, can be taken now; false parks the sequence until
-     * engine_wake. It has no side effect: it may be asked any number of times. NULL: always. */
+    /* Whether another token, of the answer or of the prompt, or its vector can be taken now; false parks the sequence
+     * until engine_wake. It has no side effect: it may be asked any number of times. NULL: always. */
     bool (*ready)(void *user);
     /* After each pass over a part of the prompt. May be NULL. */
     void (*progress)(void *user, const struct engine_account *account);
     /* With wants_prompt, each token of the prompt after the first, in order, before the first token that is drawn;
      * `ready` is asked before each. */
     void (*prompt_token)(void *user, const struct engine_token *token);
-    /* The embedding or the scores, once, before `finished`; borrowed for the call. Not called for an answer. */
+    /* The embedding or the scores, once, before `finished`; borrowed for the call. Not called for an answer. With
+     * ENGINE_EMBEDDING_EACH once for each token, in order; `ready` is asked before each. */
     void (*values)(void *user, const float *values, uint32_t count);
     /* A token; returns false to end the sequence after it. */
     bool (*token)(void *user, const struct engine_token *token, const struct engine_account *account);

@@ -5,6 +5,8 @@
 #include "engine/engine_state.h"
 #include "kernel/arithmetic.h"
 
+#include <string.h>
+
 enum row_output sequence_output_at(const struct engine_sequence *s, uint32_t position)
 {
     const struct engine_request *request = &s->request;
@@ -74,6 +76,20 @@ static int tell_prompt_token(const struct engine *engine, const struct slot *slo
     return 0;
 }
 
+/* The vector of position `given`, whose hidden state is in the slot's next row. */
+static int tell_vector(const struct engine *engine, const struct slot *slot, struct smollm_error *error)
+{
+    struct engine_sequence *s = slot->sequence;
+    const struct engine_client *client = &s->request.client;
+    const uint32_t hidden = engine->weights->config.hidden;
+    memset(s->sums, 0, hidden * sizeof *s->sums);
+    embedding_add(s->sums, engine->hidden + (size_t)slot->first_row * hidden, hidden);
+    const int status = embedding_finish(s->sums, hidden, 1, s->request.is_normalized, s->values, error);
+    if (status == 0)
+        client->values(client->user, s->values, s->value_count);
+    return status;
+}
+
 bool give_outputs(struct engine *engine, struct slot *slot)
 {
     struct engine_sequence *s = slot->sequence;
@@ -83,7 +99,7 @@ bool give_outputs(struct engine *engine, struct slot *slot)
     const bool is_embedding = engine_purpose_is_embedding(s->request.purpose);
     for (; s->given < s->outputs && s->given < end; s->given++, slot->first_row++) {
         struct smollm_error error;
-        if (is_embedding) {
+        if (s->request.purpose == ENGINE_EMBEDDING_MEAN) {
             embedding_add(s->sums, engine->hidden + (size_t)slot->first_row * hidden, hidden);
             continue;
         }
@@ -91,7 +107,7 @@ bool give_outputs(struct engine *engine, struct slot *slot)
             slot->planned = s->given - slot->computed;
             return true;
         }
-        if (tell_prompt_token(engine, slot, &error) < 0) {
+        if ((is_embedding ? tell_vector : tell_prompt_token)(engine, slot, &error) < 0) {
             slot_finish(engine, slot, ENGINE_END_ERROR, &error);
             return false;
         }
@@ -109,6 +125,8 @@ static int find_embedding(struct engine *engine, struct slot *slot, struct smoll
 {
     struct engine_sequence *s = slot->sequence;
     const uint32_t hidden = engine->weights->config.hidden;
+    if (s->request.purpose == ENGINE_EMBEDDING_EACH)
+        return 0; /* all are given */
     if (s->request.purpose == ENGINE_EMBEDDING_LAST)
         embedding_add(s->sums, engine->hidden + (size_t)slot->first_row * hidden, hidden);
     const uint32_t count = s->request.purpose == ENGINE_EMBEDDING_LAST ? 1 : s->request.prompt_count;
@@ -135,7 +153,7 @@ void give_values(struct engine *engine, struct slot *slot)
     const int status =
         s->request.purpose == ENGINE_SCORES ? find_scores(engine, slot, &error) : find_embedding(engine, slot, &error);
     account_finish_prompt(&s->account, &engine->totals, clock_nanoseconds());
-    if (status == 0)
+    if (status == 0 && s->request.purpose != ENGINE_EMBEDDING_EACH)
         client->values(client->user, s->values, s->value_count);
     slot_finish(engine, slot, status < 0 ? ENGINE_END_ERROR : ENGINE_END_STOPPED, status < 0 ? &error : NULL);
 }

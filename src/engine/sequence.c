@@ -9,7 +9,7 @@
 /* How many positions of the prompt have an output each. */
 static uint32_t count_outputs(const struct engine_request *request)
 {
-    if (request->purpose == ENGINE_EMBEDDING_MEAN)
+    if (request->purpose == ENGINE_EMBEDDING_MEAN || request->purpose == ENGINE_EMBEDDING_EACH)
         return request->prompt_count;
     return request->purpose == ENGINE_ANSWER && request->wants_prompt ? request->prompt_count - 1 : 0;
 }

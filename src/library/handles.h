@@ -24,6 +24,7 @@ struct smollm_model {
 struct smollm_engine {
     struct engine *engine;
     const struct smollm_model *model;
+    uint32_t batch;                /* tokens of prompts in one pass */
     struct next_turns *next_turns; /* NULL: with no_read_ahead */
     struct form_cache *forms;
 };

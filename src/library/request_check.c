@@ -42,8 +42,9 @@ static int check_output(const struct smollm_request_options *o, struct smollm_er
 {
     RETURN_ERROR_IF(o->output != SMOLLM_OUTPUT_TEXT && o->output != SMOLLM_OUTPUT_EMBEDDING, error, SMOLLM_EINVAL,
                     "output is %d; it must be SMOLLM_OUTPUT_TEXT or SMOLLM_OUTPUT_EMBEDDING", (int)o->output);
-    RETURN_ERROR_IF(o->pooling != SMOLLM_POOLING_LAST && o->pooling != SMOLLM_POOLING_MEAN, error, SMOLLM_EINVAL,
-                    "pooling is %d; it must be SMOLLM_POOLING_LAST or SMOLLM_POOLING_MEAN", (int)o->pooling);
+    RETURN_ERROR_IF(
+        (int)o->pooling < SMOLLM_POOLING_LAST || (int)o->pooling > SMOLLM_POOLING_NONE, error, SMOLLM_EINVAL,
+        "pooling is %d; it must be SMOLLM_POOLING_LAST, SMOLLM_POOLING_MEAN or SMOLLM_POOLING_NONE", (int)o->pooling);
     RETURN_ERROR_IF(o->output == SMOLLM_OUTPUT_TEXT && (o->pooling != SMOLLM_POOLING_LAST || o->no_normalization),
                     error, SMOLLM_EINVAL, "%s is set, but output is not SMOLLM_OUTPUT_EMBEDDING",
                     o->no_normalization ? "no_normalization" : "pooling");

@@ -13,6 +13,7 @@
 #include "library/handles.h"
 #include "library/next_turn.h"
 #include "library/stop_matcher.h"
+#include "library/vector_ring.h"
 #include "tokenizer/token_decoder.h"
 
 #include <pthread.h>
@@ -62,13 +63,11 @@ struct smollm_request {
     bool has_queued;
     bool has_progress;
     bool canceled;
-    bool has_values;               /* they are complete and have not been read */
     bool ended;                    /* `last` is set */
     bool delivered;                /* `last` has been read */
     struct engine_account account; /* a copy of the sequence's */
     uint32_t reasoning_tokens;
-    float *values; /* of an embedding or of scores; NULL: the request gives an answer */
-    size_t value_count;
+    struct vector_ring vectors; /* of an embedding or of scores; zeroed: the request gives an answer */
     bool has_scores;            /* they are scores */
     struct smollm_event queued; /* only the last of its kind is kept; likewise of the next one */
     struct smollm_event progress;

@@ -60,6 +60,7 @@ int smollm_engine_start(struct smollm_model *model, const struct smollm_engine_o
     struct smollm_engine *engine = calloc(1, sizeof *engine);
     RETURN_ERROR_IF(!engine, error, SMOLLM_ENOMEM, "out of memory");
     engine->model = model;
+    engine->batch = wanted.batch;
     status = engine_create(&model->weights, &wanted, &engine->engine, error);
     if (status == 0)
         status = form_cache_create(model, &engine->forms, error);

@@ -17,7 +17,7 @@ static void request_destroy(struct smollm_request *request)
         engine_release(request->sequence);
     answer_form_destroy(request->form);
     free(request->ends);
-    free(request->values);
+    vector_ring_destroy(&request->vectors);
     turn_destroy(request->turn);
     event_ring_destroy(&request->ring);
     stop_matcher_destroy(&request->stops);
@@ -53,20 +53,22 @@ struct smollm_usage request_usage(const struct smollm_request *request)
 enum { STREAM_ROOM = 4096 };
 
 /* The memory of its events: a ring of tokens, or the numbers that it gives. */
-static int create_events(struct smollm_request *request, const struct smollm_request_options *options, size_t burst,
-                         struct smollm_error *error)
+static int create_events(struct smollm_request *request, uint32_t batch, const struct smollm_request_options *options,
+                         size_t prompt_tokens, size_t burst, struct smollm_error *error)
 {
     if (!request_has_no_answer(options))
         return event_ring_create(&request->ring, burst, error);
     request->has_scores = options->score_token_count > 0;
-    request->value_count = request->has_scores ? options->score_token_count : request->model->weights.config.hidden;
-    request->values = calloc(request->value_count, sizeof *request->values);
-    RETURN_ERROR_IF(!request->values, error, SMOLLM_ENOMEM, "out of memory for a request");
-    return 0;
+    const size_t size = request->has_scores ? options->score_token_count : request->model->weights.config.hidden;
+    size_t count = 1;
+    /* Those of a pass and, while they are read, those of the next one: what finds no room is computed again. */
+    if (options->output == SMOLLM_OUTPUT_EMBEDDING && options->pooling == SMOLLM_POOLING_NONE)
+        count = prompt_tokens < 2 * (size_t)batch ? prompt_tokens : 2 * (size_t)batch;
+    return vector_ring_create(&request->vectors, size, count, error);
 }
 
 static int request_create(struct smollm_engine *engine, const struct smollm_request_options *options,
-                          struct smollm_request **result, struct smollm_error *error)
+                          size_t prompt_tokens, struct smollm_request **result, struct smollm_error *error)
 {
     struct smollm_request *request = calloc(1, sizeof *request);
     RETURN_ERROR_IF(!request, error, SMOLLM_ENOMEM, "out of memory for a request");
@@ -87,7 +89,8 @@ static int request_create(struct smollm_engine *engine, const struct smollm_requ
     if (getrandom(&request->call_id, sizeof request->call_id, 0) != sizeof request->call_id)
         request->call_id = clock_nanoseconds();
     const size_t token_bytes = tokenizer_longest_token(engine->model->tokenizer);
-    int status = create_events(request, options, EVENT_RING_BURST + 4 * token_bytes, error);
+    int status =
+        create_events(request, engine->batch, options, prompt_tokens, EVENT_RING_BURST + 4 * token_bytes, error);
     if (status == 0)
         status = stop_matcher_create(&request->stops, options->stop, options->stop_count, error);
     if (status == 0) {
@@ -141,7 +144,9 @@ static enum engine_purpose purpose_of(const struct smollm_request_options *optio
         return ENGINE_SCORES;
     if (options->output != SMOLLM_OUTPUT_EMBEDDING)
         return ENGINE_ANSWER;
-    return options->pooling == SMOLLM_POOLING_MEAN ? ENGINE_EMBEDDING_MEAN : ENGINE_EMBEDDING_LAST;
+    return options->pooling == SMOLLM_POOLING_MEAN   ? ENGINE_EMBEDDING_MEAN
+           : options->pooling == SMOLLM_POOLING_NONE ? ENGINE_EMBEDDING_EACH
+                                                     : ENGINE_EMBEDDING_LAST;
 }
 
 /* What holds the answer, and what prepares the next turn. */
@@ -206,7 +211,7 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
         .client = answer_client(request)};
     request->seed = sampling.seed;
     int status = 0;
-    if (request->values)
+    if (request_has_no_answer(options))
         wanted.max_tokens = 0;
     else
         status = prepare_answer(engine, request, prompt, options, &wanted, error);
@@ -233,7 +238,7 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
     if (status == 0)
         status = prompt_tokenize(engine->model, &wanted, &prompt, error);
     if (status == 0)
-        status = request_create(engine, &wanted, &request, error);
+        status = request_create(engine, &wanted, prompt.ids.count, &request, error);
     if (status == 0)
         status = start(engine, request, &prompt, &wanted, error);
     token_buffer_free(&prompt.ids);
@@ -245,6 +250,25 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
 }
 
 /* ---- Reading ---- */
+
+/* A slot for a few tokens is not worth a pause of others: the sequence goes on when nearly everything is read. */
+static void make_room(struct smollm_request *request, bool is_low, bool *wake_engine)
+{
+    if (atomic_load(&request->has_room) || !is_low)
+        return;
+    atomic_store(&request->has_room, true);
+    *wake_engine = true;
+}
+
+static bool take_vector(struct smollm_request *request, struct smollm_event *event, bool *wake_engine)
+{
+    const float *values = vector_ring_read(&request->vectors);
+    make_room(request, vector_ring_is_low(&request->vectors), wake_engine);
+    *event = (struct smollm_event){.type = request->has_scores ? SMOLLM_EVENT_SCORES : SMOLLM_EVENT_EMBEDDING,
+                                   .values = values,
+                                   .value_count = request->vectors.size};
+    return values != NULL;
+}
 
 /* Under the mutex: the next event, if there is one. */
 static bool take_event(struct smollm_request *request, struct smollm_event *event, bool *wake_engine)
@@ -260,21 +284,11 @@ static bool take_event(struct smollm_request *request, struct smollm_event *even
         return true;
     }
     if (event_ring_read(&request->ring, event)) {
-        /* A slot for a few tokens is not worth a pause of others: the sequence goes on when nearly everything is read.
-         */
-        if (!atomic_load(&request->has_room) && event_ring_is_low(&request->ring)) {
-            atomic_store(&request->has_room, true);
-            *wake_engine = true;
-        }
+        make_room(request, event_ring_is_low(&request->ring), wake_engine);
         return true;
     }
-    if (request->has_values) {
-        request->has_values = false;
-        *event = (struct smollm_event){.type = request->has_scores ? SMOLLM_EVENT_SCORES : SMOLLM_EVENT_EMBEDDING,
-                                       .values = request->values,
-                                       .value_count = request->value_count};
+    if (request->vectors.room > 0 && take_vector(request, event, wake_engine))
         return true;
-    }
     if (!request->ended || request->delivered)
         return false;
     request->delivered = true;

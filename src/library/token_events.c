@@ -180,8 +180,10 @@ static void on_values(void *user, const float *values, uint32_t count)
 {
     struct smollm_request *request = user;
     pthread_mutex_lock(&request->mutex);
-    memcpy(request->values, values, count * sizeof *values);
-    request->has_values = true;
+    (void)count;
+    vector_ring_write(&request->vectors, values);
+    if (vector_ring_is_full(&request->vectors))
+        atomic_store(&request->has_room, false);
     tell_reader(request);
     pthread_mutex_unlock(&request->mutex);
 }

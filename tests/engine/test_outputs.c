@@ -21,6 +21,9 @@ struct reader {
     struct engine_token drawn[TOKENS];
     float values[TINY_HIDDEN + SCORES];
     uint32_t value_count;
+    bool takes_vectors; /* one for each token */
+    float vectors[PROMPT_MAX][TINY_HIDDEN];
+    uint32_t vector_count;
     uint32_t allowed; /* tokens that it takes before it is slow; 0: it never is */
     enum engine_end end;
     int code;
@@ -35,7 +38,8 @@ static bool ready(void *user)
 {
     struct reader *reader = user;
     pthread_mutex_lock(&mutex);
-    const bool is = reader->allowed == 0 || reader->prompt_count + reader->ids_count < reader->allowed;
+    const bool is =
+        reader->allowed == 0 || reader->prompt_count + reader->vector_count + reader->ids_count < reader->allowed;
     pthread_mutex_unlock(&mutex);
     return is;
 }
@@ -65,6 +69,15 @@ static bool token(void *user, const struct engine_token *t, const struct engine_
 static void values(void *user, const float *values, uint32_t count)
 {
     struct reader *reader = user;
+    if (reader->takes_vectors) {
+        pthread_mutex_lock(&mutex);
+        assert_true(reader->allowed == 0 || reader->vector_count < reader->allowed);
+        assert_in_range(reader->vector_count, 0, PROMPT_MAX - 1);
+        assert_int_equal(count, TINY_HIDDEN);
+        memcpy(reader->vectors[reader->vector_count++], values, count * sizeof *values);
+        pthread_mutex_unlock(&mutex);
+        return;
+    }
     assert_int_equal(reader->value_count, 0);
     memcpy(reader->values, values, count * sizeof *values);
     reader->value_count = count;
@@ -226,7 +239,7 @@ static void check_embedding(const struct reader *reader, uint32_t first, uint32_
 
 /* ---- Sequences of all kinds ---- */
 
-enum kind { SCORED_PROMPT, SCORED_PROMPT_AND_ANSWER, MEAN, RAW_MEAN, LAST, SCORED_TOKENS, ANSWER, KINDS };
+enum kind { SCORED_PROMPT, SCORED_PROMPT_AND_ANSWER, MEAN, RAW_MEAN, LAST, EACH, SCORED_TOKENS, ANSWER, KINDS };
 
 static struct engine_request request_of(enum kind kind, const int32_t *prompt, uint32_t count, struct reader *reader)
 {
@@ -247,9 +260,11 @@ static struct engine_request request_of(enum kind kind, const int32_t *prompt, u
     request.prompt_alternatives = ALTERNATIVES;
     request.purpose = kind == MEAN || kind == RAW_MEAN ? ENGINE_EMBEDDING_MEAN
                       : kind == LAST                   ? ENGINE_EMBEDDING_LAST
+                      : kind == EACH                   ? ENGINE_EMBEDDING_EACH
                       : kind == SCORED_TOKENS          ? ENGINE_SCORES
                                                        : ENGINE_ANSWER;
-    request.is_normalized = kind != RAW_MEAN;
+    request.is_normalized = kind != RAW_MEAN && kind != EACH;
+    reader->takes_vectors = kind == EACH;
     request.score_tokens = score_tokens();
     request.score_count = SCORES;
     return request;
@@ -283,6 +298,9 @@ static void check(enum kind kind, const struct reader *reader, const int32_t *pr
         check_scores(reader, count, expected);
     else
         assert_int_equal(reader->value_count, 0);
+    assert_int_equal(reader->vector_count, kind == EACH ? count : 0);
+    for (uint32_t i = 0; i < reader->vector_count; i++)
+        assert_memory_equal(reader->vectors[i], expected->hidden[i], sizeof expected->hidden[i]);
     if (kind != LAST && kind != SCORED_TOKENS && kind != ANSWER)
         assert_int_equal(reader->cached, 0);
 }
@@ -350,7 +368,7 @@ static void nothing_changes_the_outputs(void **state)
 static void the_cache_is_used_where_it_can_be(void **state)
 {
     static struct expected expected;
-    static const enum kind first[] = {SCORED_PROMPT, MEAN, LAST, SCORED_TOKENS};
+    static const enum kind first[] = {SCORED_PROMPT, MEAN, LAST, EACH, SCORED_TOKENS};
     int32_t prompt[PROMPT_MAX];
     const uint32_t count = 110;
     write_prompt(prompt, count, 3);

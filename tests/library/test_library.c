@@ -969,7 +969,7 @@ static void the_engine_allocates_nothing(void **state)
             }
             if (i == 3) {
                 options.output = SMOLLM_OUTPUT_EMBEDDING;
-                options.pooling = round % 2 ? SMOLLM_POOLING_MEAN : SMOLLM_POOLING_LAST;
+                options.pooling = (enum smollm_pooling)(round % 3);
             }
             options.score_tokens = labels;
             options.score_token_count = i == 4 ? 3 : 0;

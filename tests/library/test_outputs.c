@@ -16,6 +16,7 @@ struct result {
     size_t value_count;
     enum smollm_event_type values_type;
     int value_events;
+    double values_sum[TINY_HIDDEN]; /* over all events */
     struct smollm_event last;
 };
 
@@ -36,6 +37,8 @@ static void take(struct result *result, const struct smollm_event *event)
         result->value_count = event->value_count;
         result->values_type = event->type;
         result->value_events++;
+        for (size_t i = 0; i < event->value_count && i < TINY_HIDDEN; i++)
+            result->values_sum[i] += (double)event->values[i];
     }
     result->last = *event;
 }
@@ -149,6 +152,43 @@ static void embeddings_have_length_one(void **state)
     const struct smollm_request_options another = embedding_of("Another text", SMOLLM_POOLING_LAST);
     read_all(submit(engine, &another), &other);
     assert_true(memcmp(last.values, other.values, last.value_count * sizeof(float)) != 0);
+    smollm_engine_close(engine);
+}
+
+/* One for each token, in order, whose mean is the mean. */
+static void each_token_has_its_vector(void **state)
+{
+    static struct result each, mean, last;
+    static char prompt[1500];
+    struct smollm_engine *engine = start(2);
+    memset(prompt, 'a', sizeof prompt - 1);
+    memcpy(prompt, text, sizeof text - 1);
+    for (int way = 0; way < 3; way++) {
+        struct result *result = way == 0 ? &each : way == 1 ? &mean : &last;
+        struct smollm_request_options options = embedding_of(prompt, way == 0   ? SMOLLM_POOLING_NONE
+                                                                     : way == 1 ? SMOLLM_POOLING_MEAN
+                                                                                : SMOLLM_POOLING_LAST);
+        options.no_normalization = true;
+        struct smollm_request *request = submit(engine, &options);
+        usleep(way == 0 ? 300000 : 0);
+        read_all(request, result);
+        assert_int_equal(result->last.type, SMOLLM_EVENT_FINISH);
+        assert_int_equal(result->last.finish.usage.prompt_tokens, sizeof prompt - 1);
+    }
+    assert_int_equal(each.value_events, sizeof prompt - 1);
+    assert_int_equal(each.value_count, TINY_HIDDEN);
+    assert_int_equal(each.values_type, SMOLLM_EVENT_EMBEDDING);
+    assert_int_equal(each.last.finish.usage.cached_tokens, 0);
+    assert_memory_equal(each.values, last.values, sizeof(float) * TINY_HIDDEN);
+    for (size_t i = 0; i < TINY_HIDDEN; i++)
+        assert_true(fabs(each.values_sum[i] / (sizeof prompt - 1) - (double)mean.values[i]) < 1e-5);
+    /* Each is scaled alone. */
+    const struct smollm_request_options scaled = embedding_of("x", SMOLLM_POOLING_NONE);
+    double squares = 0;
+    read_all(submit(engine, &scaled), &each);
+    for (size_t i = 0; i < TINY_HIDDEN; i++)
+        squares += (double)each.values[i] * each.values[i];
+    assert_true(each.value_events == 1 && fabs(squares - 1) < 1e-5);
     smollm_engine_close(engine);
 }
 
@@ -530,10 +570,11 @@ static void numbers_that_are_not_finite_are_errors(void **state)
     struct smollm_model *good = model;
     assert_int_equal(smollm_model_open(path, NULL, &model, NULL), 0);
     struct smollm_engine *engine = start(1);
-    for (int way = 0; way < 4; way++) {
+    for (int way = 0; way < 5; way++) {
         struct smollm_request_options options = way == 0   ? scores_of(text)
                                                 : way == 1 ? embedding_of(text, SMOLLM_POOLING_LAST)
                                                 : way == 2 ? embedding_of(text, SMOLLM_POOLING_MEAN)
+                                                : way == 4 ? embedding_of(text, SMOLLM_POOLING_NONE)
                                                            : options_of(text);
         options.want_prompt_logprobs = way == 3;
         read_all(submit(engine, &options), &result);
@@ -564,6 +605,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embeddings_have_length_one),
+        cmocka_unit_test(each_token_has_its_vector),
         cmocka_unit_test(scores_are_log_probabilities_of_the_next_token),
         cmocka_unit_test(questions_share_their_beginning),
         cmocka_unit_test(prompts_have_log_probabilities),

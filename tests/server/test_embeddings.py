@@ -71,7 +71,41 @@ def test_other_protocols(small):
     assert list(client.embeddings("small", TEXTS[0]).embedding) == vector
 
 
+def test_a_vector_for_each_token(small):
+    """As llama-server has it: not scaled, and only where the answer has a place for it."""
+    def native(**body):
+        answer = small.http.post("/embedding", json={"content": TEXTS, **body})
+        assert answer.status_code == 200, answer.text
+        return [entry["embedding"] for entry in answer.json()]
+
+    every = native(pooling="none")
+    for text, vectors in zip(TEXTS, every, strict=True):
+        ids = small.http.post("/tokenize", json={"content": text}).json()["tokens"]
+        assert len(vectors) == len(ids) and all(len(vector) == 576 for vector in vectors)
+        assert all(abs(length(vector) - 1) > 0.1 for vector in vectors)
+        mean = native(content=text, normalize=False)[0][0]
+        assert [sum(column) / len(ids) for column in zip(*vectors)] == pytest.approx(mean, abs=1e-4)
+        assert native(content=text, pooling="last", normalize=False)[0][0] == vectors[-1]
+    assert all(abs(length(vector) - 1) < 1e-5 for vector in native(pooling="none", embd_normalize=2)[2])
+    assert [len(vector) for vector in native(pooling="none", dimensions=8)[0]] == [8] * len(every[0])
+    text = native(pooling="none", encoding_format="base64")[0][1]
+    assert list(struct.unpack("<576f", base64.b64decode(text))) == pytest.approx(every[0][1], abs=1e-6)
+    # More vectors than are kept for a reader; more numbers than an answer may have.
+    assert len(native(content="x " * 1999, pooling="none")[0]) >= 1999
+    answer = small.http.post("/embedding", json={"content": ["x " * 1999] * 4, "pooling": "none"})
+    assert answer.status_code == 400 and "7281 tokens" in answer.json()["error"]["message"]
+    answer = small.http.post("/v1/embeddings", json={"input": "x", "pooling": "none"})
+    assert answer.status_code == 400 and "not OAI compatible" in answer.json()["error"]["message"]
+    answer = small.http.post("/api/embed", json={"model": "small", "input": "x", "pooling": "none"})
+    assert answer.status_code == 400 and "pooling" in answer.json()["error"]
+
+
 def test_default_pooling(start, parrot_path):
+    server = start(parrot_path, "--pooling", "none")
+    answer = server.http.post("/v1/embeddings", json={"input": "ab"})
+    assert answer.status_code == 400 and embed(server, pooling="mean")
+    assert len(server.http.post("/embedding", json={"content": "ab"}).json()[0]["embedding"]) == 2
+    server.stop()
     server = start(parrot_path, "--pooling", "last")
     assert embed(server) == embed(server, pooling="last") != embed(server, pooling="mean")
     server.stop()

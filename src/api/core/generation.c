@@ -379,12 +379,18 @@ static void take_part(struct generation *generation, struct choice *choice, cons
         out->failed = true; /* nothing may be lost in silence */
 }
 
-static void keep_values(struct choice *choice, const struct smollm_event *event, struct buffer *out)
+static void keep_values(const struct generation *generation, struct choice *choice, const struct smollm_event *event,
+                        struct buffer *out)
 {
-    choice->values = calloc(event->value_count, sizeof *choice->values);
-    if (choice->values)
-        memcpy(choice->values, event->values, event->value_count * sizeof *choice->values);
+    const struct generation_request *request = &generation->request;
+    const bool has_many = request->output == SMOLLM_OUTPUT_EMBEDDING && request->pooling == SMOLLM_POOLING_NONE;
+    const size_t vectors = has_many ? choice->prompt_tokens : 1;
+    if (!choice->values)
+        choice->values = calloc(vectors * event->value_count, sizeof *choice->values);
     choice->value_count = event->value_count;
+    if (choice->values && choice->vector_count < vectors)
+        memcpy(choice->values + choice->vector_count++ * event->value_count, event->values,
+               event->value_count * sizeof *choice->values);
     out->failed |= !choice->values;
 }
 
@@ -410,7 +416,7 @@ static void take_event(struct generation *generation, struct choice *choice, con
         if (generation->request.is_stream)
             generation->format->finish(generation, choice, out);
     } else if (event->type == SMOLLM_EVENT_EMBEDDING || event->type == SMOLLM_EVENT_SCORES) {
-        keep_values(choice, event, out);
+        keep_values(generation, choice, event, out);
     } else if (event->type == SMOLLM_EVENT_PROMPT_TOKENS) {
         take_prompt_tokens(generation, choice, event, out);
     } else if (!is_unwanted_tool_call(generation, event)) {

@@ -39,8 +39,8 @@ struct choice {
     uint32_t tokens;                       /* events with a token so far */
     uint32_t complete_tokens;              /* as struct smollm_event has it, of the last event */
     bool has_new_line;
-    float *values; /* an embedding, or scores */
-    size_t value_count;
+    float *values; /* an embedding, or scores: [vector_count][value_count] */
+    size_t value_count, vector_count;
 
     /* After its end. */
     enum smollm_finish_reason reason;

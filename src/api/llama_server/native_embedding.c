@@ -1,4 +1,5 @@
-/* /embedding and /embeddings: arrays of vectors, one for each input. */
+/* /embedding and /embeddings: arrays of vectors for each input: of one, or with "pooling" none of each of its tokens.
+ */
 #include "api/llama_server/llama_server.h"
 #include "api/openai/openai.h"
 #include "api/shared/embedding_fields.h"
@@ -7,7 +8,8 @@ static int read_request(struct api *api, const struct api_call *call, const json
                         struct generation_request *request, struct api_error *error)
 {
     (void)call;
-    return request_read_embedding(api, json, json_input_value(json, "content") ? "content" : "input", request, error);
+    return request_read_embedding(api, json, json_input_value(json, "content") ? "content" : "input", true, request,
+                                  error);
 }
 
 static void whole(struct generation *generation, struct buffer *out)
@@ -19,7 +21,8 @@ static void whole(struct generation *generation, struct buffer *out)
         json_key_number(&writer, "index", i);
         json_key(&writer, "embedding");
         json_begin_array(&writer);
-        embedding_write(generation, &generation->choices[i], &writer);
+        for (size_t vector = 0; vector < generation->choices[i].vector_count; vector++)
+            embedding_write(generation, &generation->choices[i], vector, &writer);
         json_end_array(&writer);
         json_end_object(&writer);
     }

@@ -13,7 +13,8 @@ static int read_request(struct api *api, const struct api_call *call, const json
         return -1;
     if (model.size == 0)
         return api_refuse(error, "model", "model is required");
-    return request_read_embedding(api, json, json_input_value(json, "input") ? "input" : "prompt", request, error);
+    return request_read_embedding(api, json, json_input_value(json, "input") ? "input" : "prompt", false, request,
+                                  error);
 }
 
 static uint64_t nanoseconds_since(const struct timespec *start)
@@ -31,7 +32,7 @@ static void whole(struct generation *generation, struct buffer *out)
     json_key(&writer, "embeddings");
     json_begin_array(&writer);
     for (uint32_t i = 0; i < generation->choice_count; i++)
-        embedding_write(generation, &generation->choices[i], &writer);
+        embedding_write(generation, &generation->choices[i], 0, &writer);
     json_end_array(&writer);
     json_key_unsigned(&writer, "total_duration", nanoseconds_since(&generation->started));
     json_key_unsigned(&writer, "load_duration", 0);
@@ -44,7 +45,7 @@ static void whole_of_one(struct generation *generation, struct buffer *out)
     struct json_writer writer = {out, false};
     json_begin_object(&writer);
     json_key(&writer, "embedding");
-    embedding_write(generation, &generation->choices[0], &writer);
+    embedding_write(generation, &generation->choices[0], 0, &writer);
     json_end_object(&writer);
 }
 

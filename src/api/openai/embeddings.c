@@ -6,7 +6,7 @@ static int read_request(struct api *api, const struct api_call *call, const json
                         struct generation_request *request, struct api_error *error)
 {
     (void)call;
-    return request_read_embedding(api, json, "input", request, error);
+    return request_read_embedding(api, json, "input", false, request, error);
 }
 
 static void whole(struct generation *generation, struct buffer *out)
@@ -23,7 +23,7 @@ static void whole(struct generation *generation, struct buffer *out)
         json_key_word(&writer, "object", "embedding");
         json_key_number(&writer, "index", i);
         json_key(&writer, "embedding");
-        embedding_write(generation, &generation->choices[i], &writer);
+        embedding_write(generation, &generation->choices[i], 0, &writer);
         json_end_object(&writer);
     }
     json_end_array(&writer);

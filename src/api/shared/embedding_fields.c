@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { VALUES_MAX = 1 << 22 }; /* numbers in the vectors of all tokens of a request */
+
 static const struct named_field named_fields[] = {
     {"input", NULL, true},
     {"model", "string", false},
@@ -24,19 +26,22 @@ static int read_pooling(const json_t *json, struct generation_request *request, 
         return -1;
     if (!pooling.data)
         return 0;
-    if (!text_is(pooling, "last") && !text_is(pooling, "mean"))
-        return api_refuse(error, "pooling", "pooling must be last or mean");
-    request->pooling = text_is(pooling, "mean") ? SMOLLM_POOLING_MEAN : SMOLLM_POOLING_LAST;
+    if (!text_is(pooling, "last") && !text_is(pooling, "mean") && !text_is(pooling, "none"))
+        return api_refuse(error, "pooling", "pooling must be last, mean or none");
+    request->pooling = text_is(pooling, "mean")   ? SMOLLM_POOLING_MEAN
+                       : text_is(pooling, "none") ? SMOLLM_POOLING_NONE
+                                                  : SMOLLM_POOLING_LAST;
     return 0;
 }
 
 static int read_form(const json_t *json, struct generation_request *request, struct embedding_request *own,
                      struct api_error *error)
 {
+    const bool is_each = request->pooling == SMOLLM_POOLING_NONE;
     struct numbers {
         int64_t dimensions, norm;
         bool normalize;
-    } numbers = {.norm = 2, .normalize = true};
+    } numbers = {.norm = is_each ? -1 : 2, .normalize = !is_each};
     static const struct json_field fields[] = {
         {"dimensions", FIELD_INTEGER, 1, 1 << 20, offsetof(struct numbers, dimensions)},
         {"embd_normalize", FIELD_INTEGER, -1, 2, offsetof(struct numbers, norm)},
@@ -51,12 +56,29 @@ static int read_form(const json_t *json, struct generation_request *request, str
         return api_refuse(error, "encoding_format", "encoding_format must be float or base64");
     own->is_base64 = text_is(encoding, "base64");
     own->dimensions = (size_t)numbers.dimensions;
-    request->no_normalization = !numbers.normalize || numbers.norm < 0;
+    request->no_normalization =
+        is_each ? !numbers.normalize && numbers.norm < 0 : !numbers.normalize || numbers.norm < 0;
     return 0;
 }
 
-int request_read_embedding(struct api *api, const json_t *json, const char *name, struct generation_request *request,
-                           struct api_error *error)
+/* The vectors of all tokens are kept until the answer is written: this bounds their memory. Tokenizes the prompts. */
+static int check_vectors(struct api *api, const char *name, struct generation_request *request, struct api_error *error)
+{
+    size_t tokens = 0;
+    if (generation_request_tokenize(request, api, error) < 0)
+        return -1;
+    for (size_t i = 0; i < request->prompt_count; i++)
+        tokens += request->prompts[i].token_count;
+    if (tokens > VALUES_MAX / api->info.embedding_length)
+        return api_refuse(error, name,
+                          "%s has %zu tokens; a vector for each (pooling none) is answered for up to %u tokens of this "
+                          "model: send fewer at a time",
+                          name, tokens, VALUES_MAX / api->info.embedding_length);
+    return 0;
+}
+
+int request_read_embedding(struct api *api, const json_t *json, const char *name, bool has_place_for_each,
+                           struct generation_request *request, struct api_error *error)
 {
     struct embedding_request *own = arena_allocate(&request->arena, sizeof *own);
     struct smollm_text model;
@@ -68,11 +90,16 @@ int request_read_embedding(struct api *api, const json_t *json, const char *name
     if (json_input_text(json, "model", &model, error) < 0 || read_pooling(json, request, error) < 0 ||
         read_form(json, request, own, error) < 0)
         return -1;
+    if (request->pooling == SMOLLM_POOLING_NONE && !has_place_for_each) /* llama-server's words */
+        return api_refuse(error, "pooling",
+                          "Pooling type 'none' is not OAI compatible. Please use a different pooling type");
     if (own->dimensions > api->info.embedding_length)
         return api_refuse(error, "dimensions", "dimensions is %zu; this model's embeddings have %u", own->dimensions,
                           api->info.embedding_length);
     request_take_model(api, model, request);
-    return request_read_prompts(api, json, name, GENERATION_INPUTS_MAX, request, error);
+    if (request_read_prompts(api, json, name, GENERATION_INPUTS_MAX, request, error) < 0)
+        return -1;
+    return request->pooling == SMOLLM_POOLING_NONE ? check_vectors(api, name, request, error) : 0;
 }
 
 /* RFC 4648, section 4. */
@@ -94,22 +121,24 @@ static void write_base64(const unsigned char *data, size_t size, struct json_wri
 }
 
 /* What makes the first numbers of a vector a vector of length 1 again. */
-static double scale_of(const struct generation *generation, const struct choice *choice, size_t count)
+static double scale_of(const struct generation *generation, const struct choice *choice, const float *values,
+                       size_t count)
 {
     double sum = 0;
     if (generation->request.no_normalization || count == choice->value_count)
         return 1;
     for (size_t i = 0; i < count; i++)
-        sum += (double)choice->values[i] * (double)choice->values[i];
+        sum += (double)values[i] * (double)values[i];
     return sum > 0 ? 1 / sqrt(sum) : 1;
 }
 
-void embedding_write(const struct generation *generation, const struct choice *choice, struct json_writer *writer)
+void embedding_write(const struct generation *generation, const struct choice *choice, size_t vector,
+                     struct json_writer *writer)
 {
     const struct embedding_request *own = generation->request.own;
     const size_t count = own->dimensions > 0 ? own->dimensions : choice->value_count;
-    const double scale = scale_of(generation, choice, count);
-    float *values = choice->values; /* scaled in place: written once */
+    float *values = choice->values + vector * choice->value_count; /* scaled in place: written once */
+    const double scale = scale_of(generation, choice, values, count);
     for (size_t i = 0; i < count && scale != 1; i++)
         values[i] = (float)((double)values[i] * scale);
     if (own->is_base64) {
