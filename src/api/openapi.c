@@ -106,21 +106,36 @@ static void write_body(const struct route *route, struct json_writer *writer)
     json_end_object(writer);
 }
 
-static void write_parameter(const char *path, struct json_writer *writer)
+static void write_parameter(struct smollm_text name, const char *in, bool is_required, const char *type,
+                            const char *summary, struct json_writer *writer)
 {
-    const char *brace = strchr(path, '{');
-    if (!brace)
+    json_begin_object(writer);
+    json_key_text(writer, "name", name);
+    json_key_word(writer, "in", in);
+    json_key_truth(writer, "required", is_required);
+    if (summary)
+        json_key_word(writer, "description", summary);
+    json_key(writer, "schema");
+    write_type(type, writer);
+    if (strcmp(type, "integer") == 0)
+        json_key_number(writer, "minimum", 0);
+    json_end_object(writer);
+    json_end_object(writer);
+}
+
+/* Of the path and of the query. */
+static void write_parameters(const struct route *route, struct json_writer *writer)
+{
+    const char *brace = strchr(route->path, '{');
+    if (!brace && !route->query)
         return;
     json_key(writer, "parameters");
     json_begin_array(writer);
-    json_begin_object(writer);
-    json_key_text(writer, "name", (struct smollm_text){brace + 1, strcspn(brace + 1, "}")});
-    json_key_word(writer, "in", "path");
-    json_key_truth(writer, "required", true);
-    json_key(writer, "schema");
-    write_type("string", writer);
-    json_end_object(writer);
-    json_end_object(writer);
+    if (brace)
+        write_parameter((struct smollm_text){brace + 1, strcspn(brace + 1, "}")}, "path", true, "string", NULL, writer);
+    for (const struct query_field *field = route->query; field && field->name; field++)
+        write_parameter(text_of(field->name), "query", field->is_required, field->is_number ? "integer" : "string",
+                        field->summary, writer);
     json_end_array(writer);
 }
 
@@ -167,7 +182,7 @@ static void write_operation(const struct route *route, struct json_writer *write
     json_begin_object(writer);
     json_key_word(writer, "summary", route->summary ? route->summary : "");
     write_operation_id(route, writer);
-    write_parameter(route->path, writer);
+    write_parameters(route, writer);
     if (route->method == API_POST)
         write_body(route, writer);
     if (route->flags & ROUTE_PUBLIC)

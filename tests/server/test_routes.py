@@ -342,6 +342,32 @@ def test_openapi(parrot):
                 assert parrot.http.post(path, json={**other, name: field["maximum"] * 2 + 1}).status_code == 400, (path, name)
 
 
+def test_query_parameters(parrot, start, endless_path):
+    """Each is described, and each that is required is missed."""
+    paths = parrot.http.get("/openapi.json").json()["paths"]
+    described = {(path, method): {field["name"]: (field["required"], field["schema"]) for field in operation.get("parameters", [])
+                                  if field["in"] == "query"} for path, methods in paths.items() for method, operation in methods.items()}
+    described = {where: fields for where, fields in described.items() if fields}
+    text = {"type": "string"}
+    assert described == {("/v1/stream", "get"): {"conv_id": (True, text), "from": (False, {"type": "integer", "minimum": 0})},
+                         ("/v1/stream", "delete"): {"conv_id": (True, text)}, ("/slots", "get"): {"fail_on_no_slot": (False, text)}}
+    for (path, method), fields in described.items():
+        for name, (required, schema) in fields.items():
+            others = {other: "1" for other in fields if other != name}
+            for value in [None] * required + ["x"] * (schema != text):
+                answer = parrot.http.request(method, path, params={**others, **({name: value} if value else {})})
+                assert answer.status_code == 400 and answer.json()["error"]["param"] == name
+    server = start(endless_path, "-np", "1", "-c", "65536")
+    assert server.http.get("/slots", params={"fail_on_no_slot": 1}).status_code == 200
+    with server.connect() as working:
+        working.sendall(post("/completion", json.dumps({"prompt": "a", "stream": True, "n_predict": 60000})))
+        working.recv(100)
+        keep_reading(working)
+        assert server.http.get("/slots", params={"fail_on_no_slot": 1}).status_code == 503
+        assert server.http.get("/slots", params={"fail_on_no_slot": ""}).status_code == 200
+    server.stop()
+
+
 def test_continue_final_message(parrot):
     body = {"messages": [*ASK, {"role": "assistant", "content": "Well,"}], "continue_final_message": True}
     assert parrot.http.post("/apply-template", json=body).json()["prompt"].endswith("Well,")

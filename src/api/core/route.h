@@ -6,6 +6,7 @@
 #include "api/core/generation_request.h"
 #include "api/core/json_input.h"
 #include "api/core/protocol.h"
+#include "api/core/query_input.h"
 
 struct generation_format;
 
@@ -38,11 +39,13 @@ struct route {
     const struct generation_format *format;
     const char *summary;                    /* of its description */
     const struct field_list *const *fields; /* of its body; NULL ends them */
+    const struct query_field *query;        /* of its query, up to QUERY_FIELDS_MAX; a name NULL ends them */
     const char *content_type;               /* of what `answer` writes; NULL: application/json */
 };
 
-/* For struct route.fields. */
+/* For struct route.fields and struct route.query. */
 #define ROUTE_FIELDS(...) ((const struct field_list *const[]){__VA_ARGS__, NULL})
+#define ROUTE_QUERY(...) ((const struct query_field[]){__VA_ARGS__, {0}})
 
 struct route_list {
     const struct route *routes;

@@ -80,23 +80,15 @@ int llama_server_props(struct api *api, const struct api_call *call, const json_
     return 0;
 }
 
-int llama_server_slots(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
-                       struct api_error *error)
+static void write_slots(const struct smollm_engine_info *engine, const struct smollm_slot *slots, struct buffer *out)
 {
-    (void)call, (void)json;
     static const char *const states[] = {"idle", "prefill", "decode"};
-    struct smollm_engine_info engine;
-    smollm_engine_get_info(api->engine, &engine);
-    struct smollm_slot *slots = calloc(engine.parallel, sizeof *slots);
-    if (!slots)
-        return api_refuse_memory(error);
-    smollm_engine_get_slots(api->engine, slots, engine.parallel);
     struct json_writer writer = {out, false};
     json_begin_array(&writer);
-    for (uint32_t i = 0; i < engine.parallel; i++) {
+    for (uint32_t i = 0; i < engine->parallel; i++) {
         json_begin_object(&writer);
         json_key_number(&writer, "id", i);
-        json_key_unsigned(&writer, "n_ctx", engine.context);
+        json_key_unsigned(&writer, "n_ctx", engine->context);
         json_key_truth(&writer, "is_processing", slots[i].state != SMOLLM_SLOT_IDLE);
         json_key_word(&writer, "state", states[slots[i].state]);
         json_key_unsigned(&writer, "id_task", slots[i].request_id);
@@ -106,8 +98,33 @@ int llama_server_slots(struct api *api, const struct api_call *call, const json_
         json_end_object(&writer);
     }
     json_end_array(&writer);
+}
+
+int llama_server_slots(struct api *api, const struct api_call *call, const json_t *json, struct buffer *out,
+                       struct api_error *error)
+{
+    (void)json;
+    struct query_value query[QUERY_FIELDS_MAX];
+    const int status = query_read(call, query, error);
+    const bool must_have_idle = query[0].text.size > 0;
+    query_free(query);
+    if (status < 0)
+        return status;
+    struct smollm_engine_info engine;
+    smollm_engine_get_info(api->engine, &engine);
+    struct smollm_slot *slots = calloc(engine.parallel, sizeof *slots);
+    if (!slots)
+        return api_refuse_memory(error);
+    smollm_engine_get_slots(api->engine, slots, engine.parallel);
+    bool has_idle = false;
+    for (uint32_t i = 0; i < engine.parallel; i++)
+        has_idle |= slots[i].state == SMOLLM_SLOT_IDLE;
+    if (has_idle || !must_have_idle)
+        write_slots(&engine, slots, out);
+    else
+        api_error_make(error, 503, "no_slot", "no slot is idle");
     free(slots);
-    return 0;
+    return has_idle || !must_have_idle ? 0 : -1;
 }
 
 /* There are none, and none can be loaded. */

@@ -3,6 +3,11 @@
 #include "api/shared/embedding_fields.h"
 #include "api/shared/request_fields.h"
 
+#define CONVERSATION_ID                                                                                                \
+    {                                                                                                                  \
+        "conv_id", false, true, "the X-Conversation-Id of the stream"                                                  \
+    }
+
 static const struct route routes[] = {
     {"/chat/completions", API_POST, 0, &openai_bare_protocol, .format = &openai_bare_chat_format,
      .summary = "A conversation, as llama-server has it",
@@ -13,7 +18,8 @@ static const struct route routes[] = {
     {"/health", API_GET, ROUTE_PUBLIC | ROUTE_WHILE_LOADING, &openai_protocol, .answer = llama_server_health,
      .summary = "Whether requests are answered"},
     {"/props", API_GET, 0, &openai_protocol, .answer = llama_server_props, .summary = "The settings of the server"},
-    {"/slots", API_GET, 0, &openai_protocol, .answer = llama_server_slots, .summary = "What each slot is doing"},
+    {"/slots", API_GET, 0, &openai_protocol, .answer = llama_server_slots, .summary = "What each slot is doing",
+     .query = ROUTE_QUERY({"fail_on_no_slot", false, false, "any text: 503 when no slot is idle"})},
     {"/metrics", API_GET, ROUTE_TELLS_START, &openai_protocol, .answer = llama_server_metrics,
      .content_type = "text/plain; version=0.0.4; charset=utf-8", .summary = "Prometheus text"},
     {"/tokenize", API_POST, 0, &openai_protocol, .answer = llama_server_tokenize, .summary = "Text to tokens"},
@@ -31,9 +37,12 @@ static const struct route routes[] = {
     {"/end-thinking", API_POST, 0, &openai_protocol, .answer = llama_server_end_thinking,
      .summary = "Ends the thinking of an answer that is under way"},
     {"/v1/stream", API_GET, 0, &openai_protocol, .read = llama_server_read_stream,
-     .summary = "A stream that was asked for with X-Conversation-Id, from byte `from` on"},
+     .summary = "A stream that was asked for with X-Conversation-Id, from byte `from` on",
+     .query = ROUTE_QUERY(CONVERSATION_ID,
+                          {"from", true, false, "the byte of the stream's body at which the answer begins"})},
     {"/v1/stream", API_DELETE, 0, &openai_protocol, .answer = llama_server_delete_stream,
-     .summary = "Stops a stream that was asked for with X-Conversation-Id, and forgets it"},
+     .summary = "Stops a stream that was asked for with X-Conversation-Id, and forgets it",
+     .query = ROUTE_QUERY(CONVERSATION_ID)},
     {"/v1/streams/lookup", API_POST, 0, &openai_protocol, .answer = llama_server_lookup_streams,
      .summary = "Which conversations have a stream"},
 };

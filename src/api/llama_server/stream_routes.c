@@ -1,51 +1,21 @@
 /* /v1/stream, /v1/streams/lookup: streams that were asked for with X-Conversation-Id, read again and stopped. */
 #include "api/core/json_writer.h"
-#include "api/core/path_text.h"
 #include "api/llama_server/llama_server.h"
-
-#include <stdlib.h>
 
 enum { LOOKUP_IDS_MAX = 1024 };
 
-/* "conv_id" of the query; the caller frees it. */
-static int read_id(const struct api_call *call, struct buffer *id, struct api_error *error)
-{
-    query_find(call->query, "conv_id", id);
-    if (id->failed)
-        return api_refuse_memory(error);
-    if (id->size == 0)
-        return api_refuse(error, "conv_id", "conv_id is missing in the query: the X-Conversation-Id of the stream");
-    return 0;
-}
-
-/* "from" of the query: a position in bytes; 0 when it is missing or empty. */
-static int read_from(const struct api_call *call, uint64_t *from, struct api_error *error)
-{
-    struct buffer text = {0};
-    query_find(call->query, "from", &text);
-    int status = text.failed ? api_refuse_memory(error) : 0;
-    bool is_number = text.size < 20; /* digits of numbers that uint64_t holds for certain */
-    for (size_t i = 0; i < text.size && is_number; i++)
-        is_number = text.data[i] >= '0' && text.data[i] <= '9';
-    if (status == 0 && !is_number)
-        status = api_refuse(error, "from", "from is '%.40s'; it must be a number of bytes", text.data);
-    *from = status == 0 && text.size > 0 ? strtoull(text.data, NULL, 10) : 0;
-    buffer_free(&text);
-    return status;
-}
+/* In the order of the routes' tables. */
+enum { CONVERSATION_ID, FROM };
 
 int llama_server_read_stream(struct api *api, const struct api_call *call, struct kept_reader **reader,
                              struct api_error *error)
 {
-    struct buffer id = {0};
-    uint64_t from;
-    int status = read_id(call, &id, error);
+    struct query_value query[QUERY_FIELDS_MAX];
+    int status = query_read(call, query, error);
     if (status == 0)
-        status = read_from(call, &from, error);
-    if (status == 0)
-        status = kept_streams_open(&api->streams, call->key, buffer_text(&id), from, call->notify, call->notify_user,
-                                   reader, error);
-    buffer_free(&id);
+        status = kept_streams_open(&api->streams, call->key, buffer_text(&query[CONVERSATION_ID].text),
+                                   query[FROM].number, call->notify, call->notify_user, reader, error);
+    query_free(query);
     return status;
 }
 
@@ -55,11 +25,11 @@ int llama_server_delete_stream(struct api *api, const struct api_call *call, con
 {
     (void)json;
     (void)out;
-    struct buffer id = {0};
-    const int status = read_id(call, &id, error);
+    struct query_value query[QUERY_FIELDS_MAX];
+    const int status = query_read(call, query, error);
     if (status == 0)
-        kept_streams_remove(&api->streams, call->key, buffer_text(&id));
-    buffer_free(&id);
+        kept_streams_remove(&api->streams, call->key, buffer_text(&query[CONVERSATION_ID].text));
+    query_free(query);
     return status < 0 ? -1 : 204;
 }
 
