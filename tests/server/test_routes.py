@@ -284,6 +284,20 @@ def test_places_in_the_queue(start):
     server.stop()
 
 
+@pytest.mark.parametrize("path", ["/completion", "/v1/chat/completions"])
+def test_timings_of_a_prompt_that_is_being_read(small, path):
+    text = "the quick brown fox jumps over the lazy dog " * 90
+    body = {"prompt": text, "messages": [{"role": "user", "content": text}], "max_tokens": 2, "stream": True, "return_progress": True,
+            "timings_per_token": True}
+    chunks = [json.loads(line[6:]) for line in small.http.post(path, json=body).text.splitlines() if line.startswith("data: {")]
+    read = [(chunk["prompt_progress"], chunk["timings"]) for chunk in chunks if "prompt_progress" in chunk]
+    assert len(read) > 2 and read[0][1]["prompt_n"] == read[0][1]["prompt_ms"] == 0
+    assert all(timings["prompt_n"] == progress["processed"] - progress["cache"] and timings["predicted_n"] == timings["predicted_ms"] == 0
+               for progress, timings in read)
+    times = [timings["prompt_ms"] for _, timings in read]
+    assert times == sorted(times) and 0 < times[-1] <= chunks[-1]["timings"]["prompt_ms"]
+
+
 def test_information(parrot):
     get = parrot.http.get
     assert get("/health").json() == get("/v1/health").json() == {"status": "ok"}

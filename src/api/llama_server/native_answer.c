@@ -130,7 +130,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
         write_list(&writer, "completion_probabilities", &choice->lists[PROBABILITIES]);
     answer_write_progress(event, &writer);
     if (generation->request.timings_per_token)
-        answer_write_timings(choice, &writer);
+        answer_write_timings_at(choice, event, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
 }

@@ -74,7 +74,7 @@ static void end_chunk(struct generation *generation, const struct choice *choice
 {
     end_choices(generation, choice, writer, event, NULL);
     if (event && generation->request.timings_per_token)
-        answer_write_timings(&generation->choices[0], writer);
+        answer_write_timings_at(&generation->choices[0], event, writer);
     json_end_object(writer);
     event_stream_end(writer);
 }
@@ -115,7 +115,7 @@ static void write_progress(struct generation *generation, struct choice *choice,
     end_choices(generation, choice, &writer, NULL, NULL);
     answer_write_progress(event, &writer);
     if (generation->request.timings_per_token)
-        answer_write_timings(choice, &writer);
+        answer_write_timings_at(choice, event, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
 }

@@ -173,7 +173,7 @@ static void stream_event(struct generation *generation, struct choice *choice, c
     write_piece(generation, choice, event->text, NULL, &writer);
     answer_write_progress(event, &writer);
     if (generation->request.timings_per_token)
-        answer_write_timings(choice, &writer);
+        answer_write_timings_at(choice, event, &writer);
     end_chunk(&writer);
 }
 

@@ -171,7 +171,7 @@ static void write_delta(struct generation *generation, struct choice *choice, co
         json_end_array(&writer);
     }
     if (generation->request.timings_per_token)
-        answer_write_timings(choice, &writer);
+        answer_write_timings_at(choice, event, &writer);
     end_event(&writer);
 }
 

@@ -107,12 +107,26 @@ static double per(double value, double divisor)
     return divisor > 0 ? value / divisor : 0;
 }
 
-void answer_write_timings(const struct choice *choice, struct json_writer *writer)
+/* What the event says of the reading of the prompt goes into the usage, which may have gone on since. */
+static void take_progress(const struct smollm_event *event, struct smollm_usage *usage)
+{
+    if (event->type != SMOLLM_EVENT_QUEUED && event->type != SMOLLM_EVENT_PROGRESS)
+        return;
+    const bool has_read = event->progress.processed > event->progress.cached;
+    *usage = (struct smollm_usage){.prompt_tokens = event->progress.processed,
+                                   .cached_tokens = event->progress.cached,
+                                   .queue_ms = usage->queue_ms,
+                                   .prompt_ms = has_read ? event->progress.ms : 0};
+}
+
+void answer_write_timings_at(const struct choice *choice, const struct smollm_event *event, struct json_writer *writer)
 {
     struct smollm_usage usage = choice->usage;
     const struct smollm_usage *u = &usage;
     if (choice->request)
         smollm_request_get_usage(choice->request, &usage);
+    if (event)
+        take_progress(event, &usage);
     uint32_t read = u->prompt_tokens - u->cached_tokens;
     /* The first token comes out of the prompt's last pass: predict_ms is the time of the others. */
     const uint32_t steps = u->completion_tokens > 1 ? u->completion_tokens - 1 : 0;
@@ -133,6 +147,11 @@ void answer_write_timings(const struct choice *choice, struct json_writer *write
         json_key_unsigned(writer, "draft_n_accepted", u->accepted_tokens);
     }
     json_end_object(writer);
+}
+
+void answer_write_timings(const struct choice *choice, struct json_writer *writer)
+{
+    answer_write_timings_at(choice, NULL, writer);
 }
 
 static void write_place(const struct smollm_event *event, struct json_writer *writer)

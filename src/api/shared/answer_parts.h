@@ -11,8 +11,10 @@ void answer_write_logprob(struct json_writer *writer, const struct smollm_token 
 /* The same as llama-server has it, with "id"; sampled: with probabilities, "prob" and "top_probs", in place of their
  * logarithms. */
 void answer_write_native_token(struct json_writer *writer, const struct smollm_token *token, bool sampled);
-/* "timings": {...} as llama-server names them, up to now. */
+/* "timings": {...} as llama-server names them, up to now; the second for an event of a stream, QUEUED and PROGRESS among
+ * them, which say what has been read of the prompt. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
+void answer_write_timings_at(const struct choice *choice, const struct smollm_event *event, struct json_writer *writer);
 /* vLLM's "prompt_logprobs": null for the first token, and for each further one an object from token ids to
  * {"logprob", "rank", "decoded_token"}; rank is null for a token that is not among the alternatives. */
 void answer_keep_prompt_logprob(struct buffer *list, const struct smollm_token *token);
