@@ -17,6 +17,7 @@ struct api_options {
      * ones under which it is listed. NULL: its own name. */
     const char *alias;
     bool metrics;                    /* whether /metrics answers; otherwise it is 501 */
+    bool hides_slots;                /* /slots is 501 */
     struct smollm_sampling sampling; /* defaults of requests; logit_bias is not used */
     bool has_seed;                   /* sampling.seed is used; otherwise each request without one gets a random seed */
     int32_t max_tokens;              /* default; -1: until the context is full */

@@ -53,6 +53,8 @@ const struct option option_table[] = {
      "send events that a subscriber missed again when it asks at this endpoint"},
     {"kv-events-topic", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events_topic), "TOPIC", 0, 0, NULL,
      "first frame of each message, such as kv@POD@MODEL for llm-d (default: empty)"},
+    {"no-slots", NULL, OPTION_FLAG, COMMAND_SERVE, AT(no_slots), NULL, 0, 0, NULL,
+     "do not show at /slots what each slot is doing"},
     {"no-ui", NULL, OPTION_FLAG, COMMAND_SERVE, AT(no_ui), NULL, 0, 0, NULL, "do not serve the chat page"},
     {"timeout", NULL, OPTION_COUNT, COMMAND_SERVE, AT(timeout), "SECONDS", 1, 86400, "600",
      "end a stream whose client has read nothing for this long"},

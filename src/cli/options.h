@@ -49,6 +49,7 @@ struct options {
     const char *kv_events;
     const char *kv_events_replay;
     const char *kv_events_topic;
+    bool no_slots;
     bool no_ui;
     uint32_t timeout; /* seconds without progress of a reader */
     const char *log_format;

@@ -170,6 +170,7 @@ int command_serve(int argc, char **argv)
     struct loader loader = {.options = &options};
     const struct api_options api_wanted = {.alias = options.alias,
                                            .metrics = options.metrics,
+                                           .hides_slots = options.no_slots,
                                            .sampling = sampling_of(&options),
                                            .has_seed = options.seed != -1,
                                            .max_tokens = options.predict,

@@ -61,7 +61,9 @@ def test_page(parrot, start, parrot_path):
     script = next(part for part in policy.split("; ") if part.startswith("script-src"))
     assert "unsafe" not in script and "*" not in policy and "http" not in policy
     assert page.headers["x-content-type-options"] == "nosniff" and page.headers["x-frame-options"] == "DENY"
-    bare = start(parrot_path, "--no-ui")
+    bare = start(parrot_path, "--no-ui", "--no-slots")
+    hidden = bare.http.get("/slots")
+    assert hidden.status_code == 501 and "--no-slots" in hidden.json()["error"]["message"]
     assert bare.http.get("/").headers["content-type"].startswith("text/plain")
     bare.stop()
 

@@ -110,6 +110,10 @@ int llama_server_slots(struct api *api, const struct api_call *call, const json_
     query_free(query);
     if (status < 0)
         return status;
+    if (api->options.hides_slots) {
+        api_error_make(error, 501, NULL, "slots are not shown; start the server without --no-slots");
+        return -1;
+    }
     struct smollm_engine_info engine;
     smollm_engine_get_info(api->engine, &engine);
     struct smollm_slot *slots = calloc(engine.parallel, sizeof *slots);
