@@ -298,6 +298,20 @@ def test_timings_of_a_prompt_that_is_being_read(small, path):
     assert times == sorted(times) and 0 < times[-1] <= chunks[-1]["timings"]["prompt_ms"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_verbose_answers_repeat_their_prompt(parrot, stream):
+    body = {"messages": ASK, "max_tokens": 7, "seed": 3, "stream": stream}
+    prompt = parrot.http.post("/apply-template", json={"messages": ASK}).json()["prompt"]
+    for is_verbose in (True, False):
+        text = parrot.http.post("/v1/chat/completions", json={**body, "verbose": is_verbose}).text
+        last = json.loads([line[6:] for line in text.splitlines() if line.startswith("data: {")][-1]) if stream else json.loads(text)
+        assert ("__verbose" in last) == is_verbose
+        if is_verbose:
+            verbose = last["__verbose"]
+            assert verbose["prompt"] == prompt and verbose["generation_settings"]["seed"] == 3 and verbose["tokens_predicted"] == 7
+            assert stream or verbose["content"] == last["choices"][0]["message"]["content"]
+
+
 def test_information(parrot):
     get = parrot.http.get
     assert get("/health").json() == get("/v1/health").json() == {"status": "ok"}

@@ -104,17 +104,20 @@ static int submit(struct generation *generation, uint32_t index, struct api_erro
 static int keep_prompt(struct generation *generation, struct choice *choice, struct api_error *error)
 {
     struct generation_request *request = &generation->request;
-    const struct generation_prompt *prompt = &request->prompts[choice->index / (uint32_t)request->answers];
-    struct smollm_text text = prompt->text, detokenized = {0};
+    const struct smollm_model *model = generation->api->model;
+    const struct generation_prompt *prompt =
+        request->is_chat ? NULL : &request->prompts[choice->index / (uint32_t)request->answers];
+    struct smollm_text made = {0}; /* of a conversation or tokens */
     struct smollm_error cause;
-    if (prompt->tokens) {
-        if (smollm_detokenize(generation->api->model, prompt->tokens, prompt->token_count, &detokenized, &cause) < 0)
-            return api_refuse_from(error, &cause);
-        text = detokenized;
-    }
+    const int status = !prompt          ? smollm_apply_template(model, &request->conversation, &made, &cause)
+                       : prompt->tokens ? smollm_detokenize(model, prompt->tokens, prompt->token_count, &made, &cause)
+                                        : 0;
+    if (status < 0)
+        return api_refuse_from(error, &cause);
+    const struct smollm_text text = prompt && !prompt->tokens ? prompt->text : made;
     char *copy = arena_copy(&request->arena, text.data ? text.data : "", text.size);
     choice->prompt = (struct smollm_text){copy, text.size};
-    smollm_free((void *)(uintptr_t)detokenized.data);
+    smollm_free((void *)(uintptr_t)made.data);
     return copy ? 0 : api_refuse_memory(error);
 }
 

@@ -87,6 +87,7 @@ static bool is_read(struct smollm_text name)
         "return_tokens",
         "continue_from",
         "continuous_usage_stats",
+        "verbose",
         "post_sampling_probs",
         "parallel_tool_calls",
         "chat_template_kwargs",

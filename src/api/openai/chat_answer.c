@@ -2,6 +2,7 @@
 #include "api/core/event_stream.h"
 #include "api/openai/openai.h"
 #include "api/shared/answer_parts.h"
+#include "api/shared/native_parts.h"
 
 /* ---- Log-probabilities ---- */
 
@@ -142,6 +143,7 @@ static void finish(struct generation *generation, struct choice *choice, struct 
 {
     struct json_writer writer = begin_chunk(generation, choice, out);
     end_choices(generation, choice, &writer, NULL, openai_finish_reason(choice));
+    answer_write_verbose(generation, choice, &writer);
     answer_write_timings(choice, &writer);
     json_end_object(&writer);
     event_stream_end(&writer);
@@ -238,6 +240,7 @@ static void whole(struct generation *generation, struct buffer *out)
     openai_write_usage(generation, &writer);
     answer_write_timings(&generation->choices[0], &writer);
     answer_write_prompt_logprobs(generation, &generation->choices[0].lists[1], &writer);
+    answer_write_verbose(generation, &generation->choices[0], &writer);
     json_end_object(&writer);
 }
 

@@ -12,6 +12,7 @@ static const struct request_field fields[] = {
     REQUEST_INTEGER("reasoning_budget", thinking_budget, -1, REQUEST_TOKENS_MAX),
     REQUEST_TRUTH("parallel_tool_calls", parallel_tool_calls),
     REQUEST_TRUTH("post_sampling_probs", sampled_logprobs),
+    REQUEST_TRUTH("verbose", verbose),
 };
 
 static const struct named_field named_fields[] = {
@@ -43,6 +44,7 @@ int openai_read_chat(struct api *api, const struct api_call *call, const json_t 
         read_logprobs(json, request, error) < 0 || request_read_stream_options(json, request, error) < 0 ||
         request_read_conversation(api->model, json, &request->arena, &request->conversation, error) < 0)
         return -1;
+    request->keep_prompt = request->verbose;
     request->conversation.one_tool_call = !request->parallel_tool_calls;
     if (request->thinking_budget == 0)
         request->conversation.thinking = SMOLLM_THINKING_OFF;

@@ -1,7 +1,5 @@
 #include "api/shared/answer_parts.h"
 
-#include "kernel/arithmetic.h"
-
 #include <math.h>
 #include <stdio.h>
 
@@ -27,33 +25,6 @@ void answer_write_logprob(struct json_writer *writer, const struct smollm_token 
     for (size_t i = 0; i < token->top_count; i++) {
         json_begin_object(writer);
         write_token(writer, &token->top[i]);
-        json_end_object(writer);
-    }
-    json_end_array(writer);
-    json_end_object(writer);
-}
-
-static void write_native(struct json_writer *writer, const struct smollm_token_logprob *token, bool sampled)
-{
-    json_key_number(writer, "id", token->token);
-    json_key_text(writer, "token", token->bytes);
-    json_key(writer, "bytes");
-    json_bytes(writer, token->bytes);
-    if (sampled)
-        json_key_decimal(writer, "prob", double_exp((double)token->logprob));
-    else
-        json_key_decimal(writer, "logprob", answer_logprob(token->logprob));
-}
-
-void answer_write_native_token(struct json_writer *writer, const struct smollm_token *token, bool sampled)
-{
-    json_begin_object(writer);
-    write_native(writer, &token->chosen, sampled);
-    json_key(writer, sampled ? "top_probs" : "top_logprobs");
-    json_begin_array(writer);
-    for (size_t i = 0; i < token->top_count; i++) {
-        json_begin_object(writer);
-        write_native(writer, &token->top[i], sampled);
         json_end_object(writer);
     }
     json_end_array(writer);

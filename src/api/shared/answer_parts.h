@@ -8,11 +8,8 @@
 double answer_logprob(float logprob);
 /* {"token", "logprob", "bytes", "top_logprobs": [the same of each alternative]} */
 void answer_write_logprob(struct json_writer *writer, const struct smollm_token *token);
-/* The same as llama-server has it, with "id"; sampled: with probabilities, "prob" and "top_probs", in place of their
- * logarithms. */
-void answer_write_native_token(struct json_writer *writer, const struct smollm_token *token, bool sampled);
-/* "timings": {...} as llama-server names them, up to now; the second for an event of a stream, QUEUED and PROGRESS among
- * them, which say what has been read of the prompt. */
+/* "timings": {...} as llama-server names them, up to now; the second for an event of a stream, QUEUED and PROGRESS
+ * among them, which say what has been read of the prompt. */
 void answer_write_timings(const struct choice *choice, struct json_writer *writer);
 void answer_write_timings_at(const struct choice *choice, const struct smollm_event *event, struct json_writer *writer);
 /* vLLM's "prompt_logprobs": null for the first token, and for each further one an object from token ids to
