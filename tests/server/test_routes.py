@@ -231,6 +231,9 @@ def test_native_stream(parrot):
     assert [e["stop"] for e in events] == [False] * (len(events) - 1) + [True]
     assert "".join(e["content"] for e in events) == "<think>Let me see.</think>Grüße "
     assert events[0]["prompt_progress"]["total"] == 1 and events[-1]["timings"]["predicted_n"] == 8
+    tokens = [token for event in events for token in event["tokens"]]
+    assert parrot.http.post("/detokenize", json={"tokens": tokens}).json()["content"] == "<think>Let me see.</think>Grüße "
+    assert not any("completion_probabilities" in event for event in events)
 
 
 def test_progress(small):

@@ -60,6 +60,7 @@ static int read_common(struct api *api, const json_t *json, struct generation_re
         return -1;
     if (request->logprobs == 0)
         request->logprobs = -1;
+    request->return_tokens |= request->is_stream;
     return 0;
 }
 

@@ -8,14 +8,14 @@ import os
 import sys
 
 WITH_VALUE = {"--hf-repo", "--hf-file", "--model", "--model-url", "--model-draft", "--models-dir", "--models-max", "--models-preset",
-              "--batch-size", "--ubatch-size", "--n-gpu-layers", "--pooling", "--tags", "-ctk", "-ctv", "-fa", "--slot-save-path",
+              "--batch-size", "--ubatch-size", "--n-gpu-layers", "--tags", "-ctk", "-ctv", "-fa", "--slot-save-path",
               "--grp-attn-n", "--grp-attn-w", "--lora", "--spec-type", "--spec-draft-n-max", "--spec-draft-n-min", "--spec-synth-len",
               "--spec-synth-rates", "--reasoning-format", "--reasoning", "--chat-template", "--chat-template-file", "--mmproj-url",
               "--media-path", "--sleep-idle-seconds", "--cache-ram", "--tools", "--tools-runtime", "--mcp-servers-config",
               "--mcp-servers-json"}
 SAME = {"--port": "--port", "--host": "--host", "--temp": "--temp", "--seed": "--seed", "--alias": "--alias", "--threads": "--threads",
         "--n-predict": "--predict", "--parallel": "--parallel", "--ctx-size": "--ctx-size", "--api-key": "--api-key",
-        "--cors-origins": "--allow-origin"}
+        "--cors-origins": "--allow-origin", "--pooling": "--pooling"}
 
 
 def translate(given):
@@ -26,7 +26,7 @@ def translate(given):
             options[SAME[name]] = next(arguments)
         elif name in WITH_VALUE:
             next(arguments)
-        elif name in ("--metrics", "--no-ui"):
+        elif name in ("--metrics", "--no-slots", "--no-ui"):
             flags.append(name)
     if "--ctx-size" in options:
         shared = "--kv-unified" in given
