@@ -24,7 +24,7 @@ enum {
 
 const struct option option_table[] = {
     {"host", NULL, OPTION_STRING, COMMAND_SERVE, AT(host), "ADDRESS", 0, 0, "127.0.0.1",
-     "address to listen on; one that other machines can reach needs an API key"},
+     "address to listen on, or several with commas between; one that other machines can reach needs an API key"},
     {"port", NULL, OPTION_COUNT, COMMAND_SERVE, AT(port), "N", 0, 65535, "8080",
      "port to listen on (0 = any free port)"},
     {"api-key", NULL, OPTION_STRING, COMMAND_SERVE, AT(api_key), "KEY", 0, 0, NULL,

@@ -64,7 +64,10 @@ static int print_address(const struct api *api, const struct server *server, str
 {
     printf("smollm: ");
     print_foreign(stdout, (struct smollm_text){api_model_name(api), strlen(api_model_name(api))});
-    printf(" at http://%s\n", server_address(server));
+    const char *address;
+    for (uint32_t i = 0; (address = server_address(server, i)); i++)
+        printf("%shttp://%s", i == 0 ? " at " : " and ", address);
+    printf("\n");
     /* A closed output is accepted, a full disk is an error. */
     RETURN_ERROR_IF(!output_is_written() && !output_was_closed(), error, SMOLLM_EIO,
                     "the address could not be written, so nothing is served");
@@ -118,7 +121,7 @@ static int load(struct loader *loader)
     if (status < 0)
         return status;
     print_memory(loader->model, loader->engine);
-    supervisor_ready(server_address(loader->server));
+    supervisor_ready(server_address(loader->server, 0));
     return print_address(loader->api, loader->server, error);
 }
 

@@ -247,11 +247,11 @@ static void address_text(const struct sockaddr_storage *address, char text[64])
         uv_ip4_name((const struct sockaddr_in *)address, text, 64);
 }
 
-void connection_accept(struct server *server)
+void connection_accept(struct server *server, struct listener *listener)
 {
     struct connection *c = malloc(sizeof *c);
     if (!c) {
-        server->listener_waits = true;
+        listener->waits = true;
         return;
     }
     /* The parser's bytes need no zeros. */
@@ -268,7 +268,7 @@ void connection_accept(struct server *server)
     server->connections = c;
     server->connection_count++;
     c->begin_ns = clock_nanoseconds();
-    if (uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&c->tcp) < 0) {
+    if (uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&c->tcp) < 0) {
         connection_close(c, "done");
         return;
     }

@@ -39,6 +39,7 @@ enum {
 };
 
 struct server;
+struct listener;
 
 enum connection_state {
     CONNECTION_IDLE,
@@ -95,8 +96,8 @@ struct connection {
     struct http_parser parser;
 };
 
-/* Accepts a client that waits at the listener. */
-void connection_accept(struct server *server);
+/* Accepts a client that waits at a listener. */
+void connection_accept(struct server *server, struct listener *listener);
 /* The answer may have more bytes. */
 void connection_proceed(struct connection *connection);
 /* Whether a request is being answered: a server that drains waits for it. */

@@ -90,7 +90,7 @@ static bool check_head(struct connection *c)
         return false;
     }
     if (is_preflight(c)) {
-        connection_respond(c, (struct response_head){.status = 204, .is_preflight = true}, (struct smollm_text){0});
+        connection_respond(c, (struct response_head){.status = 200, .is_preflight = true}, (struct smollm_text){0});
         return false;
     }
     if (is_page ? !is_get : !c->match.route) {

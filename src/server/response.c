@@ -50,7 +50,8 @@ static void write_date(struct buffer *out)
                   t.tm_year + 1900, t.tm_hour, t.tm_min, t.tm_sec);
 }
 
-/* CORS (https://fetch.spec.whatwg.org/#http-cors-protocol), without credentials: keys come in a header. */
+/* CORS (https://fetch.spec.whatwg.org/#http-cors-protocol), without credentials: keys come in a header. "*" stands for
+ * all headers but Authorization, such as those that SDKs send with each request; old browsers do not know it. */
 static void write_origin(const struct response_head *head, struct buffer *out)
 {
     if (head->has_origins)
@@ -62,8 +63,8 @@ static void write_origin(const struct response_head *head, struct buffer *out)
     buffer_append_string(out, "\r\nAccess-Control-Expose-Headers: X-Request-Id, Retry-After\r\n");
     if (head->is_preflight)
         buffer_append_string(out, "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
-                                  "Access-Control-Allow-Headers: Authorization, Content-Type, X-Api-Key, X-Request-Id, "
-                                  "X-Conversation-Id\r\n"
+                                  "Access-Control-Allow-Headers: *, Authorization, Content-Type, X-Api-Key, "
+                                  "X-Request-Id, X-Conversation-Id\r\n"
                                   "Access-Control-Max-Age: 600\r\n");
 }
 

@@ -39,7 +39,8 @@ static int listen_at(const struct addrinfo *address, const char *host, unsigned 
     return error_set(error, SMOLLM_EIO, "cannot listen on %s port %u: %s", host, port, strerror(reason));
 }
 
-static void name_address(struct server *server, int descriptor)
+/* Writes the address that is listened on; returns its port. */
+static uint16_t name_address(struct listener *listener, int descriptor)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
@@ -47,44 +48,62 @@ static void name_address(struct server *server, int descriptor)
     if (getsockname(descriptor, (struct sockaddr *)&address, &size) == 0)
         getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV);
-    snprintf(server->address, sizeof server->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+    snprintf(listener->address, sizeof listener->address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+    return (uint16_t)strtoul(port, NULL, 10);
 }
 
-static int find_address(struct server *server, int *descriptor, struct smollm_error *error)
+static int find_address(const struct server_options *o, const char *host, uint16_t port, int *descriptor,
+                        struct smollm_error *error)
 {
-    const struct server_options *o = &server->options;
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
-    char port[8], numeric[64] = "", host[80];
-    snprintf(port, sizeof port, "%u", o->port);
-    /* "[::1]", as in a URL, is the address ::1. */
-    const size_t size = strlen(o->host);
-    const bool has_brackets = size > 2 && o->host[0] == '[' && o->host[size - 1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(size - 2 * has_brackets), o->host + has_brackets);
-    int failed = getaddrinfo(host, port, &wanted, &found);
-    RETURN_ERROR_IF(failed != 0, error, SMOLLM_EINVAL, "cannot resolve the host %s: %s", o->host, gai_strerror(failed));
+    char service[8], numeric[64] = "";
+    snprintf(service, sizeof service, "%u", port);
+    int failed = getaddrinfo(host, service, &wanted, &found);
+    RETURN_ERROR_IF(failed != 0, error, SMOLLM_EINVAL, "cannot resolve the host %s: %s", host, gai_strerror(failed));
     getnameinfo(found->ai_addr, found->ai_addrlen, numeric, sizeof numeric, NULL, 0, NI_NUMERICHOST);
     int status = 0;
     if (!access_is_loopback(numeric) && !(o->keys && o->keys->count > 0))
         status = error_set(error, SMOLLM_EINVAL,
-                           "other machines can reach %s, so clients need an API key there, and none is set", o->host);
+                           "other machines can reach %s, so clients need an API key there, and none is set", host);
     if (status == 0)
-        status = listen_at(found, o->host, o->port, descriptor, error);
+        status = listen_at(found, host, port, descriptor, error);
     freeaddrinfo(found);
-    if (status == 0)
-        name_address(server, *descriptor);
     return status;
+}
+
+/* Cuts options.host at its commas. "[::1]", as in a URL, is the address ::1. */
+static int take_names(struct server *server, struct smollm_error *error)
+{
+    for (const char *at = server->options.host;; at++) {
+        const size_t size = strcspn(at, ",");
+        const bool has_brackets = size > 2 && at[0] == '[' && at[size - 1] == ']';
+        RETURN_ERROR_IF(size == 0 || size >= sizeof *server->names, error, SMOLLM_EINVAL,
+                        "the host '%.100s' has a name of %zu bytes; names have 1 to %zu", server->options.host, size,
+                        sizeof *server->names - 1);
+        RETURN_ERROR_IF(server->name_count == SERVER_ADDRESSES_MAX, error, SMOLLM_EINVAL,
+                        "the host '%.100s' has more than %d addresses", server->options.host, SERVER_ADDRESSES_MAX);
+        const uint32_t i = server->name_count++;
+        const int length = (int)(size - 2 * has_brackets);
+        snprintf(server->names[i], sizeof server->names[i], "%.*s", length, at + has_brackets);
+        snprintf(server->names_in_brackets[i], sizeof server->names_in_brackets[i], "[%.*s]", length,
+                 at + has_brackets);
+        at += size;
+        if (!*at)
+            return 0;
+    }
 }
 
 static int take_hosts(struct server *server, struct smollm_error *error)
 {
-    size_t count = 0, max = sizeof server->hosts / sizeof *server->hosts - 3;
+    size_t count = 0, max = sizeof server->hosts / sizeof *server->hosts - 1 - 2 * SERVER_ADDRESSES_MAX;
     RETURN_ERROR_IF(server->options.allowed_host_count > max, error, SMOLLM_EINVAL, "more than %zu allowed host names",
                     max);
     for (; count < server->options.allowed_host_count; count++)
         server->hosts[count] = server->options.allowed_hosts[count];
-    server->hosts[count++] = server->options.host;
-    snprintf(server->host_in_brackets, sizeof server->host_in_brackets, "[%.70s]", server->options.host);
-    server->hosts[count++] = server->host_in_brackets;
+    for (uint32_t i = 0; i < server->name_count; i++) {
+        server->hosts[count++] = server->names[i];
+        server->hosts[count++] = server->names_in_brackets[i];
+    }
     server->rules = (struct access_rules){.keys = server->options.keys,
                                           .hosts = server->hosts,
                                           .origins = server->options.allowed_origins,
@@ -92,9 +111,9 @@ static int take_hosts(struct server *server, struct smollm_error *error)
     return 0;
 }
 
-const char *server_address(const struct server *server)
+const char *server_address(const struct server *server, uint32_t index)
 {
-    return server->address;
+    return index < server->listener_count ? server->listeners[index].address : NULL;
 }
 
 /* ---- Running ---- */
@@ -102,13 +121,14 @@ const char *server_address(const struct server *server)
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct server *server = stream->data;
+    struct listener *listener = (struct listener *)(void *)stream;
     if (status < 0)
         return;
     /* libuv does not call again until this connection is accepted. */
     if (server->connection_count >= server->options.max_connections)
-        server->listener_waits = true;
+        listener->waits = true;
     else
-        connection_accept(server);
+        connection_accept(server, listener);
 }
 
 static void drain(struct server *server);
@@ -153,9 +173,11 @@ void server_end_if_idle(struct server *server)
     for (const struct connection *c = server->connections; c; c = c->next)
         if (connection_is_busy(c))
             return;
-    uv_handle_t *handles[] = {(uv_handle_t *)&server->listener, (uv_handle_t *)&server->grace,
-                              (uv_handle_t *)&server->sigterm,  (uv_handle_t *)&server->sigint,
-                              (uv_handle_t *)&server->sighup,   (uv_handle_t *)&server->wake};
+    uv_handle_t *handles[] = {(uv_handle_t *)&server->grace, (uv_handle_t *)&server->sigterm,
+                              (uv_handle_t *)&server->sigint, (uv_handle_t *)&server->sighup,
+                              (uv_handle_t *)&server->wake};
+    for (uint32_t i = 0; i < server->listener_count; i++)
+        close_handle((uv_handle_t *)&server->listeners[i].tcp);
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
         close_handle(handles[i]);
     /* Closing restored their default, which kills: a signal now must not turn a clean end into a failure. */
@@ -167,9 +189,13 @@ void server_end_if_idle(struct server *server)
 
 void server_connection_ended(struct server *server)
 {
-    if (server->listener_waits && !uv_is_closing((uv_handle_t *)&server->listener)) {
-        server->listener_waits = false;
-        connection_accept(server);
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        if (listener->waits && !uv_is_closing((uv_handle_t *)&listener->tcp) &&
+            server->connection_count < server->options.max_connections) {
+            listener->waits = false;
+            connection_accept(server, listener);
+        }
     }
     server_end_if_idle(server);
 }
@@ -193,7 +219,7 @@ static void close_if_unused(struct connection *c)
         connection_close(c, "done");
 }
 
-/* The listener stays open: a client that connects is answered with 503 instead of being refused by the kernel. */
+/* Listeners stay open: a client that connects is answered with 503 instead of being refused by the kernel. */
 static void drain(struct server *server)
 {
     server->is_draining = true;
@@ -222,22 +248,15 @@ static bool is_ignored(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-static int start_loop(struct server *server, int descriptor, struct smollm_error *error)
+static int start_loop(struct server *server, struct smollm_error *error)
 {
     struct {
         uv_signal_t *handle;
         int number;
     } signals[] = {{&server->sigterm, SIGTERM}, {&server->sigint, SIGINT}, {&server->sighup, SIGHUP}};
-    server->listener.data = server->wake.data = server->grace.data = server;
-    uv_tcp_init(&server->loop, &server->listener);
+    server->wake.data = server->grace.data = server;
     uv_timer_init(&server->loop, &server->grace);
     int status = uv_async_init(&server->loop, &server->wake, on_wake);
-    if (status == 0)
-        status = uv_tcp_open(&server->listener, descriptor);
-    if (status < 0)
-        close(descriptor);
-    else
-        status = uv_listen((uv_stream_t *)&server->listener, 511, on_connection);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         uv_signal_init(&server->loop, signals[i].handle);
         signals[i].handle->data = server;
@@ -249,18 +268,36 @@ static int start_loop(struct server *server, int descriptor, struct smollm_error
 
 /* ---- Create and destroy ---- */
 
+static int open_listeners(struct server *server, struct smollm_error *error)
+{
+    uint16_t port = server->options.port;
+    for (uint32_t i = 0; i < server->name_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        int descriptor = -1;
+        const int found = find_address(&server->options, server->names[i], port, &descriptor, error);
+        if (found < 0)
+            return found;
+        uv_tcp_init(&server->loop, &listener->tcp);
+        listener->tcp.data = server;
+        server->listener_count++;
+        port = name_address(listener, descriptor);
+        int status = uv_tcp_open(&listener->tcp, descriptor);
+        if (status < 0)
+            close(descriptor);
+        else
+            status = uv_listen((uv_stream_t *)&listener->tcp, 511, on_connection);
+        RETURN_ERROR_IF(status < 0, error, SMOLLM_EIO, "cannot serve at %s: %s", server->names[i], uv_strerror(status));
+    }
+    return 0;
+}
+
 static int open_loop(struct server *server, struct smollm_error *error)
 {
-    int descriptor = -1, status = find_address(server, &descriptor, error);
-    if (status < 0)
-        return status;
     const int failed = uv_loop_init(&server->loop);
-    if (failed < 0) {
-        close(descriptor);
-        return error_set(error, SMOLLM_EIO, "cannot start the event loop: %s", uv_strerror(failed));
-    }
+    RETURN_ERROR_IF(failed < 0, error, SMOLLM_EIO, "cannot start the event loop: %s", uv_strerror(failed));
     server->loop_is_open = true;
-    return start_loop(server, descriptor, error);
+    const int status = open_listeners(server, error);
+    return status < 0 ? status : start_loop(server, error);
 }
 
 int server_open(const struct server_options *options, struct server **result, struct smollm_error *error)
@@ -275,7 +312,9 @@ int server_open(const struct server_options *options, struct server **result, st
         server->options.stall_seconds = 600;
     if (getrandom(&server->first_request_id, sizeof server->first_request_id, 0) < 0)
         server->first_request_id = clock_nanoseconds();
-    int status = take_hosts(server, error);
+    int status = take_names(server, error);
+    if (status == 0)
+        status = take_hosts(server, error);
     if (status == 0)
         status = open_loop(server, error);
     if (status < 0) {

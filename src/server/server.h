@@ -11,9 +11,11 @@
 
 struct server;
 
+enum { SERVER_ADDRESSES_MAX = 8 };
+
 struct server_options {
-    const char *host;                 /* an address or a name of this machine */
-    uint16_t port;                    /* 0: any free one */
+    const char *host;                 /* addresses or names of this machine, with commas between */
+    uint16_t port;                    /* 0: any free one, the same at each address */
     const struct access_keys *keys;   /* borrowed; NULL, or without keys: no key is needed */
     const char *const *allowed_hosts; /* borrowed: names beside the loopback ones and host */
     uint32_t allowed_host_count;
@@ -28,11 +30,11 @@ struct server_options {
     void *draining_user;
 };
 
-/* Listens. SMOLLM_EINVAL: the host cannot be resolved, or is another address than a loopback one and there is no key.
+/* Listens. SMOLLM_EINVAL: a host cannot be resolved, or is another address than a loopback one and there is no key.
  * SMOLLM_EIO: the address cannot be listened on. */
 int server_open(const struct server_options *options, struct server **server, struct smollm_error *error);
-/* "127.0.0.1:8080", "[::1]:8080"; borrowed. */
-const char *server_address(const struct server *server);
+/* The addresses that are listened on, from 0: "127.0.0.1:8080", "[::1]:8080"; borrowed. NULL: there are no more. */
+const char *server_address(const struct server *server, uint32_t index);
 /* Serves until SIGTERM, SIGINT, SIGHUP or server_stop. Then it drains: open answers have drain_seconds to
  * finish, new conversations are refused, and /health answers 503, so that proxies choose another server. Answers that
  * are still open afterwards end with an error, within two seconds. A second signal shortens the wait; after the

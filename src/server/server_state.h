@@ -10,22 +10,30 @@
 
 struct connection;
 
+/* One address. */
+struct listener {
+    uv_tcp_t tcp; /* first, so that libuv's stream is the listener */
+    bool waits;   /* the last client was not accepted: too many connections */
+    char address[80];
+};
+
 struct server {
     struct server_options options;
-    char address[128];
+    struct listener listeners[SERVER_ADDRESSES_MAX];
+    uint32_t listener_count;
+    char names[SERVER_ADDRESSES_MAX][80]; /* the parts of options.host, without brackets */
+    char names_in_brackets[SERVER_ADDRESSES_MAX][84];
+    uint32_t name_count;
     const char *hosts[64]; /* NULL-terminated */
-    char host_in_brackets[80];
     struct access_rules rules;
     struct api *api;
 
     uv_loop_t loop;
     bool loop_is_open;
-    uv_tcp_t listener;
     uv_async_t wake;
     _Atomic bool is_stopped; /* server_stop was called */
     uv_signal_t sigterm, sigint, sighup;
     uv_timer_t grace;
-    bool listener_waits; /* the last client was not accepted: too many connections */
     bool is_draining;
     bool is_aborting;
     struct connection *connections;

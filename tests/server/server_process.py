@@ -30,7 +30,7 @@ class Server:
                                             stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         ready, _, _ = select.select([self.process.stdout], [], [], 60)
         self.line = self.process.stdout.readline() if ready else ""
-        match = re.fullmatch(r"smollm: (.+) at http://(.+):(\d+)\n", self.line)
+        match = re.fullmatch(r"smollm: (.+) at http://(\S+):(\d+)(?: and \S+)*\n", self.line)
         if not match:
             self.process.kill()
             raise AssertionError(f"no address line: {self.line!r} {self.log()}")

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from server_process import keep_reading, post, read_all, status_of
+from server_process import PROGRAM, keep_reading, post, read_all, status_of
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n"
 CHAT = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 2})
@@ -384,8 +385,8 @@ def test_allowed_origins(start, parrot_path):
     server = start(parrot_path, "--allow-origin", page, "--allow-origin", "http://localhost:5173", "--api-key", "k")
     ask = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
     allowed = server.http.options("/v1/chat/completions", headers={"Origin": page, **ask})
-    assert allowed.status_code == 204 and allowed.headers["access-control-allow-origin"] == page
-    assert {"authorization", "content-type"} <= set(allowed.headers["access-control-allow-headers"].lower().split(", "))
+    assert allowed.status_code == 200 and allowed.content == b"" and allowed.headers["access-control-allow-origin"] == page
+    assert {"*", "authorization", "content-type"} <= set(allowed.headers["access-control-allow-headers"].lower().split(", "))
     assert "POST" in allowed.headers["access-control-allow-methods"] and allowed.headers["vary"] == "Origin"
     assert "access-control-allow-credentials" not in allowed.headers
     refused = server.http.options("/v1/chat/completions", headers={"Origin": other, **ask})
@@ -403,6 +404,38 @@ def test_allowed_origins(start, parrot_path):
     assert models.headers["access-control-allow-origin"] == page
     assert server.http.get("/v1/models", headers={"Origin": page}).status_code == 401
     server.stop()
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
+def test_several_addresses(start, parrot_path):
+    """All at one port, with one limit for connections, and all of them end together."""
+    server = start(parrot_path, "--host", "127.0.0.1,127.0.0.2,[::1]" if has_ipv6() else "127.0.0.1,127.0.0.2", "--api-key", "k")
+    addresses = re.findall(r"http://(\S+):(\d+)", server.line)
+    assert len(addresses) == 2 + has_ipv6() and len({port for _, port in addresses}) == 1
+    for host, port in addresses:
+        with socket.create_connection((host.strip("[]"), int(port)), 10) as connection:
+            connection.sendall(f"GET /v1/models HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer k\r\nConnection: close\r\n\r\n".encode())
+            assert status_of(read_all(connection)) == 200
+    server.stop()
+    for host, port in addresses:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host.strip("[]"), int(port)), 10)
+
+
+@pytest.mark.parametrize("host, word", [("127.0.0.1,", "0 bytes"), ("", "0 bytes"), ("127.0.0.1,nowhere.invalid", "nowhere.invalid"),
+                                        (",".join(f"127.0.0.{i}" for i in range(1, 10)), "more than 8"), ("a" * 80, "80 bytes"),
+                                        ("127.0.0.1,0.0.0.0", "API key")])
+def test_wrong_addresses(parrot_path, host, word):
+    done = subprocess.run([PROGRAM, "serve", parrot_path, "--port", "0", "--host", host], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and word in done.stderr
 
 
 def test_ipv4_clients_of_an_ipv6_listener(start, parrot_path):
