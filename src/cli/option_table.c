@@ -47,8 +47,8 @@ const struct option option_table[] = {
     {"metrics", NULL, OPTION_FLAG, COMMAND_SERVE, AT(metrics), NULL, 0, 0, NULL,
      "serve Prometheus metrics at /metrics"},
     {"kv-events", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events), "ENDPOINT", 0, 0, NULL,
-     "publish over ZeroMQ what the KV cache holds, for schedulers, such as at tcp://127.0.0.1:5557. Whoever can connect "
-     "can read conversations from it, as tokens"},
+     "publish over ZeroMQ what the KV cache holds, for schedulers, such as at tcp://127.0.0.1:5557. Whoever can "
+     "connect can read conversations from it, as tokens"},
     {"kv-events-replay", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events_replay), "ENDPOINT", 0, 0, NULL,
      "send events that a subscriber missed again when it asks at this endpoint"},
     {"kv-events-topic", NULL, OPTION_STRING, COMMAND_SERVE, AT(kv_events_topic), "TOPIC", 0, 0, NULL,

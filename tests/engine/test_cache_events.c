@@ -200,8 +200,8 @@ static void readers_wait(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_reader_in_time_knows_all), cmocka_unit_test(a_slow_reader_knows_nothing_wrong),
-        cmocka_unit_test(used_pages_are_told_again), cmocka_unit_test(readers_wait)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_reader_in_time_knows_all),
+                                       cmocka_unit_test(a_slow_reader_knows_nothing_wrong),
+                                       cmocka_unit_test(used_pages_are_told_again), cmocka_unit_test(readers_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ struct generation_request {
     bool ignore_eos;
     bool echo;        /* the prompt stands before its answer */
     bool keep_prompt; /* its text is kept for the answer */
-    bool verbose; /* the answer repeats its settings and its prompt, for those who look for a fault */
+    bool verbose;     /* the answer repeats its settings and its prompt, for those who look for a fault */
     bool return_tokens;
     bool sampled_logprobs; /* as struct smollm_request_options has it */
     bool timings_per_token;
