@@ -22,7 +22,7 @@ test:
 	@tests/run.py
 
 # The libraries and agents that people use, against the server: their packages are heavy.
-test-clients: all
+test-clients:
 	@scripts/install-packages.sh build test
 	@tests/clients/run.py
 

@@ -4,7 +4,8 @@
 
 usage: run.py [PART OF A TEST'S NAME]        (make test-clients)
 
-Python packages are installed into .venv-clients, JavaScript ones below tests/clients/js.
+Python packages are installed into .venv-clients, aider into .venv-aider, JavaScript ones below tests/clients/js and
+tests/clients/agents.
 """
 import os
 import pathlib
@@ -14,7 +15,7 @@ import sys
 import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-HERE, VENV = ROOT / "tests" / "clients", ROOT / ".venv-clients"
+HERE, VENV, AIDER = ROOT / "tests" / "clients", ROOT / ".venv-clients", ROOT / ".venv-aider"
 sys.path.insert(0, str(ROOT / "tests" / "server"))
 
 
@@ -22,13 +23,27 @@ def run(*command, **options):
     return subprocess.run([str(c) for c in command], **{"cwd": HERE, "check": True, **options})
 
 
-def install():
-    wanted, stamp = (HERE / "requirements.txt").read_text(), VENV / "requirements.installed"
+def install_python(folder, requirements):
+    wanted, stamp = requirements.read_text(), folder / "requirements.installed"
     if not stamp.exists() or stamp.read_text() != wanted:
-        run(sys.executable, "-m", "venv", VENV)
-        run(VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", HERE / "requirements.txt")
+        run(sys.executable, "-m", "venv", folder)
+        run(folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements)
         stamp.write_text(wanted)
-    run("npm", "ci", "--silent", "--no-audit", "--no-fund", cwd=HERE / "js")
+
+
+def install():
+    install_python(VENV, HERE / "requirements.txt")
+    if sys.version_info < (3, 13):  # aider refuses newer ones
+        install_python(AIDER, HERE / "agents" / "requirements.txt")
+    for folder in ("js", "agents"):
+        if not same_packages(HERE / folder):
+            run("npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", cwd=HERE / folder)
+
+
+def same_packages(folder):
+    """npm writes down what it has installed; a newer lock file asks for something else."""
+    installed = folder / "node_modules" / ".package-lock.json"
+    return installed.exists() and installed.stat().st_mtime > (folder / "package-lock.json").stat().st_mtime
 
 
 def python_clients(environment, chosen):
@@ -48,7 +63,13 @@ def javascript_clients(environment):
     return counts["pass"], max(counts["fail"], int(counts["pass"] == 0))
 
 
+def build():
+    run(ROOT / "scripts" / "configure.sh", ROOT / "build", "-Dtests=enabled")
+    run("ninja", "-C", ROOT / "build", "smollm", "tests/clients/replay_server", stdout=subprocess.DEVNULL)
+
+
 def main():
+    build()
     install()
     model = run(ROOT / "scripts" / "fetch-model.sh", cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
     # Everything is on loopback; what libraries report about themselves is not sent.

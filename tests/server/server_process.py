@@ -22,11 +22,11 @@ SLOWNESS = 10 if re.search(b"__[at]san_init", pathlib.Path(PROGRAM).read_bytes()
 class Server:
     """A running `smollm serve` on a free port; stop() checks that it ended as it should."""
 
-    def __init__(self, folder, model, *arguments):
+    def __init__(self, folder, model, *arguments, program=PROGRAM, environment=None):
         self.log_path = folder / f"server-{time.monotonic_ns()}.log"
-        environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "no_proxy": "*"}
+        environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "no_proxy": "*", **(environment or {})}
         with open(self.log_path, "w") as log:
-            self.process = subprocess.Popen([PROGRAM, "serve", str(model), "--port", "0", *map(str, arguments)],
+            self.process = subprocess.Popen([program, "serve", str(model), "--port", "0", *map(str, arguments)],
                                             stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         ready, _, _ = select.select([self.process.stdout], [], [], 60)
         self.line = self.process.stdout.readline() if ready else ""
