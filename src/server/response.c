@@ -60,7 +60,7 @@ static void write_origin(const struct response_head *head, struct buffer *out)
         return;
     buffer_append_string(out, "Access-Control-Allow-Origin: ");
     buffer_append_text(out, head->origin);
-    buffer_append_string(out, "\r\nAccess-Control-Expose-Headers: X-Request-Id, Retry-After\r\n");
+    buffer_append_string(out, "\r\nAccess-Control-Expose-Headers: X-Request-Id, Request-Id, Retry-After\r\n");
     if (head->is_preflight)
         buffer_append_string(out, "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
                                   "Access-Control-Allow-Headers: *, Authorization, Content-Type, X-Api-Key, "
@@ -82,7 +82,7 @@ void response_write_head(const struct response_head *head, struct buffer *out)
     if (head->field)
         buffer_append_string(out, head->field);
     if (head->request_id)
-        buffer_printf(out, "X-Request-Id: %s\r\n", head->request_id);
+        buffer_printf(out, "X-Request-Id: %s\r\nRequest-Id: %s\r\n", head->request_id, head->request_id);
     if (head->is_stream) /* nginx would hand on pieces of 4 KiB */
         buffer_append_string(out, "X-Accel-Buffering: no\r\n");
     if (!head->is_stream && head->status != 304 &&

@@ -19,7 +19,7 @@ struct response_head {
     bool may_be_cached;        /* otherwise no-store */
     const char *encoding;      /* Content-Encoding; NULL: none */
     const char *field;         /* a further line, with its line end; NULL: none */
-    const char *request_id;    /* X-Request-Id; NULL: none */
+    const char *request_id;    /* X-Request-Id, and Request-Id as Anthropic's clients read it; NULL: none */
     struct smollm_text origin; /* of a page that may read the answer (Access-Control-Allow-Origin); empty: none */
     bool is_preflight;         /* the answer to a CORS preflight request */
     bool has_origins;          /* answers differ by Origin */

@@ -152,7 +152,7 @@ def test_wrong_fields(small, change, word):
     """Each in Anthropic's form, with the name of the field."""
     answer = small.http.post("/v1/messages", json={"model": "m", "max_tokens": 5, "messages": ASK, **change})
     body = answer.json()
-    assert answer.status_code == 400 and body["type"] == "error" and body["request_id"] == answer.headers["x-request-id"]
+    assert answer.status_code == 400 and body["type"] == "error" and body["request_id"] == answer.headers["x-request-id"] == answer.headers["request-id"]
     assert body["error"]["type"] == "invalid_request_error" and word in body["error"]["message"]
 
 
