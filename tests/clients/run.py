@@ -37,7 +37,8 @@ def install():
         install_python(AIDER, HERE / "agents" / "requirements.txt")
     for folder in ("js", "agents"):
         if not same_packages(HERE / folder):
-            run("npm", "ci", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", cwd=HERE / folder)
+            # Not "npm ci": it insists on the programs of other platforms, which not every registry has.
+            run("npm", "install", "--no-save", "--ignore-scripts", "--silent", "--no-audit", "--no-fund", cwd=HERE / folder)
 
 
 def same_packages(folder):
