@@ -202,6 +202,7 @@ CHANGES = [
     ("tokens of a pass count once", "src/engine/engine_meter.c", "seconds_since(*last_ns) / drawn,", "seconds_since(*last_ns),", "build/tests/engine/test_histogram"),
     ("a bound belongs to the range above", "src/engine/histogram.c", "value > histogram->bounds[range]", "value >= histogram->bounds[range]",
      "build/tests/engine/test_histogram"),
+    ("messages: the package finds no request id", "src/server/response.c", "\\r\\nRequest-Id: ", "\\r\\nOther-Id: ", "pytest tests/server/test_anthropic.py -q -x"),
     ("messages: a block stays open", "src/api/anthropic/anthropic_answer.c", "if (begins_item && choice->item_count > 1)", "if (false)", "pytest tests/server/test_anthropic.py -q -x"),
     ("messages: an error of a result is lost", "src/api/anthropic/anthropic_request.c", "return json_is_true(json_object_get(block, \"is_error\")) ? mark_error(b, &message->content) : 0;", "return 0;", "pytest tests/server/test_anthropic.py -q -x"),
     ("messages: the block for accounting stays", "src/api/anthropic/anthropic_request.c", "return text_starts_with(text, \"x-anthropic-billing-header:\");", "return false && text.size;", "pytest tests/server/test_anthropic.py -q -x"),
