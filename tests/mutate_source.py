@@ -337,6 +337,8 @@ CHANGES = [
 
 
 def main():
+    if any(word.startswith("-") for word in sys.argv[1:]):
+        sys.exit(__doc__)
     wanted = sys.argv[1:] or [""]
     unnoticed = 0
     with tempfile.TemporaryDirectory() as folder:
