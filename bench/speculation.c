@@ -186,7 +186,7 @@ static void make_edit(const struct smollm_model *model, struct task *task)
                                                    .prompt = buffer_text(&question)};
     struct prompt_tokens prompt = {0};
     struct smollm_error error;
-    if (prompt_tokenize(model, &options, &prompt, &error) < 0)
+    if (prompt_tokenize(model, &options, UINT32_MAX, &prompt, &error) < 0)
         fail(&error);
     task->prompt = prompt.ids;
     tokenize(model, buffer_text(&answer), &task->target);

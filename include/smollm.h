@@ -435,6 +435,12 @@ struct smollm_form {
  * in the schema, the grammar or the expression. */
 SMOLLM_API int smollm_check_form(const struct smollm_form *form, struct smollm_error *error);
 
+/* ---- Cancellation ---- */
+
+/* Of the calling thread: while functions of this header tokenize on it, in smollm_submit for instance, is_canceled is
+ * asked about every 64 KiB; once it is true they end with SMOLLM_ECANCELED. NULL: nothing cancels them. */
+SMOLLM_API void smollm_set_cancellation(bool (*is_canceled)(void *user), void *user);
+
 /* ---- Requests ---- */
 
 struct smollm_request;

@@ -42,8 +42,9 @@ struct prompt_tokens {
     bool starts_in_thinking;
 };
 
-/* Tokens of the conversation, the text or the ids in options. The caller frees prompt->ids, on failure too. */
-int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options,
+/* Tokens of the conversation, the text or the ids in options. A text that cannot have fewer than `context` tokens is
+ * refused before it is tokenized (SMOLLM_ECONTEXT). The caller frees prompt->ids, on failure too. */
+int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options, uint32_t context,
                     struct prompt_tokens *prompt, struct smollm_error *error);
 
 #endif

@@ -232,7 +232,7 @@ static size_t common_tokens(const struct smollm_model *model, struct turn *turn,
             (struct smollm_message){.role = text_of(after_tools ? "tool" : "user"), .content = text_of(followers[i])};
         struct smollm_request_options options = SMOLLM_REQUEST_OPTIONS_INIT;
         options.conversation = &turn->conversation;
-        if (prompt_tokenize(model, &options, &prompts[i], &error) < 0)
+        if (prompt_tokenize(model, &options, UINT32_MAX, &prompts[i], &error) < 0)
             return 0;
     }
     size_t common = 0;

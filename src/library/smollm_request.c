@@ -232,11 +232,13 @@ int smollm_submit(struct smollm_engine *engine, const struct smollm_request_opti
     struct smollm_request *request = NULL;
     struct smollm_request_options wanted;
     struct prompt_tokens prompt = {0};
+    struct smollm_engine_info info;
     int status = sized_read(&wanted, sizeof wanted, options, options->size, "smollm_request_options", error);
+    engine_get_info(engine->engine, &info);
     if (status == 0)
         status = request_check(&wanted, error);
     if (status == 0)
-        status = prompt_tokenize(engine->model, &wanted, &prompt, error);
+        status = prompt_tokenize(engine->model, &wanted, info.context, &prompt, error);
     if (status == 0)
         status = request_create(engine, &wanted, prompt.ids.count, &request, error);
     if (status == 0)

@@ -1,9 +1,21 @@
 /* smollm_tokenize and its relatives: text, conversations and tokens. */
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "library/handles.h"
 #include "library/sized.h"
 
 #include <stdlib.h>
+
+/* Whether a text of so many bytes may have fewer than `context` tokens. */
+static int check_size(const struct smollm_model *model, size_t bytes, uint32_t context, struct smollm_error *error)
+{
+    const size_t longest = tokenizer_longest_token(model->tokenizer), tokens = longest > 0 ? bytes / longest : 0;
+    RETURN_ERROR_IF(tokens >= context, error, SMOLLM_ECONTEXT,
+                    "prompt is too long: %zu tokens > %u maximum, at the least. This model's maximum context length is "
+                    "%u tokens; please reduce the length of the messages.",
+                    tokens, context, context);
+    return 0;
+}
 
 static int tokenize_text(const struct smollm_model *model, struct smollm_text text,
                          const struct smollm_tokenize_options *given, struct token_buffer *ids,
@@ -93,10 +105,12 @@ int smollm_apply_template(const struct smollm_model *model, const struct smollm_
 }
 
 static int tokenize_conversation(const struct smollm_model *model, const struct smollm_conversation *conversation,
-                                 struct prompt_tokens *out, struct smollm_error *error)
+                                 uint32_t context, struct prompt_tokens *out, struct smollm_error *error)
 {
     struct chat_prompt prompt = {0};
     int status = render(model, conversation, &prompt, error);
+    if (status == 0)
+        status = check_size(model, prompt.text.size, context, error);
     /* chat/ and tokenizer/ do not include each other; their spans are the same two numbers. */
     struct tokenizer_span *spans = NULL;
     if (status == 0) {
@@ -123,7 +137,7 @@ int smollm_render(const struct smollm_model *model, const struct smollm_conversa
                   size_t *count, struct smollm_error *error)
 {
     struct prompt_tokens prompt = {0};
-    const int status = tokenize_conversation(model, conversation, &prompt, error);
+    const int status = tokenize_conversation(model, conversation, UINT32_MAX, &prompt, error);
     *tokens = status == 0 ? prompt.ids.data : NULL;
     *count = status == 0 ? prompt.ids.count : 0;
     if (status < 0)
@@ -131,12 +145,14 @@ int smollm_render(const struct smollm_model *model, const struct smollm_conversa
     return status;
 }
 
-int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options,
+int prompt_tokenize(const struct smollm_model *model, const struct smollm_request_options *options, uint32_t context,
                     struct prompt_tokens *prompt, struct smollm_error *error)
 {
     *prompt = (struct prompt_tokens){0};
     if (options->conversation)
-        return tokenize_conversation(model, options->conversation, prompt, error);
+        return tokenize_conversation(model, options->conversation, context, prompt, error);
+    if (!options->tokens && check_size(model, options->prompt.size, context, error) < 0)
+        return SMOLLM_ECONTEXT;
     if (!options->tokens)
         return tokenize_text(model, options->prompt, options->prompt_options, &prompt->ids, error);
     for (size_t i = 0; i < options->token_count; i++) {
@@ -144,4 +160,9 @@ int prompt_tokenize(const struct smollm_model *model, const struct smollm_reques
         RETURN_ERROR_IF(status < 0, error, status, "out of memory for %zu tokens", options->token_count);
     }
     return 0;
+}
+
+void smollm_set_cancellation(bool (*is_canceled)(void *user), void *user)
+{
+    cancellation_set(is_canceled, user);
 }

@@ -1,12 +1,13 @@
 #include "server/access_log.h"
 
 #include "base/text.h"
+#include "server/log_writer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
-enum { FIGURES_MAX = 320, KEY_MAX = 128 };
+enum { FIGURES_MAX = 320, KEY_MAX = 128, LINE_MAX_BYTES = 1536 };
 
 /* Tokens and times of what was generated, as they follow the rest of the line. */
 static void format_figures(enum log_format format, const struct api_figures *f, char text[FIGURES_MAX])
@@ -25,7 +26,7 @@ static void format_figures(enum log_format format, const struct api_figures *f, 
 }
 
 /* Methods and paths that the parser let through are printable ASCII without quotes and backslashes. */
-void access_log_write(enum log_format format, const struct log_entry *entry)
+void access_log_write(struct log_writer *writer, enum log_format format, const struct log_entry *entry)
 {
     char stamp[32];
     time_t now = time(NULL);
@@ -44,7 +45,9 @@ void access_log_write(enum log_format format, const struct log_entry *entry)
                               ? "{\"time\":\"%s\",\"client\":\"%s\",\"method\":\"%.*s\",\"path\":\"%.*s\","
                                 "\"status\":%d,\"ms\":%.1f,\"bytes\":%" PRIu64 ",\"end\":\"%s\"%s%s,\"id\":\"%s\"}\n"
                               : "%s %s %.*s %.*s %d %.1fms %" PRIu64 "B %s%s%s id=%s\n";
-    fprintf(stderr, pattern, stamp, entry->client, (int)method.size, method.data, max, path.data, entry->status,
-            entry->milliseconds, entry->bytes, entry->ending, figures, key,
-            entry->request_id[0] ? entry->request_id : "-");
+    char line[LINE_MAX_BYTES];
+    const int size = snprintf(line, sizeof line, pattern, stamp, entry->client, (int)method.size, method.data, max,
+                              path.data, entry->status, entry->milliseconds, entry->bytes, entry->ending, figures, key,
+                              entry->request_id[0] ? entry->request_id : "-");
+    log_writer_add(writer, (struct smollm_text){line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1});
 }

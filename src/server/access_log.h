@@ -1,8 +1,10 @@
-/* One line on stderr for each request: client, path, status and figures, never contents. */
+/* One line of the log for each request: client, path, status and figures, never contents. */
 #ifndef SERVER_ACCESS_LOG_H
 #define SERVER_ACCESS_LOG_H
 
 #include "api/api.h"
+
+struct log_writer;
 
 enum log_format { LOG_TEXT, LOG_JSON };
 
@@ -19,6 +21,6 @@ struct log_entry {
     const struct api_figures *figures; /* NULL: nothing was generated */
 };
 
-void access_log_write(enum log_format format, const struct log_entry *entry);
+void access_log_write(struct log_writer *writer, enum log_format format, const struct log_entry *entry);
 
 #endif

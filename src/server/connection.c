@@ -36,7 +36,7 @@ void connection_log(struct connection *c, const char *ending)
                               .request_id = c->request_id,
                               .key = c->key ? c->key->name : NULL,
                               .figures = has_figures ? &figures : NULL};
-    access_log_write(c->server->options.log_format, &entry);
+    access_log_write(c->server->log, c->server->options.log_format, &entry);
 }
 
 void connection_release_body(struct connection *c)
@@ -83,9 +83,9 @@ void connection_close(struct connection *c, const char *ending)
     if (in_request)
         connection_log(c, ending);
     /* Ends the generation if it is not kept: no client reads it. */
-    if (c->work_is_running) {
-        uv_cancel((uv_req_t *)&c->work); /* if it has not begun */
-    } else {
+    if (c->work_is_running && workers_cancel(c->server->workers, &c->work))
+        c->work_is_running = false;
+    if (!c->work_is_running) {
         api_answer_close(c->answer);
         c->answer = NULL;
     }
@@ -223,8 +223,10 @@ void connection_abort(struct connection *c)
         connection_refuse(c, 503, "the server is shutting down", NULL);
         return;
     }
-    if (c->state == CONNECTION_WORKING && c->work_is_running)
+    if (c->state == CONNECTION_WORKING && c->work_is_running) {
+        atomic_store(&c->work.is_canceled, true);
         return; /* begin_answer comes back here */
+    }
     if (!c->answer || (c->state != CONNECTION_ANSWERING && c->state != CONNECTION_WORKING))
         return;
     api_answer_abort(c->answer);

@@ -5,15 +5,16 @@
  *     CONNECTION_IDLE       kept open, no byte of the next request yet
  *     CONNECTION_HEAD       the head is arriving
  *     CONNECTION_BODY       the body is arriving
- *     CONNECTION_WORKING    a thread of the pool reads the request (api_answer_open)
+ *     CONNECTION_WORKING    a worker reads the request (api_answer_open)
  *     CONNECTION_ANSWERING  the answer is pulled and written, one write at a time
  *     CONNECTION_LINGERING  the last answer is written; what still arrives is dropped, so that the client can read it
- *     CONNECTION_CLOSING    handles are being closed; freed when that is done and the pool's thread is back */
+ *     CONNECTION_CLOSING    handles are being closed; freed when that is done and the worker is back */
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
 #include "api/api.h"
 #include "server/access.h"
+#include "server/workers.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -56,7 +57,7 @@ struct connection {
     struct connection *next, *previous;
     uv_tcp_t tcp;
     uv_timer_t timer;
-    uv_work_t work;
+    struct work work; /* reading a request that may take long */
     uv_write_t write;
     uv_shutdown_t shutdown;
     int open_handles;
@@ -98,6 +99,8 @@ struct connection {
 
 /* Accepts a client that waits at a listener. */
 void connection_accept(struct server *server, struct listener *listener);
+/* A worker has given back the work of a connection. */
+void connection_work_done(struct work *work);
 /* The answer may have more bytes. */
 void connection_proceed(struct connection *connection);
 /* Whether a request is being answered: a server that drains waits for it. */

@@ -4,6 +4,7 @@
 #include "server/response.h"
 
 #include <ctype.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,7 +153,6 @@ void connection_take_body(struct connection *c, struct smollm_text piece)
         connection_refuse(c, 503, "out of memory for the request", NULL);
 }
 
-/* Parses what has arrived, as long as the connection is in a state to take it. */
 /* ---- Working ---- */
 
 static void notify(void *user)
@@ -177,9 +177,23 @@ static void open_answer(struct connection *c)
     c->answer = api_answer_open(c->server->api, &call);
 }
 
-static void on_work(uv_work_t *work)
+static bool is_canceled(void *user)
 {
-    open_answer(work->data);
+    const struct work *work = user;
+    return atomic_load(&work->is_canceled);
+}
+
+static struct connection *connection_of(struct work *work)
+{
+    return (struct connection *)(void *)((char *)work - offsetof(struct connection, work));
+}
+
+/* On a worker's thread. */
+static void on_work(struct work *work)
+{
+    smollm_set_cancellation(is_canceled, work);
+    open_answer(connection_of(work));
+    smollm_set_cancellation(NULL, NULL);
 }
 
 static void begin_answer(struct connection *c)
@@ -197,10 +211,9 @@ static void begin_answer(struct connection *c)
     connection_proceed(c);
 }
 
-static void on_work_done(uv_work_t *work, int status)
+void connection_work_done(struct work *work)
 {
-    struct connection *c = work->data;
-    (void)status;
+    struct connection *c = connection_of(work);
     c->work_is_running = false;
     if (c->state == CONNECTION_CLOSING)
         connection_free_when_over(c);
@@ -237,10 +250,8 @@ void connection_answer(struct connection *c)
         begin_answer(c);
         return;
     }
-    c->work.data = c;
+    c->work.key = c->key ? c->key->id : 0;
+    c->work.run = on_work;
     c->work_is_running = true;
-    if (uv_queue_work(&c->server->loop, &c->work, on_work, on_work_done) < 0) {
-        c->work_is_running = false;
-        connection_refuse(c, 503, "out of memory for the request", NULL);
-    }
+    workers_submit(c->server->workers, &c->work);
 }

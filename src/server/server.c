@@ -17,6 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Threads for requests that take long. */
+enum { SERVER_WORKERS = 4 };
+
 /* Time to write the errors of answers that are cut off after the time to drain. */
 enum { LAST_WORDS_MS = 1500 };
 
@@ -133,6 +136,12 @@ static void on_connection(uv_stream_t *stream, int status)
 
 static void drain(struct server *server);
 
+static void wake_loop(void *user)
+{
+    struct server *server = user;
+    uv_async_send(&server->wake);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct server *server = wake->data;
@@ -144,6 +153,8 @@ static void on_wake(uv_async_t *wake)
         if (atomic_exchange(&c->is_notified, false))
             connection_proceed(c);
     }
+    for (struct work *work; (work = workers_take(server->workers));)
+        connection_work_done(work);
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -166,6 +177,13 @@ static void close_connection(struct connection *c)
     connection_close(c, "shutdown");
 }
 
+/* Workers wake the loop: it ends after the last of them has given back its connection. */
+static void close_wake_if_over(struct server *server)
+{
+    if (uv_is_closing((uv_handle_t *)&server->grace) && server->connection_count == 0)
+        close_handle((uv_handle_t *)&server->wake);
+}
+
 void server_end_if_idle(struct server *server)
 {
     if (!server->is_draining || uv_is_closing((uv_handle_t *)&server->grace))
@@ -174,8 +192,7 @@ void server_end_if_idle(struct server *server)
         if (connection_is_busy(c))
             return;
     uv_handle_t *handles[] = {(uv_handle_t *)&server->grace, (uv_handle_t *)&server->sigterm,
-                              (uv_handle_t *)&server->sigint, (uv_handle_t *)&server->sighup,
-                              (uv_handle_t *)&server->wake};
+                              (uv_handle_t *)&server->sigint, (uv_handle_t *)&server->sighup};
     for (uint32_t i = 0; i < server->listener_count; i++)
         close_handle((uv_handle_t *)&server->listeners[i].tcp);
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++)
@@ -185,10 +202,12 @@ void server_end_if_idle(struct server *server)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     for_each_connection(server, close_connection);
+    close_wake_if_over(server);
 }
 
 void server_connection_ended(struct server *server)
 {
+    close_wake_if_over(server);
     for (uint32_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = &server->listeners[i];
         if (listener->waits && !uv_is_closing((uv_handle_t *)&listener->tcp) &&
@@ -312,11 +331,15 @@ int server_open(const struct server_options *options, struct server **result, st
         server->options.stall_seconds = 600;
     if (getrandom(&server->first_request_id, sizeof server->first_request_id, 0) < 0)
         server->first_request_id = clock_nanoseconds();
-    int status = take_names(server, error);
+    int status = log_writer_create(STDERR_FILENO, &server->log, error);
+    if (status == 0)
+        status = take_names(server, error);
     if (status == 0)
         status = take_hosts(server, error);
     if (status == 0)
         status = open_loop(server, error);
+    if (status == 0)
+        status = workers_create(SERVER_WORKERS, wake_loop, server, &server->workers, error);
     if (status < 0) {
         server_close(server);
         return status;
@@ -340,6 +363,8 @@ void server_close(struct server *server)
         uv_run(&server->loop, UV_RUN_DEFAULT);
         uv_loop_close(&server->loop);
     }
+    workers_destroy(server->workers);
+    log_writer_close(server->log);
     free(server);
 }
 

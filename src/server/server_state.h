@@ -3,7 +3,9 @@
 #define SERVER_SERVER_STATE_H
 
 #include "server/access.h"
+#include "server/log_writer.h"
 #include "server/server.h"
+#include "server/workers.h"
 
 #include <stdatomic.h>
 #include <uv.h>
@@ -27,6 +29,8 @@ struct server {
     const char *hosts[64]; /* NULL-terminated */
     struct access_rules rules;
     struct api *api;
+    struct workers *workers;
+    struct log_writer *log;
 
     uv_loop_t loop;
     bool loop_is_open;

@@ -1,5 +1,6 @@
 #include "tokenizer/merge.h"
 
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -145,8 +146,9 @@ static void push_merge(const struct vocabulary *v, struct merge_workspace *w, si
 int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct merge_workspace *w,
                    struct smollm_error *error)
 {
-    RETURN_ERROR_IF(word.size > INT32_MAX, error, SMOLLM_ELIMIT,
-                    "tokenizer: a word has %zu bytes; up to %d are supported", word.size, INT32_MAX);
+    RETURN_ERROR_IF(word.size > MERGE_WORD_MAX, error, SMOLLM_ELIMIT,
+                    "the text has a word of %zu bytes, up to the next space or mark; %d are allowed", word.size,
+                    MERGE_WORD_MAX);
     if (workspace_reserve(w, word.size) != 0)
         return no_memory(word.size, error);
     int32_t count = make_symbols(v, word, w->symbols);
@@ -154,7 +156,9 @@ int64_t merge_word(const struct vocabulary *v, struct smollm_text word, struct m
     if (!make_heap(v, w, count, &heap_size))
         return no_memory(word.size, error);
     int64_t tokens = count;
+    struct cancellation_count work = {0};
     while (heap_size > 0) {
+        RETURN_ERROR_IF(cancellation_after(&work, 1), error, SMOLLM_ECANCELED, "the text is not wanted any more");
         uint64_t item = w->heap[0];
         w->heap[0] = w->heap[--heap_size];
         if (heap_size > 0)

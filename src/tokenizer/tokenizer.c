@@ -1,5 +1,6 @@
 #include "tokenizer/tokenizer.h"
 
+#include "base/cancellation.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "tokenizer/merge.h"
@@ -171,8 +172,11 @@ static int encode_ordinary(const struct tokenizer *t, struct smollm_text text, s
                            struct token_buffer *out, struct smollm_error *error)
 {
     struct word_cursor cursor = word_cursor_start(t->pre, text);
+    struct cancellation_count work = {0};
     struct smollm_text word;
     while (word_cursor_next(&cursor, &word)) {
+        RETURN_ERROR_IF(cancellation_after(&work, word.size), error, SMOLLM_ECANCELED,
+                        "the text is not wanted any more");
         int result = encode_word(t, word, workspace, out, error);
         if (result != 0)
             return result;

@@ -62,7 +62,8 @@ struct tokenizer_span {
  * longest that fits, from the left); everywhere else its spelling is ordinary text. What lies between two recognized
  * special tokens is cut into words as one text, whether inside spans or not: spans end nothing by themselves. Spans are
  * in order, do not overlap and lie inside the text (otherwise SMOLLM_EINVAL). No BOS is added. On failure out->count is
- * as before. Scratch memory is allocated for words that are not tokens, at most 20 bytes for a byte of the longest. */
+ * as before. Scratch memory is allocated for words that are not tokens, at most 20 bytes for a byte of the longest.
+ * SMOLLM_ELIMIT: a word of more than 1 MiB; SMOLLM_ECANCELED (base/cancellation.h). */
 int tokenizer_encode(const struct tokenizer *tokenizer, struct smollm_text text, const struct tokenizer_span *spans,
                      size_t span_count, struct token_buffer *out, struct smollm_error *error);
 /* The same with special tokens recognized everywhere, or nowhere. */

@@ -1,5 +1,6 @@
 """What goes wrong goes wrong in each protocol's own form: one table of protocols, one walk for each kind of error."""
 import json
+import os
 import threading
 
 import pytest
@@ -85,15 +86,12 @@ def test_overflow(parrot, name):
     assert answer.status_code == 400 and is_error(answer.json()) and "prompt is too long" in answer.text
 
 
-def test_full_queue(start, folder):
-    """One answer is under way, 64 requests wait: the next one of any protocol is refused."""
-    from parrot_model import make_parrot
-
-    make_parrot(folder / "patient.gguf", ["a ", "b "], loop=0, context=65536, name="patient")
-    server = start(folder / "patient.gguf", "-c", "60000", "-np", "1", "--temp", "0")
+def test_full_queue(start):
+    """One answer is under way, which takes long, and 64 requests wait: the next one of any protocol is refused."""
+    server = start(os.environ["SMOLLM_TEST_MODEL"], "-c", "8192", "-np", "1", "--temp", "0")
     connections = [server.connect() for _ in range(12)]
     # No streams: unread ones give way. Answers of one request that find no place wait for one, so the queue stays full.
-    request = post("/v1/completions", json.dumps({"prompt": "hi", "max_tokens": 59000, "n": 8}))
+    request = post("/v1/completions", json.dumps({"prompt": "hi", "max_tokens": 8000, "ignore_eos": True, "n": 8}))
     for connection in connections:
         connection.sendall(request)
     assert status_of(connections[-1].recv(4096)) == 429
