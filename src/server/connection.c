@@ -138,8 +138,8 @@ static void input_ended(struct connection *c)
         return;
     }
     connection_probe(c);
-    if (c->state == CONNECTION_ANSWERING && !c->is_writing)
-        connection_enter(c, CONNECTION_ANSWERING, connection_patience(c));
+    if (c->state == CONNECTION_WORKING || (c->state == CONNECTION_ANSWERING && !c->is_writing))
+        connection_enter(c, c->state, connection_patience(c));
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *space)
@@ -186,6 +186,12 @@ static void on_timer(uv_timer_t *timer)
     struct connection *c = timer->data;
     if (c->state == CONNECTION_HEAD || c->state == CONNECTION_BODY) {
         connection_refuse(c, 408, "the request did not arrive in time", NULL);
+        return;
+    }
+    if (c->state == CONNECTION_WORKING) { /* for a client that has sent its last byte */
+        connection_probe_if_due(c);
+        if (c->state == CONNECTION_WORKING)
+            connection_enter(c, CONNECTION_WORKING, connection_patience(c));
         return;
     }
     if (c->state != CONNECTION_ANSWERING) {

@@ -25,6 +25,8 @@ enum {
     CONNECTION_PIPELINE_MAX = 64 * 1024, /* bytes that may wait while a request is answered */
     CONNECTION_WRITE_MAX = 8 * 1024,     /* a write of a stream ends soon after this many bytes */
     CONNECTION_SEND_BUFFER = 32 * 1024,  /* SO_SNDBUF: what a slow reader can make the kernel keep */
+    /* For large answers, which would wait for delayed acknowledgements every 64 KiB. */
+    CONNECTION_SEND_BUFFER_LARGE = 128 * 1024,
     CONNECTION_HEAD_MS = 10 * 1000,
     CONNECTION_BODY_MS = 60 * 1000,
     CONNECTION_IDLE_MS = 75 * 1000,

@@ -37,6 +37,10 @@ void connection_write(struct connection *c)
         connection_close(c, "out of memory");
         return;
     }
+    if (c->output.size > CONNECTION_SEND_BUFFER_LARGE) {
+        int bytes = CONNECTION_SEND_BUFFER_LARGE;
+        uv_send_buffer_size((uv_handle_t *)&c->tcp, &bytes);
+    }
     c->is_writing = true;
     c->write.data = c;
     uv_buf_t piece = uv_buf_init(c->output.data, (unsigned)c->output.size);

@@ -26,8 +26,8 @@ def served(folder):
             server.stop()
 
 
-# Words that merge for long, and many of them: a second or more for 8 MiB.
-LONG = ("abcdefghijklmnopqrstuvwxyz" * 20000 + " ") * 15
+# Words that merge for long: a second or more for 8 MiB.
+LONG = ("a" * 900000 + " ") * 8
 
 
 def test_tokenizing_ends_when_its_client_leaves(served):
@@ -37,6 +37,7 @@ def test_tokenizing_ends_when_its_client_leaves(served):
     begin = time.monotonic()
     assert server.http.post("/tokenize", content=json.dumps({"content": LONG}), headers={"Content-Type": "application/json"}).status_code == 200
     alone = time.monotonic() - begin
+    assert alone > 0.5  # otherwise this shows nothing
     connections = [server.connect() for _ in range(7)]
     for connection in connections:
         connection.sendall(request)
@@ -47,7 +48,7 @@ def test_tokenizing_ends_when_its_client_leaves(served):
     begin = time.monotonic()
     assert server.http.post("/tokenize", json={"content": "short"}).status_code == 200
     waited = time.monotonic() - begin
-    assert waited < max(alone, 0.5 * SLOWNESS), (waited, alone)
+    assert waited < alone / 2, (waited, alone)
 
 
 def test_sigterm_ends_what_is_tokenized(served):
