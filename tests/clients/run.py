@@ -49,7 +49,7 @@ def same_packages(folder):
 
 def python_clients(environment, chosen):
     report = ROOT / "build" / "clients.xml"
-    run(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *sorted(HERE.glob("client_*.py")),
+    run(VENV / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1", *sorted(HERE.glob("client_*.py")),
         *(["-k", chosen] if chosen else []), env=environment, check=False)
     suite = xml.parse(report).getroot()[0]
     bad = int(suite.get("failures")) + int(suite.get("errors"))
