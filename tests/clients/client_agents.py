@@ -56,7 +56,9 @@ class Agent:
         that call, and this text as the tool's result."""
         call = "<tool_call>\n" + json.dumps({"name": tool, "arguments": arguments}) + "\n</tool_call>"
         called = f'<|im_start|>assistant\n<tool_call>\n{{"name": "{tool}", "arguments": {{'
-        self.serve(("final", ["<tools>", TASK, called, "<tool_response>", result], FINAL), ("call", ["<tools>", TASK], call))
+        self.serve(("final", ["<tools>", TASK, called, "<tool_response>", result], FINAL),
+                   ("lost", ["<tools>", TASK, "<tool_response>"], "The call or its result is missing."),
+                   ("call", ["<tools>", TASK], call))
 
     def write_lines(self, client, path):
         """The lines of docs/clients.md are this client's configuration file."""

@@ -3,10 +3,10 @@
  * pass, and its chat format, masks, prefix cache and parser do what they always do. It tests the protocol of agents
  * that a small model cannot drive.
  *
- * REPLAY_SCRIPT names a JSON file: a list of {"name", "when": [text...], "unless": [text...], "say": text}. An answer
- * is that of the first rule whose `when` are all in the text of the prompt and whose `unless` are not. REPLAY_MODEL is
- * the path of the model that is served, for its tokenizer. Each choice is told on standard error: "replay: rule NAME,
- * prompt of N tokens". */
+ * REPLAY_SCRIPT names a JSON file: a list of {"name", "when": [text...], "say": text}. The answer is that of the first
+ * rule whose `when` are all in the text of the prompt. REPLAY_MODEL is the path of the model that is served, for its
+ * tokenizer. Each choice is reported on standard error: "replay: rule NAME, prompt of N tokens, M of them in an earlier
+ * one". With REPLAY_PROMPTS set, the prompt is written there too. */
 #include "sampling/sampler.h"
 #include "smollm.h"
 
@@ -19,7 +19,7 @@ enum { MAX_RULES = 32, MAX_SAMPLERS = 64, MAX_SEQUENCES = 256 };
 
 struct rule {
     const char *name;
-    const json_t *when, *unless;
+    const json_t *when;
     int32_t *tokens; /* with the end of the turn */
     size_t count;
 };
@@ -81,8 +81,7 @@ static void read_script(void)
         struct rule *rule = &script.rules[script.rule_count];
         const json_t *say = json_object_get(given, "say");
         *rule = (struct rule){.name = json_string_value(json_object_get(given, "name")),
-                              .when = json_object_get(given, "when"),
-                              .unless = json_object_get(given, "unless")};
+                              .when = json_object_get(given, "when")};
         if (!rule->name || !json_is_string(say))
             fail(path, "a rule without name or say");
         const struct smollm_text text = {json_string_value(say), json_string_length(say)};
@@ -105,14 +104,6 @@ static bool has_all(const char *prompt, const json_t *texts)
         if (!strstr(prompt, json_string_value(json_array_get(texts, i))))
             return false;
     return true;
-}
-
-static bool has_any(const char *prompt, const json_t *texts)
-{
-    for (size_t i = 0; i < json_array_size(texts); i++)
-        if (strstr(prompt, json_string_value(json_array_get(texts, i))))
-            return true;
-    return false;
 }
 
 /* The longest beginning of the prompt that an earlier sequence has too: what the prefix cache should hold. */
@@ -154,7 +145,7 @@ static const struct rule *choose(const int32_t *prompt, uint32_t count)
         fail("prompt", "out of memory");
     const struct rule *chosen = NULL;
     for (size_t i = 0; i < script.rule_count && !chosen; i++)
-        if (has_all(string, script.rules[i].when) && !has_any(string, script.rules[i].unless))
+        if (has_all(string, script.rules[i].when))
             chosen = &script.rules[i];
     if (!chosen)
         fail("no rule for this prompt", string);
