@@ -73,7 +73,9 @@ test('a reload in mid-stream keeps what had arrived and offers to try again', ()
     await answer.getByText('word15').waitFor();
     await page.getByText('closed while this answer was arriving').waitFor();
     await until(() => lastRequest().aborted, 'abort at the server');
+    const first = lastRequest();
     await page.getByRole('button', { name: 'Try again' }).click();
+    await until(() => lastRequest() !== first, 'the second request');
     await answer.getByText('word2').waitFor();
     await page.keyboard.press('Escape');
     await ended(page);
