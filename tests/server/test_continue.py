@@ -73,7 +73,7 @@ def in_threads(calls):
 
 
 def test_a_hundred_streams_survive_their_server(start):
-    model, rounds, at_once = os.environ["SMOLLM_TEST_MODEL"], 20, 5
+    model, rounds, at_once = os.environ["SMOLLM_TEST_MODEL"], 20 if SLOWNESS == 1 else 3, 5
     other = start(model, "-c", "2048", "-np", "3", "--cpu", "avx2")  # another kernel tier and another batch
     random.seed(1)
     cut = 0
@@ -95,7 +95,7 @@ def test_a_hundred_streams_survive_their_server(start):
         in_threads([(whole.read, other.url) for whole in wholes] + [(reader.go_on, other.url) for reader in readers if reader.reason is None])
         for reader, whole in zip(readers, wholes):
             assert (reader.settled, reader.reason) == (whole.settled, whole.reason), (reader.path, reader.body)
-    assert cut > 60
+    assert cut > rounds * at_once * 0.6
 
 
 def test_from_every_token_by_number_and_by_ids(small):
