@@ -59,7 +59,7 @@ class Subscriber:
 
     def read(self, seconds=0.5):
         """All that has been sent; what was missed is asked for."""
-        while self.sub.poll(int(seconds * 1000) * SLOWNESS):
+        while self.sub.poll(int(seconds * 1000) * min(SLOWNESS, 3)):
             topic, number, payload = self.sub.recv_multipart()
             number, = struct.unpack(">q", number)
             assert topic == self.topic
