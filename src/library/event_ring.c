@@ -95,14 +95,15 @@ static void put_logprob(struct event_ring *ring, const struct smollm_token_logpr
     put(ring, logprob->bytes.data, header.size);
 }
 
-bool event_ring_write(struct event_ring *ring, const struct smollm_event *event, const struct smollm_token *token)
+bool event_ring_write(struct event_ring *ring, const struct smollm_event *event, uint32_t complete_tokens,
+                      const struct smollm_token *token)
 {
     struct record_header header = {.type = (uint32_t)event->type,
                                    .index = event->tool.index,
                                    .text_size = (uint32_t)event->text.size,
                                    .id_size = (uint32_t)event->tool.id.size,
                                    .name_size = (uint32_t)event->tool.name.size,
-                                   .complete_tokens = event->complete_tokens,
+                                   .complete_tokens = complete_tokens,
                                    .logprob_count = token ? 1 + (uint32_t)token->top_count : 0};
     size_t size = sizeof header + header.text_size + header.id_size + header.name_size;
     if (token) {

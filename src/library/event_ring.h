@@ -38,7 +38,8 @@ bool event_ring_is_empty(const struct event_ring *ring);
 /* Writes an event of type THINKING, TEXT, TOOL_CALL, TOOL_ARGUMENTS or PROMPT_TOKENS. Its text has at most
  * EVENT_TEXT_MAX bytes, id and name together too; token is the token of this event, or NULL. false when there is no
  * room; nothing is written then. */
-bool event_ring_write(struct event_ring *ring, const struct smollm_event *event, const struct smollm_token *token);
+bool event_ring_write(struct event_ring *ring, const struct smollm_event *event, uint32_t complete_tokens,
+                      const struct smollm_token *token);
 
 /* Removes the oldest event; its pointers are valid until the next call. false when there is none. */
 bool event_ring_read(struct event_ring *ring, struct smollm_event *event);

@@ -22,10 +22,8 @@ static void write_event(struct smollm_request *request, const struct smollm_even
 {
     if (request->is_silent)
         return;
-    struct smollm_event complete = *event;
-    complete.complete_tokens = request->told_tokens;
     pthread_mutex_lock(&request->mutex);
-    request->is_lost |= !event_ring_write(&request->ring, &complete, token);
+    request->is_lost |= !event_ring_write(&request->ring, event, request->told_tokens, token);
     if (!event_ring_has_room(&request->ring))
         atomic_store(&request->has_room, false);
     tell_reader(request);

@@ -24,7 +24,7 @@ void connection_enter(struct connection *c, enum connection_state state, uint64_
 void connection_log(struct connection *c, const char *ending)
 {
     struct api_figures figures;
-    /* While a thread of the pool works, it owns the answer. */
+    /* While a worker reads the request, it owns the answer. */
     const bool has_figures = !c->work_is_running && c->answer && api_answer_figures(c->answer, &figures);
     struct log_entry entry = {.client = c->client,
                               .method = c->parser.head.method,

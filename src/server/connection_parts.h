@@ -13,7 +13,7 @@
 void connection_enter(struct connection *connection, enum connection_state state, uint64_t milliseconds);
 void connection_log(struct connection *connection, const char *ending);
 void connection_release_body(struct connection *connection);
-/* Frees a connection that is closing, once its handles are closed and the pool's thread is back. */
+/* Frees a connection that is closing, once its handles are closed and the worker is back. */
 void connection_free_when_over(struct connection *connection);
 /* Parses what has arrived, as long as the connection is in a state to take it. */
 void connection_take_input(struct connection *connection);
