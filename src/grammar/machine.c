@@ -1,12 +1,12 @@
 #include "grammar/machine.h"
 
 #include "base/hash.h"
-#include "grammar/shape.h"
+#include "grammar/machine_frames.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { THREADS_MAX = 4096, ENTER_DEPTH_MAX = 2000, VISITS = 8192, SUBSETS_MAX = 3, NAMES = UINT32_MAX };
+enum { THREADS_MAX = 4096, ENTER_DEPTH_MAX = 2000, VISITS = 8192, SUBSETS_MAX = 3 };
 
 enum thread_kind {
     THREAD_DONE,
@@ -28,23 +28,6 @@ struct thread {
     uint32_t kind, a, b, frame;
 };
 
-enum frame_kind { FRAME_NONE, FRAME_PROGRAM, FRAME_OBJECT, FRAME_ARRAY };
-
-struct frame {
-    struct schema *schema;
-    struct shape *shape;
-    uint32_t kind, parent;
-    uint32_t place;  /* of a program: where it goes on */
-    uint32_t count;  /* members, or elements, as far as they matter */
-    uint32_t used;   /* the set of names that are there, or of listed elements */
-    uint32_t passed; /* members in order: how many names of that order can no longer come */
-    uint16_t met[SHAPE_CLAIMS_MAX];
-    /* What follows is computed when needed, and is no part of what makes frames equal. */
-    uint32_t *allowed; /* names that may come next */
-    term names;
-    bool has_names;
-};
-
 struct machine_visit {
     uint32_t stamp, place, frame;
 };
@@ -54,313 +37,6 @@ struct value_list {
     uint32_t words;
     const uint32_t *values;
 };
-
-struct name_set {
-    uint32_t *bits, size;
-};
-
-static const struct frame *frame_at(const struct machine *m, uint32_t frame)
-{
-    return (const struct frame *)m->frames.data + frame;
-}
-
-/* ---- Sets of names ---- */
-
-static uint32_t make_set(struct machine *m, const uint32_t *bits, uint32_t size)
-{
-    const uint32_t hash = (uint32_t)hash_bytes(bits, size * sizeof *bits, size);
-    uint32_t at = hash, number;
-    while (pool_table_next(&m->set_table, hash, &at, &number)) {
-        const struct name_set *set = (const struct name_set *)m->sets.data + number;
-        if (set->size == size && (size == 0 || memcmp(set->bits, bits, size * sizeof *bits) == 0))
-            return number;
-    }
-    *(struct name_set *)pool_vector_add(m->pool, &m->sets, sizeof(struct name_set)) =
-        (struct name_set){pool_copy(m->pool, bits, size * sizeof *bits), size};
-    pool_table_add(m->pool, &m->set_table, hash, m->sets.count - 1);
-    return m->sets.count - 1;
-}
-
-static bool set_has(const struct machine *m, uint32_t set, uint32_t name)
-{
-    const uint32_t *bits = ((const struct name_set *)m->sets.data)[set].bits;
-    return bits[name / 32] >> name % 32 & 1;
-}
-
-static uint32_t set_with(struct machine *m, uint32_t set, uint32_t name)
-{
-    const struct name_set *old = (const struct name_set *)m->sets.data + set;
-    const uint32_t size = old->size;
-    uint32_t *bits = pool_copy(m->pool, old->bits, size * sizeof *bits);
-    bits[name / 32] |= 1u << name % 32;
-    return make_set(m, bits, size);
-}
-
-/* ---- Frames ---- */
-
-static uint32_t make_frame(struct machine *m, const struct frame *wanted)
-{
-    struct frame key;
-    memset(&key, 0, sizeof key);
-    key.schema = wanted->schema;
-    key.shape = wanted->shape;
-    key.kind = wanted->kind;
-    key.parent = wanted->parent;
-    key.place = wanted->place;
-    key.count = wanted->count;
-    key.used = wanted->used;
-    key.passed = wanted->passed;
-    memcpy(key.met, wanted->met, sizeof key.met);
-    const size_t size = offsetof(struct frame, allowed);
-    const uint32_t hash = (uint32_t)hash_bytes(&key, size, 0);
-    uint32_t at = hash, number;
-    while (pool_table_next(&m->frame_table, hash, &at, &number))
-        if (memcmp(frame_at(m, number), &key, size) == 0)
-            return number;
-    pool_spend(m->pool, 1);
-    *(struct frame *)pool_vector_add(m->pool, &m->frames, sizeof key) = key;
-    pool_table_add(m->pool, &m->frame_table, hash, m->frames.count - 1);
-    return m->frames.count - 1;
-}
-
-/* ---- Objects ---- */
-
-/* Whether a known name has not come and can no longer come. */
-static bool is_passed(const struct machine *m, const struct frame *f, uint32_t name)
-{
-    return f->shape->names[name].place < f->passed && !set_has(m, f->used, name);
-}
-
-/* Whether it may still come, as far as its place goes. */
-static bool is_ahead(const struct machine *m, const struct frame *f, uint32_t name)
-{
-    return f->shape->names[name].place >= f->passed && !set_has(m, f->used, name);
-}
-
-/* Members that must still come: those required, and what the members that are there need. UINT32_MAX: one of them
- * cannot come. */
-static uint32_t members_missing(struct machine *m, const struct frame *f)
-{
-    const struct shape *shape = f->shape;
-    uint32_t missing = 0;
-    bool has_needs = false;
-    for (uint32_t i = 0; i < shape->name_count; i++) {
-        has_needs |= shape->names[i].need_count > 0;
-        missing += shape->names[i].required && !set_has(m, f->used, i);
-    }
-    if (!has_needs)
-        return missing;
-    /* The names that are there or must come, until nothing is added. */
-    bool *there = pool_array(m->pool, shape->name_count, sizeof *there);
-    for (uint32_t i = 0; i < shape->name_count; i++)
-        there[i] = shape->names[i].required || set_has(m, f->used, i);
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (uint32_t i = 0; i < shape->name_count; i++)
-            for (uint32_t k = 0; there[i] && k < shape->names[i].need_count; k++) {
-                const uint32_t need = shape->names[i].needs[k];
-                if (there[need])
-                    continue;
-                if (is_passed(m, f, need) || !constraint_is_satisfiable(f->schema, shape->names[need].value))
-                    return UINT32_MAX;
-                there[need] = changed = true;
-            }
-    }
-    missing = 0;
-    for (uint32_t i = 0; i < shape->name_count; i++)
-        missing += there[i] && !set_has(m, f->used, i);
-    return missing;
-}
-
-static bool object_may_end(struct machine *m, const struct frame *f)
-{
-    for (uint32_t i = 0; i < f->shape->claim_count; i++)
-        if (!f->met[i])
-            return false;
-    return f->count >= f->shape->min && members_missing(m, f) == 0;
-}
-
-/* Whether a member that has not come yet can meet the claim. */
-static bool claim_can_be_met(struct machine *m, const struct frame *f, uint32_t claim)
-{
-    const struct shape *shape = f->shape;
-    const uint32_t bit = 1u << claim;
-    const condition value = shape->claims[claim].value;
-    for (uint32_t i = 0; i < shape->class_count; i++)
-        if (shape->classes[i].claims & bit &&
-            constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->classes[i].value, value)))
-            return true;
-    for (uint32_t i = 0; i < shape->name_count; i++)
-        if (shape->names[i].claims & bit && is_ahead(m, f, i) &&
-            constraint_is_satisfiable(f->schema, constraint_with(f->schema, shape->names[i].value, value)))
-            return true;
-    return false;
-}
-
-/* Whether members of a class may come, as far as the way of listing them goes: the same for all places of an object. */
-static bool takes_class(const struct machine *m, const struct shape *shape, uint32_t class)
-{
-    uint32_t required = 0;
-    bool names_some = shape->name_count > 0;
-    if (!m->as_listed || shape->is_open || shape->claim_count > 0 || shape->classes[class].value != CONSTRAINT_ANY)
-        return true;
-    for (uint32_t i = 0; i < shape->name_count; i++)
-        required += shape->names[i].required;
-    for (uint32_t i = 0; i < shape->class_count; i++)
-        names_some |= shape->classes[i].value != CONSTRAINT_ANY;
-    return !names_some || shape->min > required;
-}
-
-/* Whether the object can still be completed. */
-static bool object_is_viable(struct machine *m, const struct frame *f)
-{
-    const struct shape *shape = f->shape;
-    uint32_t pending = 0, available = 0;
-    for (uint32_t i = 0; i < shape->claim_count; i++)
-        if (!f->met[i]) {
-            pending = 1;
-            if (!claim_can_be_met(m, f, i))
-                return false;
-        }
-    const uint32_t missing = members_missing(m, f), needed = missing > pending ? missing : pending;
-    if (missing == UINT32_MAX || f->count + needed > shape->max)
-        return false;
-    if (f->count + missing >= shape->min)
-        return true;
-    for (uint32_t i = 0; i < shape->class_count; i++)
-        if (takes_class(m, shape, i) && constraint_is_satisfiable(f->schema, shape->classes[i].value))
-            return true;
-    for (uint32_t i = 0; i < shape->name_count; i++)
-        available += is_ahead(m, f, i) && constraint_is_satisfiable(f->schema, shape->names[i].value);
-    return f->count + available >= shape->min;
-}
-
-static uint32_t count_capped(const struct shape *shape, uint32_t count)
-{
-    return shape->max < SIZE_UNLIMITED || count < shape->min ? count : shape->min;
-}
-
-/* The frame after one more member: of a known name, or of a class. */
-static struct frame with_member(struct machine *m, const struct frame *f, uint32_t name)
-{
-    struct frame next = *f;
-    next.count = count_capped(f->shape, f->count + 1);
-    if (name == NAMES)
-        return next;
-    next.used = set_with(m, f->used, name);
-    next.passed = m->as_listed ? f->shape->names[name].place + 1 : 0;
-    return next;
-}
-
-/* Whether a member of this name, or (NAMES) of a class, may come. */
-static bool member_may_come(struct machine *m, const struct frame *f, uint32_t name, constraint value)
-{
-    if (!constraint_is_satisfiable(f->schema, value))
-        return false;
-    if (f->shape->max == SIZE_UNLIMITED && f->shape->claim_count == 0 &&
-        (name == NAMES || (f->shape->names[name].need_count == 0 && !m->as_listed)))
-        return true;
-    struct frame next = with_member(m, f, name);
-    /* It may meet every claim that it can meet. */
-    for (uint32_t i = 0; i < f->shape->claim_count; i++)
-        next.met[i] = 1;
-    return object_is_viable(m, &next);
-}
-
-/* Members in order: the place of the next one that is required, which cannot be passed over. */
-static uint32_t last_place(const struct machine *m, const struct frame *f)
-{
-    for (uint32_t place = f->passed; m->as_listed && place < f->shape->name_count; place++) {
-        const uint32_t name = f->shape->order[place];
-        if (f->shape->names[name].required && !set_has(m, f->used, name))
-            return place;
-    }
-    return UINT32_MAX;
-}
-
-/* The names that may come next, as a language. */
-static term allowed_names(struct machine *m, uint32_t number)
-{
-    const struct frame f = *frame_at(m, number);
-    if (f.has_names)
-        return f.names;
-    struct smollm_text *names = pool_array(m->pool, f.shape->name_count, sizeof *names);
-    uint32_t *allowed = pool_array(m->pool, f.shape->name_count, sizeof *allowed), count = 0;
-    const uint32_t end = last_place(m, &f);
-    for (uint32_t i = 0; i < f.shape->name_count; i++)
-        if (is_ahead(m, &f, i) && f.shape->names[i].place <= end &&
-            member_may_come(m, &f, i, f.shape->names[i].value)) {
-            names[count] = f.shape->names[i].name;
-            allowed[count++] = i;
-        }
-    const term t = term_names(m->terms, names, count);
-    struct frame *kept = (struct frame *)m->frames.data + number;
-    kept->names = t;
-    kept->allowed = allowed;
-    kept->has_names = true;
-    return t;
-}
-
-/* ---- Arrays ---- */
-
-static bool array_may_end(const struct frame *f)
-{
-    for (uint32_t i = 0; i < f->shape->claim_count; i++)
-        if (f->met[i] < f->shape->claims[i].min)
-            return false;
-    return f->count >= f->shape->min;
-}
-
-/* How many of the elements that must still come cannot but meet a claim. */
-static uint32_t must_meet(const struct frame *f, const struct shape_claim *claim)
-{
-    struct schema *s = f->schema;
-    const struct shape *shape = f->shape;
-    const uint32_t from = f->count > claim->index ? f->count : claim->index;
-    uint32_t must = 0;
-    if (claim->max == SIZE_UNLIMITED)
-        return 0;
-    for (uint32_t k = from; k < shape->prefix_count && k < shape->min; k++)
-        must += !constraint_is_satisfiable(s, constraint_with(s, shape_element(shape, k), claim->value ^ 1));
-    const uint32_t behind = from > shape->prefix_count ? from : shape->prefix_count;
-    if (shape->min > behind && !constraint_is_satisfiable(s, constraint_with(s, shape->rest, claim->value ^ 1)))
-        must += shape->min - behind;
-    return must;
-}
-
-static bool array_is_viable(const struct frame *f)
-{
-    struct schema *s = f->schema;
-    const struct shape *shape = f->shape;
-    if (shape->claim_count == 0 && shape->min == 0 && shape->max == SIZE_UNLIMITED)
-        return true;
-    const uint32_t limit = shape_limit(s, shape);
-    if (f->count > limit || shape->min > limit)
-        return false;
-    for (uint32_t i = 0; i < shape->claim_count; i++) {
-        const struct shape_claim *claim = &shape->claims[i];
-        uint32_t can = 0;
-        if (f->met[i] + must_meet(f, claim) > claim->max)
-            return false;
-        if (f->met[i] >= claim->min)
-            continue;
-        for (uint32_t k = f->count > claim->index ? f->count : claim->index; k < shape->prefix_count && k < limit; k++)
-            can += constraint_is_satisfiable(s, constraint_with(s, shape_element(shape, k), claim->value));
-        const uint32_t from = f->count > shape->prefix_count ? f->count : shape->prefix_count;
-        if (limit > from && constraint_is_satisfiable(s, constraint_with(s, shape->rest, claim->value)))
-            can += limit - from;
-        if (f->met[i] + can < claim->min)
-            return false;
-    }
-    return true;
-}
-
-/* Elements are counted as far as the count matters. */
-static uint32_t elements_capped(const struct shape *shape, uint32_t count)
-{
-    const uint32_t cap = shape->prefix_count > shape->min ? shape->prefix_count : shape->min;
-    return shape->max < SIZE_UNLIMITED || count < cap ? count : cap;
-}
 
 /* ---- Threads ---- */
 
@@ -413,8 +89,8 @@ static void go_on_listed(struct machine *m, uint32_t number, lexeme at)
     words = term_at(m->terms, lexeme_term(&m->lexemes, at))->a;
     for (uint32_t i = m->value_lists.count; i-- > 0;)
         if (list[i].words == words) {
-            f.used = set_with(m, f.used, list[i].values[index]);
-            go_on(m, make_frame(m, &f));
+            f.used = name_set_with(m, f.used, list[i].values[index]);
+            go_on(m, frame_make(m, &f));
             return;
         }
 }
@@ -444,7 +120,7 @@ static uint32_t program_frame(struct machine *m, uint32_t place, uint32_t parent
         place = instruction_at(m, place)->a;
     if (instruction_at(m, place)->code == MACHINE_RETURN)
         return parent; /* nothing is left to do here */
-    return make_frame(m, &(struct frame){.kind = FRAME_PROGRAM, .place = place, .parent = parent});
+    return frame_make(m, &(struct frame){.kind = FRAME_PROGRAM, .place = place, .parent = parent});
 }
 
 /* Whether this place is entered for the first time in this step: repetitions of what may be empty come back to it. */
@@ -512,10 +188,13 @@ static void begin_object(struct machine *m, const struct thread *t, struct shape
     shape_complete(t->schema, shape, FAMILY_OBJECT);
     const uint32_t size = (shape->name_count + 31) / 32;
     uint32_t *none = pool_array(m->pool, size, sizeof *none);
-    const struct frame f = {
-        .kind = FRAME_OBJECT, .schema = t->schema, .shape = shape, .parent = t->frame, .used = make_set(m, none, size)};
+    const struct frame f = {.kind = FRAME_OBJECT,
+                            .schema = t->schema,
+                            .shape = shape,
+                            .parent = t->frame,
+                            .used = name_set_make(m, none, size)};
     if (object_is_viable(m, &f))
-        add_thread(m, (struct thread){.kind = THREAD_OBJECT_OPEN, .schema = t->schema, .frame = make_frame(m, &f)});
+        add_thread(m, (struct thread){.kind = THREAD_OBJECT_OPEN, .schema = t->schema, .frame = frame_make(m, &f)});
 }
 
 static void begin_array(struct machine *m, const struct thread *t, struct shape *shape)
@@ -528,10 +207,10 @@ static void begin_array(struct machine *m, const struct thread *t, struct shape 
     shape_list_values(t->schema, shape);
     if (shape->values) {
         const uint32_t size = (shape->values->total + 31) / 32;
-        f.used = make_set(m, pool_array(m->pool, size, sizeof(uint32_t)), size);
+        f.used = name_set_make(m, pool_array(m->pool, size, sizeof(uint32_t)), size);
     }
     if (array_is_viable(&f))
-        add_thread(m, (struct thread){.kind = THREAD_ARRAY_OPEN, .schema = t->schema, .frame = make_frame(m, &f)});
+        add_thread(m, (struct thread){.kind = THREAD_ARRAY_OPEN, .schema = t->schema, .frame = frame_make(m, &f)});
 }
 
 static void step_value(struct machine *m, const struct thread *t, unsigned char byte)
@@ -567,21 +246,16 @@ static void step_value(struct machine *m, const struct thread *t, unsigned char 
     }
 }
 
-static const uint32_t *bits_of(const struct machine *m, uint32_t set)
-{
-    return ((const struct name_set *)m->sets.data)[set].bits;
-}
-
 static bool values_suffice(const struct machine *m, const struct frame *f, uint32_t used, uint32_t from)
 {
-    return shape_values_suffice(f->schema, f->shape, bits_of(m, used), from);
+    return shape_values_suffice(f->schema, f->shape, name_set_bits(m, used), from);
 }
 
 /* Whether a listed value has not come yet, and those that must come can still be found without it. */
 static bool value_is_left(struct machine *m, const struct frame *f, uint32_t value)
 {
-    return !set_has(m, f->used, value) &&
-           (f->count + 1 >= f->shape->min || values_suffice(m, f, set_with(m, f->used, value), f->count + 1));
+    return !name_set_has(m, f->used, value) &&
+           (f->count + 1 >= f->shape->min || values_suffice(m, f, name_set_with(m, f->used, value), f->count + 1));
 }
 
 /* The listed values of a kind that may come, as a language that tells which one was read. */
@@ -638,7 +312,7 @@ static uint32_t element_ways(const struct frame *f, struct element_way ways[1 <<
     uint32_t count = 1, kept = 0;
     ways[0].value = shape_element(shape, f->count);
     ways[0].frame = *f;
-    ways[0].frame.count = elements_capped(shape, f->count + 1);
+    ways[0].frame.count = array_elements_capped(shape, f->count + 1);
     for (uint32_t i = 0; i < shape->claim_count; i++) {
         const struct shape_claim *claim = &shape->claims[i];
         const bool counts_exactly = claim->max < SIZE_UNLIMITED;
@@ -669,7 +343,7 @@ static void begin_element(struct machine *m, const struct thread *t, uint32_t sp
                                     .schema = f.schema,
                                     .a = ways[k].value,
                                     .b = spaces,
-                                    .frame = make_frame(m, &ways[k].frame)};
+                                    .frame = frame_make(m, &ways[k].frame)};
         if (f.shape->values)
             step_listed(m, &next, &f, byte);
         else
@@ -714,13 +388,13 @@ static bool element_may_come(struct machine *m, const struct frame *f)
 
 static void begin_key(struct machine *m, const struct thread *t)
 {
-    const term names = allowed_names(m, t->frame);
+    const term names = object_allowed_names(m, t->frame);
     const struct frame f = *frame_at(m, t->frame);
     lexeme at = lexeme_begin(&m->lexemes, LEXEME_STRING, names);
     if (at != LEXEME_DEAD)
         add_thread(m, (struct thread){.kind = THREAD_KEY, .schema = t->schema, .a = at, .b = NAMES, .frame = t->frame});
     for (uint32_t i = 0; i < f.shape->class_count; i++) {
-        if (!takes_class(m, f.shape, i) || !member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+        if (!object_takes_class(m, f.shape, i) || !object_member_may_come(m, &f, NAMES, f.shape->classes[i].value))
             continue;
         at = lexeme_begin(&m->lexemes, LEXEME_STRING, f.shape->classes[i].names);
         if (at != LEXEME_DEAD)
@@ -731,11 +405,11 @@ static void begin_key(struct machine *m, const struct thread *t)
 /* Whether a name may come that is not the one of any member so far. */
 static bool some_key_may_come(struct machine *m, uint32_t frame)
 {
-    if (allowed_names(m, frame) != TERM_NONE)
+    if (object_allowed_names(m, frame) != TERM_NONE)
         return true;
     const struct frame f = *frame_at(m, frame);
     for (uint32_t i = 0; i < f.shape->class_count; i++)
-        if (takes_class(m, f.shape, i) && member_may_come(m, &f, NAMES, f.shape->classes[i].value))
+        if (object_takes_class(m, f.shape, i) && object_member_may_come(m, &f, NAMES, f.shape->classes[i].value))
             return true;
     return false;
 }
@@ -760,7 +434,7 @@ static void end_key(struct machine *m, const struct thread *t, lexeme before)
     for (uint32_t i = 0; i < f.shape->claim_count; i++)
         if (f.met[i])
             claims &= ~(1u << i);
-    const struct frame next = with_member(m, &f, name);
+    const struct frame next = object_with_member(m, &f, name);
     for (uint32_t subset = claims;; subset = (subset - 1) & claims) {
         struct frame way = next;
         constraint its = value;
@@ -771,7 +445,7 @@ static void end_key(struct machine *m, const struct thread *t, lexeme before)
             }
         if (constraint_is_satisfiable(f.schema, its) && object_is_viable(m, &way))
             add_thread(
-                m, (struct thread){.kind = THREAD_COLON, .schema = t->schema, .a = its, .frame = make_frame(m, &way)});
+                m, (struct thread){.kind = THREAD_COLON, .schema = t->schema, .a = its, .frame = frame_make(m, &way)});
         if (subset == 0)
             break;
     }
@@ -922,7 +596,7 @@ void machine_begin(struct machine *m, struct terms *terms)
     pool_vector_add(m->pool, &m->frames, sizeof(struct frame));
     pool_vector_add(m->pool, &m->states, sizeof(struct state));
     pool_vector_add(m->pool, &m->threads, sizeof(struct thread));
-    make_set(m, NULL, 0);
+    name_set_make(m, NULL, 0);
     m->visits = pool_array(m->pool, VISITS, sizeof *m->visits);
 }
 
@@ -1039,7 +713,7 @@ static int likely_byte(struct machine *m, machine_state number, bool spaces)
         if (t->kind == THREAD_OBJECT_KEY ||
             (t->kind == THREAD_OBJECT_OPEN && !object_may_end(m, frame_at(m, t->frame))))
             return '"';
-        if (t->kind == THREAD_OBJECT_NEXT && members_missing(m, frame_at(m, t->frame)) > 0)
+        if (t->kind == THREAD_OBJECT_NEXT && object_members_missing(m, frame_at(m, t->frame)) > 0)
             return ',';
     }
     for (int byte = first; byte < 0x100; byte++)
@@ -1065,7 +739,7 @@ static struct smollm_text likely_name(struct machine *m, machine_state number)
     for (int required = 1; required >= 0; required--)
         for (uint32_t i = 0; i < f->shape->name_count; i++) {
             const uint32_t name = f->shape->order[i];
-            if (f->shape->names[name].required == required && is_ahead(m, f, name))
+            if (f->shape->names[name].required == required && object_is_ahead(m, f, name))
                 return f->shape->names[name].name;
         }
     return (struct smollm_text){0};
