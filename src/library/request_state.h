@@ -24,6 +24,7 @@ struct smollm_request {
     const struct smollm_model *model;
     struct engine_sequence *sequence; /* held by the reader */
     uint64_t id;
+    uint32_t prompt_tokens; /* constant after smollm_submit */
     _Atomic int holders; /* the reader and the engine */
 
     /* Of the engine's thread, after smollm_submit. */

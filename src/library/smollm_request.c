@@ -187,7 +187,8 @@ static int start(struct smollm_engine *engine, struct smollm_request *request, c
     RETURN_ERROR_IF(prompt->ids.count > UINT32_MAX, error, SMOLLM_ECONTEXT, "the prompt has %zu tokens",
                     prompt->ids.count);
     request->is_chat = prompt->is_chat;
-    account_open(&request->account, (uint32_t)prompt->ids.count, clock_nanoseconds());
+    request->prompt_tokens = (uint32_t)prompt->ids.count;
+    account_open(&request->account, request->prompt_tokens, clock_nanoseconds());
     if (prompt->is_chat)
         chat_parser_init(&request->parser, engine->model->chat_format, prompt->offers_tools,
                          prompt->starts_in_thinking);
@@ -388,5 +389,5 @@ uint64_t smollm_request_id(const struct smollm_request *request)
 
 uint32_t smollm_request_prompt_tokens(const struct smollm_request *request)
 {
-    return request->account.prompt_tokens; /* never changes */
+    return request->prompt_tokens;
 }
