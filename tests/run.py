@@ -31,7 +31,7 @@ PARTS = ("unit", "python", "page", "emulated", "asan-unit", "asan-python", *ON_D
 CLOSINGS = 10000  # engines
 # Lanes of one sequence at work at the same time.
 PASSES = ("tests/model", "-k", "same_bits and smollm3-mixed-f16")
-STORMS = ("leavers", "slow", "overload", "shutdown", "fairness")
+STORMS = ("leavers", "vanishing", "slow", "overload", "shutdown", "fairness")
 
 
 def say(text):
