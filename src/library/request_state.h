@@ -25,7 +25,7 @@ struct smollm_request {
     struct engine_sequence *sequence; /* held by the reader */
     uint64_t id;
     uint32_t prompt_tokens; /* constant after smollm_submit */
-    _Atomic int holders; /* the reader and the engine */
+    _Atomic int holders;    /* the reader and the engine */
 
     /* Of the engine's thread, after smollm_submit. */
     struct token_decoder decoder;
